@@ -8,6 +8,7 @@
 pub mod command;
 pub mod files;
 pub mod ledger;
+pub mod shelf;
 
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,11 @@ pub enum HostError {
 }
 
 impl HostError {
+    /// Whether only a package can help.
+    pub fn is_missing_package(&self) -> bool {
+        matches!(self, HostError::Command(CommandError::Missing { .. }))
+    }
+
     /// What the operator can do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         match self {
