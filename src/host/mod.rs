@@ -1,1 +1,63 @@
-//! (to be written)
+//! The only door to kernel, disk and units.
+//!
+//! The modules here read and write and decide nothing. Each has one small error type; [`HostError`]
+//! gathers them for the resource kinds. Sockets and connections are opened when first used, so a
+//! run that needs no D-Bus pays for none. A host may be rooted in a directory, which is how the
+//! file kinds are tested.
+
+pub mod command;
+pub mod files;
+pub mod ledger;
+
+use std::path::{Path, PathBuf};
+
+pub use command::CommandError;
+pub use files::FileError;
+
+/// What went wrong at one of the doors.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// Reading or writing a file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Remembering what we made. Nothing is made that would be forgotten.
+    #[error("not made, because the ledger cannot be written: {0}")]
+    Ledger(FileError),
+    /// Running a program.
+    #[error(transparent)]
+    Command(#[from] CommandError),
+}
+
+impl HostError {
+    /// What the operator can do about it, where we know.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            HostError::File(e) | HostError::Ledger(e) => e.hint(),
+            HostError::Command(e) => e.hint(),
+        }
+    }
+}
+
+/// This machine.
+pub struct Host {
+    files: files::Files,
+}
+
+impl Host {
+    /// The machine we run on.
+    pub fn this() -> Self {
+        Self::rooted(Path::new("/"))
+    }
+
+    /// All paths lie below `root`.
+    pub fn rooted(root: &Path) -> Self {
+        Host {
+            files: files::Files::new(PathBuf::from(root)),
+        }
+    }
+
+    /// The door to the disk.
+    pub fn files(&self) -> &files::Files {
+        &self.files
+    }
+}
