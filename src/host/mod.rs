@@ -7,12 +7,14 @@
 
 pub mod command;
 pub mod files;
+pub mod ipvs;
 pub mod ledger;
 
 use std::path::{Path, PathBuf};
 
 pub use command::CommandError;
 pub use files::FileError;
+pub use ipvs::IpvsError;
 
 /// What went wrong at one of the doors.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,9 @@ pub enum HostError {
     /// Running a program.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Reading or changing the IPVS table.
+    #[error(transparent)]
+    Ipvs(#[from] IpvsError),
 }
 
 impl HostError {
@@ -34,6 +39,7 @@ impl HostError {
         match self {
             HostError::File(e) | HostError::Ledger(e) => e.hint(),
             HostError::Command(e) => e.hint(),
+            HostError::Ipvs(_) => None,
         }
     }
 }
