@@ -7,6 +7,7 @@
 
 pub mod command;
 pub mod files;
+pub mod ipvs;
 pub mod ledger;
 pub mod shelf;
 
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 pub use command::CommandError;
 pub use files::FileError;
+pub use ipvs::IpvsError;
 
 /// What went wrong at one of the doors.
 #[derive(Debug, thiserror::Error)]
@@ -27,6 +29,9 @@ pub enum HostError {
     /// Running a program.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Reading or changing the IPVS table.
+    #[error(transparent)]
+    Ipvs(#[from] IpvsError),
 }
 
 impl HostError {
@@ -40,6 +45,7 @@ impl HostError {
         match self {
             HostError::File(e) | HostError::Ledger(e) => e.hint(),
             HostError::Command(e) => e.hint(),
+            HostError::Ipvs(_) => None,
         }
     }
 }
