@@ -17,23 +17,30 @@ pub fn run(global: &Global) -> Exit {
     match global.output {
         Format::Json => super::print(&found.to_json().to_string()),
         Format::Text if found.is_empty() && !global.quiet => {
-            super::print(&format!("{}: nothing to complain about", global.cluster.display()));
+            super::print(&format!(
+                "{}: nothing to complain about",
+                global.cluster.display()
+            ));
         }
         Format::Text => anstream::eprint!("{}", found.render(true)),
     }
-    if found.has_errors() { Exit::BadConfig } else { Exit::Done }
+    if found.has_errors() {
+        Exit::BadConfig
+    } else {
+        Exit::Done
+    }
 }
 
 fn check(global: &Global) -> Result<Diagnostics, Failure> {
     let host = Host::this();
     let (cluster, catalog, mut found) = load::cluster(global, &host)?;
     let survey = Survey::typical();
-    for entry in cluster.hosts() {
+    for entry in cluster.hosts.values() {
         match Role::load(&catalog, &cluster, entry, &survey) {
             Err(wrong) => found.merge(wrong),
             Ok((role, warnings)) => {
                 found.merge(warnings.clone());
-                let loaded = Loaded { cluster: cluster.clone(), role, warnings };
+                let loaded = Loaded { role, warnings };
                 if let Err(Failure::Config(wrong)) = loaded.desired() {
                     found.merge(wrong);
                 }

@@ -49,8 +49,6 @@ impl From<Diagnostics> for Failure {
 
 /// A host's role, with what it was made from.
 pub struct Loaded {
-    /// The cluster.
-    pub cluster: Cluster,
     /// The role of the host.
     pub role: Role,
     /// What is not wrong but should be seen.
@@ -122,12 +120,18 @@ fn error_line(text: &str, help: Option<String>) {
 
 /// Refuses anybody but root.
 pub fn must_be_root() -> Result<(), Failure> {
-    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Failure::NotRoot) }
+    if nix::unistd::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(Failure::NotRoot)
+    }
 }
 
 /// Held while a host is changed.
 pub fn lock(host: &Host) -> Result<std::fs::File, Failure> {
-    host.files().lock("/run/converge/lock")?.ok_or(Failure::Busy)
+    host.files()
+        .lock("/run/converge/lock")?
+        .ok_or(Failure::Busy)
 }
 
 /// The cluster and its role files, wherever they lie.
@@ -151,7 +155,7 @@ pub async fn this_host(global: &Global, host: &Host) -> Result<Loaded, Failure> 
     let entry = whoami(global, &cluster, &survey)?;
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
-    Ok(Loaded { role, warnings, cluster })
+    Ok(Loaded { role, warnings })
 }
 
 fn whoami<'a>(
@@ -164,7 +168,7 @@ fn whoami<'a>(
         .whoami(flag, &survey.hostname, &survey.addresses)
         .map_err(|error: WhoAmIError| Failure::WhoAmI(error.to_string()))?;
     match &global.role {
-        Some(role) if *role != entry.role.value => Err(Failure::WhoAmI(format!(
+        Some(role) if role.as_str() != entry.role.value.as_str() => Err(Failure::WhoAmI(format!(
             "this host is {}, whose role is {}, not {role}; change its role in {} or name another \
              host with --host",
             entry.name,

@@ -3,6 +3,7 @@
 use clap::{CommandFactory, ValueEnum};
 
 use super::{Cli, Exit};
+use crate::document::schema;
 
 /// Which file a schema is for.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -28,8 +29,8 @@ pub fn man() -> Exit {
 /// Prints a schema.
 pub fn schema(of: SchemaOf) -> Exit {
     let schema = match of {
-        SchemaOf::Cluster => crate::document::schema::of(&crate::cluster::SECTION),
-        SchemaOf::Role => crate::document::schema::of(&crate::role::SECTION),
+        SchemaOf::Cluster => schema::schema(&crate::cluster::CLUSTER, "converge cluster file"),
+        SchemaOf::Role => schema::schema(&crate::role::ROLE, "converge role file"),
     };
     super::print(&format!("{schema:#}"));
     Exit::Done

@@ -145,7 +145,11 @@ fn usage(error: &clap::Error) -> ExitCode {
     let asked_for = !error.use_stderr();
     // Nothing can be done about a closed standard output here.
     error.print().ok();
-    if asked_for { ExitCode::SUCCESS } else { Exit::Usage.into() }
+    if asked_for {
+        ExitCode::SUCCESS
+    } else {
+        Exit::Usage.into()
+    }
 }
 
 fn run(cli: Cli) -> Exit {
@@ -158,7 +162,12 @@ fn run(cli: Cli) -> Exit {
         Some(Command::Probe(args)) => probe(&global, &args),
         Some(Command::Lab { command }) => crate::lab::cli::run(&command, &global.cluster),
         Some(Command::Completion { shell }) => {
-            clap_complete::generate(shell, &mut Cli::command(), "converge", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "converge",
+                &mut std::io::stdout(),
+            );
             Exit::Done
         }
         Some(Command::Man) => man::man(),
@@ -195,7 +204,9 @@ fn log_to_stderr(global: &Global) {
 
 /// The runtime of every command: one thread is enough, and starts at once.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 fn probe(global: &Global, args: &crate::probe::ProbeArgs) -> Exit {

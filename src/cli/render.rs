@@ -36,14 +36,17 @@ pub fn run(global: &Global, args: &RenderArgs) -> Exit {
 fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     let host = Host::this();
     let (cluster, catalog, mut warnings) = load::cluster(global, &host)?;
-    let survey = Survey { hostname: crate::host::survey::hostname(), ..Survey::typical() };
+    let survey = Survey {
+        hostname: crate::host::survey::hostname(),
+        ..Survey::typical()
+    };
     let entry = cluster
         .whoami(global.host.as_deref(), &survey.hostname, &[])
         .map_err(|error| Failure::WhoAmI(error.to_string()))?;
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     load::print_warnings(&warnings);
-    let loaded = Loaded { cluster: cluster.clone(), role, warnings };
+    let loaded = Loaded { role, warnings };
     let mut situation = Situation::at_start(loaded.role.has_peers());
     if args.active {
         situation.standing = Standing::Active;
@@ -59,10 +62,12 @@ fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
 }
 
 fn one_file(desired: &Desired, path: &std::path::Path) -> Exit {
-    let files = || desired.state.iter().filter_map(|(_, r)| match r {
-        Resource::File(file) => Some(file),
-        _ => None,
-    });
+    let files = || {
+        desired.state.iter().filter_map(|(_, r)| match r {
+            Resource::File(file) => Some(file),
+            _ => None,
+        })
+    };
     match files().find(|file| file.path == path) {
         Some(file) => {
             anstream::print!("{}", file.content);

@@ -43,7 +43,10 @@ impl<T> Spanned<T> {
 
     /// Another value at the same place.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Spanned<U> {
-        Spanned { value: f(self.value), place: self.place }
+        Spanned {
+            value: f(self.value),
+            place: self.place,
+        }
     }
 }
 
@@ -108,8 +111,18 @@ impl Document {
                 found.push(diagnostic);
             }
         }
-        let root = Node { span: 0..0, content: Content::Table(table) };
-        (Document { source, root, broken }, found)
+        let root = Node {
+            span: 0..0,
+            content: Content::Table(table),
+        };
+        (
+            Document {
+                source,
+                root,
+                broken,
+            },
+            found,
+        )
     }
 
     /// The file.

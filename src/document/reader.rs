@@ -41,8 +41,16 @@ impl<'a> Reader<'a> {
         let Content::Table(table) = &document.root.content else {
             unreachable!("the root of a document is a table");
         };
-        Reader { document, section, facts, found, body: Body::Table(table), span: 0..0, title }
-            .checked()
+        Reader {
+            document,
+            section,
+            facts,
+            found,
+            body: Body::Table(table),
+            span: 0..0,
+            title,
+        }
+        .checked()
     }
 
     /// The table's name as the author sees it: `[host.web1]`.
@@ -62,7 +70,10 @@ impl<'a> Reader<'a> {
 
     /// Where the value of a key stands; the table's place when it is not there.
     pub fn place_of(&self, key: &'static str) -> Place {
-        self.node(key).map_or_else(|| self.place(), |node| self.document.place(node.span.clone()))
+        self.node(key).map_or_else(
+            || self.place(),
+            |node| self.document.place(node.span.clone()),
+        )
     }
 
     /// Where a key stands; the table's place when it is not there.
@@ -92,7 +103,10 @@ impl<'a> Reader<'a> {
         'a: 'b,
     {
         let reader: Reader<'b> = self.clone();
-        Reader { facts: Some(facts), ..reader }
+        Reader {
+            facts: Some(facts),
+            ..reader
+        }
     }
 
     /// The value of a key; `None` if it is absent or was reported as wrong.
@@ -103,7 +117,8 @@ impl<'a> Reader<'a> {
 
     /// The value of a key, else this default, which is placed at the table.
     pub fn get_or<T: Value>(&self, key: &'static str, default: T) -> Spanned<T> {
-        self.get(key).unwrap_or_else(|| Spanned::new(default, self.place()))
+        self.get(key)
+            .unwrap_or_else(|| Spanned::new(default, self.place()))
     }
 
     /// The values of a list that are right; none if the key is absent.
@@ -119,7 +134,10 @@ impl<'a> Reader<'a> {
             self.wrong_type(node, key, &field.shape);
             return Vec::new();
         };
-        items.iter().filter_map(|item| self.scalar(item, key, of)).collect()
+        items
+            .iter()
+            .filter_map(|item| self.scalar(item, key, of))
+            .collect()
     }
 
     /// The table behind a key.
@@ -129,17 +147,21 @@ impl<'a> Reader<'a> {
             panic!("`{key}` of section `{}` is no table", self.section.name);
         };
         let node = self.node(key)?;
-        self.inner(node, section, format!("[{}]", self.path(key))).or_else(|| {
-            self.wrong_type(node, key, &field.shape);
-            None
-        })
+        self.inner(node, section, format!("[{}]", self.path(key)))
+            .or_else(|| {
+                self.wrong_type(node, key, &field.shape);
+                None
+            })
     }
 
     /// The tables `[[key]]`; none if the key is absent.
     pub fn tables(&self, key: &'static str) -> Vec<Reader<'a>> {
         let field = self.field(key);
         let Shape::Tables(section) = field.shape else {
-            panic!("`{key}` of section `{}` is no array of tables", self.section.name);
+            panic!(
+                "`{key}` of section `{}` is no array of tables",
+                self.section.name
+            );
         };
         let Some(node) = self.node(key) else {
             return Vec::new();
@@ -152,10 +174,11 @@ impl<'a> Reader<'a> {
             }
         };
         let read = |item| {
-            self.inner(item, section, format!("[[{}]]", self.path(key))).or_else(|| {
-                self.wrong_type(item, key, &field.shape);
-                None
-            })
+            self.inner(item, section, format!("[[{}]]", self.path(key)))
+                .or_else(|| {
+                    self.wrong_type(item, key, &field.shape);
+                    None
+                })
         };
         items.iter().filter_map(read).collect()
     }
@@ -174,7 +197,10 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let read = |entry: &'a Entry| {
-            let name = Spanned::new(entry.key.clone(), self.document.place(entry.key_span.clone()));
+            let name = Spanned::new(
+                entry.key.clone(),
+                self.document.place(entry.key_span.clone()),
+            );
             let title = format!("[{}.{}]", self.path(key), entry.key);
             match self.inner(&entry.node, section, title) {
                 Some(reader) => Some((name, reader)),
@@ -210,7 +236,10 @@ impl<'a> Reader<'a> {
     /// The variables of an open section, as they are written.
     pub fn vars(&self) -> Vec<(Spanned<String>, Spanned<Var>)> {
         let read = |entry: &'a Entry| {
-            let name = Spanned::new(entry.key.clone(), self.document.place(entry.key_span.clone()));
+            let name = Spanned::new(
+                entry.key.clone(),
+                self.document.place(entry.key_span.clone()),
+            );
             Some((name, self.var(&entry.node, &entry.key, true)?))
         };
         self.open_entries().filter_map(read).collect()
@@ -256,7 +285,9 @@ impl<'a> Reader<'a> {
             Body::Table(table) => table.entries.as_slice(),
             Body::Short(..) => &[],
         };
-        entries.iter().filter(move |entry| section.field(&entry.key).is_none())
+        entries
+            .iter()
+            .filter(move |entry| section.field(&entry.key).is_none())
     }
 
     /// The reader of a table inside this one; `None` if there is no table.
@@ -272,14 +303,27 @@ impl<'a> Reader<'a> {
             (_, Some(short)) => Body::Short(short, node),
         };
         let span = node.span.clone();
-        Some(Reader { section, body, span, title, ..self.clone() }.checked())
+        Some(
+            Reader {
+                section,
+                body,
+                span,
+                title,
+                ..self.clone()
+            }
+            .checked(),
+        )
     }
 
     /// `host.web1` of a key of this table.
     fn path(&self, key: &str) -> String {
         let inside = self.title.trim_start_matches('[').trim_end_matches(']');
         let root = self.title == self.document.source.name;
-        if root { key.to_owned() } else { format!("{inside}.{key}") }
+        if root {
+            key.to_owned()
+        } else {
+            format!("{inside}.{key}")
+        }
     }
 
     /// A text, whole number or truth value, rendered if it is a template, held against its shape.
@@ -291,7 +335,10 @@ impl<'a> Reader<'a> {
         };
         let is_text = matches!(node.content, Content::Text(_));
         let text = match is_text {
-            true => self.rendered(Spanned::new(written.clone(), place.clone()))?.value,
+            true => {
+                self.rendered(Spanned::new(written.clone(), place.clone()))?
+                    .value
+            }
             false => written.clone(),
         };
         match fits(shape, key, &text).and_then(|()| T::parse(&text)) {
@@ -315,7 +362,9 @@ impl<'a> Reader<'a> {
         match facts.render(&template) {
             Ok(text) => Some(Spanned::new(text, template.place)),
             Err(wrong) => {
-                wrong.into_iter().for_each(|diagnostic| self.report(diagnostic));
+                wrong
+                    .into_iter()
+                    .for_each(|diagnostic| self.report(diagnostic));
                 None
             }
         }
@@ -363,7 +412,11 @@ impl<'a> Reader<'a> {
             }
             None => Diagnostic::error(place, title)
                 .label("unknown key")
-                .help(format!("the keys of `{}` are {}", self.title, listed(&keys))),
+                .help(format!(
+                    "the keys of `{}` are {}",
+                    self.title,
+                    listed(&keys)
+                )),
         }
     }
 
@@ -437,7 +490,11 @@ fn fits(shape: &Shape, key: &str, text: &str) -> Result<(), String> {
 
 /// What a key wants: the shape says it better than the type, unless it only says "a text".
 fn wanted<T: Value>(shape: &Shape) -> String {
-    if matches!(shape, Shape::Text | Shape::Var) { T::WHAT.to_owned() } else { shape.what() }
+    if matches!(shape, Shape::Text | Shape::Var) {
+        T::WHAT.to_owned()
+    } else {
+        shape.what()
+    }
 }
 
 fn type_advice(node: &Node, key: &str, shape: &Shape) -> Option<String> {

@@ -84,22 +84,30 @@ pub enum Shape {
 
 impl Section {
     /// A section with fixed keys.
-    pub const fn new(
-        name: &'static str,
-        doc: &'static str,
-        fields: &'static [Field],
-    ) -> Section {
-        Section { name, doc, fields, open: None, short: None }
+    pub const fn new(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
+        Section {
+            name,
+            doc,
+            fields,
+            open: None,
+            short: None,
+        }
     }
 
     /// Allows keys of the author's choice.
     pub const fn open(self, what: &'static str, shape: Shape, doc: &'static str) -> Section {
-        Section { open: Some(OpenKeys { what, shape, doc }), ..self }
+        Section {
+            open: Some(OpenKeys { what, shape, doc }),
+            ..self
+        }
     }
 
     /// Allows a bare value in place of the table; it stands for this key.
     pub const fn short(self, key: &'static str) -> Section {
-        Section { short: Some(key), ..self }
+        Section {
+            short: Some(key),
+            ..self
+        }
     }
 
     /// The field of this key.
@@ -111,17 +119,32 @@ impl Section {
 impl Field {
     /// A key that has to be there.
     pub const fn required(key: &'static str, shape: Shape, doc: &'static str) -> Field {
-        Field { key, shape, required: true, doc, default: None }
+        Field {
+            key,
+            shape,
+            required: true,
+            doc,
+            default: None,
+        }
     }
 
     /// A key that may be left out.
     pub const fn optional(key: &'static str, shape: Shape, doc: &'static str) -> Field {
-        Field { key, shape, required: false, doc, default: None }
+        Field {
+            key,
+            shape,
+            required: false,
+            doc,
+            default: None,
+        }
     }
 
     /// Says what holds when it is left out.
     pub const fn default(self, default: &'static str) -> Field {
-        Field { default: Some(default), ..self }
+        Field {
+            default: Some(default),
+            ..self
+        }
     }
 }
 

@@ -56,17 +56,22 @@ impl Table {
 }
 
 impl Entry {
-    fn from_toml(
-        (key, value): (&TomlSpanned<DeString<'_>>, &TomlSpanned<DeValue<'_>>),
-    ) -> Entry {
+    fn from_toml((key, value): (&TomlSpanned<DeString<'_>>, &TomlSpanned<DeValue<'_>>)) -> Entry {
         let node = Node::from_toml(value);
-        Entry { key: key.get_ref().to_string(), key_span: key.span(), node }
+        Entry {
+            key: key.get_ref().to_string(),
+            key_span: key.span(),
+            node,
+        }
     }
 }
 
 impl Node {
     fn from_toml(value: &TomlSpanned<DeValue<'_>>) -> Node {
-        Node { span: value.span(), content: Content::from_toml(value.get_ref()) }
+        Node {
+            span: value.span(),
+            content: Content::from_toml(value.get_ref()),
+        }
     }
 
     /// What it is, for a message: "a list".

@@ -177,7 +177,11 @@ impl Files {
     /// The names in a directory, sorted; none if there is no such directory.
     pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<String>, FileError> {
         let path = path.as_ref();
-        let wrap = |source| FileError { doing: "list", path: path.into(), source };
+        let wrap = |source| FileError {
+            doing: "list",
+            path: path.into(),
+            source,
+        };
         let entries = match fs::read_dir(self.real(path)) {
             Ok(entries) => entries,
             Err(e) if absent(&e) => return Ok(Vec::new()),
@@ -185,7 +189,13 @@ impl Files {
         };
         let mut names = Vec::new();
         for entry in entries {
-            names.push(entry.map_err(wrap)?.file_name().to_string_lossy().into_owned());
+            names.push(
+                entry
+                    .map_err(wrap)?
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
         }
         names.sort();
         Ok(names)
@@ -195,7 +205,11 @@ impl Files {
     /// The lock is held until the file is dropped.
     pub fn lock(&self, path: impl AsRef<Path>) -> Result<Option<fs::File>, FileError> {
         let path = path.as_ref();
-        let wrap = |source| FileError { doing: "lock", path: path.into(), source };
+        let wrap = |source| FileError {
+            doing: "lock",
+            path: path.into(),
+            source,
+        };
         let real = self.real(path);
         fs::create_dir_all(real.parent().unwrap_or(Path::new("/"))).map_err(wrap)?;
         let file = fs::OpenOptions::new()

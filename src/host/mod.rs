@@ -10,6 +10,7 @@ pub mod files;
 pub mod ipvs;
 pub mod ledger;
 pub mod shelf;
+pub mod survey;
 
 use std::path::{Path, PathBuf};
 

@@ -56,7 +56,13 @@ impl Shelf {
         let gather = |list: &[(&str, &str)], folder: &str, ending: &str| {
             let text = |(name, text): &(&str, &str)| {
                 let shown = format!("{folder}/{name}{ending} (embedded)");
-                ((*name).to_owned(), Text { shown, text: (*text).to_owned() })
+                (
+                    (*name).to_owned(),
+                    Text {
+                        shown,
+                        text: (*text).to_owned(),
+                    },
+                )
             };
             list.iter().map(text).collect()
         };
@@ -71,7 +77,12 @@ impl Shelf {
         let mut shelf = Self::embedded();
         for directory in directories {
             add(files, &mut shelf.roles, &directory.join("roles"), ".toml")?;
-            add(files, &mut shelf.templates, &directory.join("templates"), ".hbs")?;
+            add(
+                files,
+                &mut shelf.templates,
+                &directory.join("templates"),
+                ".hbs",
+            )?;
         }
         Ok(shelf)
     }
@@ -89,7 +100,13 @@ fn add(
         };
         let path = directory.join(&name);
         if let Some(text) = files.read_text(&path)? {
-            into.insert(stem.to_owned(), Text { shown: path.display().to_string(), text });
+            into.insert(
+                stem.to_owned(),
+                Text {
+                    shown: path.display().to_string(),
+                    text,
+                },
+            );
         }
     }
     Ok(())

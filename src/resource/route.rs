@@ -48,3 +48,6 @@ impl ResourceKind for Route {
         todo!()
     }
 }
+
+/// Main.
+pub const MAIN_TABLE: u32 = 254;

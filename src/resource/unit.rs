@@ -44,3 +44,8 @@ impl ResourceKind for Unit {
         todo!()
     }
 }
+
+/// Stand-in.
+pub fn digest(_files: &[(&std::path::Path, &str)]) -> String {
+    String::new()
+}

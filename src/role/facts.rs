@@ -41,7 +41,9 @@ impl Facts {
         found: &Collector,
     ) -> Facts {
         let _ = (cluster, me, defaults, survey, found);
-        Facts { context: Json::Null }
+        Facts {
+            context: Json::Null,
+        }
     }
 
     /// The same facts, and `each`.

@@ -6,6 +6,7 @@ use super::element::{Element, FOR_EACH, WHEN};
 use super::want::Want;
 use crate::diagnostic::Place;
 use crate::document::{Field, Section, Shape};
+use crate::ipvs::VirtualServerId;
 use crate::resource::address::Address;
 use crate::resource::{Id, Kind, Resource};
 use crate::situation::Situation;
@@ -17,10 +18,18 @@ pub const SECTION: Section = Section::new(
     &[
         FOR_EACH,
         WHEN,
-        Field::required("address", Shape::Prefix, "The VIP with its prefix length, mostly /32."),
+        Field::required(
+            "address",
+            Shape::Prefix,
+            "The VIP with its prefix length, mostly /32.",
+        ),
         Field::required("interface", Shape::Text, "The interface that it goes on."),
-        Field::optional("label", Shape::Text, "The name that ifconfig shows for it, IPv4 only.")
-            .default("\"\""),
+        Field::optional(
+            "label",
+            Shape::Text,
+            "The name that ifconfig shows for it, IPv4 only.",
+        )
+        .default("\"\""),
     ],
 );
 
@@ -35,11 +44,16 @@ pub struct Hold {
 
 impl Hold {
     /// Reads the section.
-    pub fn read(e: &Element<'_, '_>) -> Option<Self> {
+    pub fn read(e: &Element<'_>) -> Option<Self> {
         let address = e.get::<IpNet>("address")?;
         let interface = e.get::<String>("interface")?.value;
         let label = e.text("label").filter(|_| address.value.addr().is_ipv4());
-        Some(Hold { place: e.place(), address: address.value, interface, label })
+        Some(Hold {
+            place: e.place(),
+            address: address.value,
+            interface,
+            label,
+        })
     }
 
     /// The VIP, last of all: it needs what is served under it.
@@ -49,7 +63,10 @@ impl Hold {
         }
         let vip = self.address.addr();
         let served = want.ids(|id| id.kind == Kind::VirtualServer);
-        let needs: Vec<Id> = served.into_iter().filter(|id| serves(want, id, vip)).collect();
+        let needs: Vec<Id> = served
+            .into_iter()
+            .filter(|id| serves(want, id, vip))
+            .collect();
         let address = Address {
             address: self.address,
             interface: self.interface.clone(),
@@ -61,7 +78,10 @@ impl Hold {
 
 fn serves(want: &Want, id: &Id, vip: std::net::IpAddr) -> bool {
     match want.get(id) {
-        Some(Resource::VirtualServer(server)) => server.address() == Some(vip),
+        Some(Resource::VirtualServer(server)) => match server.id() {
+            VirtualServerId::Address { addr, .. } => addr == vip,
+            VirtualServerId::Fwmark { .. } => false,
+        },
         Some(_) | None => false,
     }
 }

@@ -26,8 +26,13 @@ impl Value for Method {
     const WHAT: &'static str = "a forwarding method";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let all = [Method::Dr, Method::Nat, Method::Tun, Method::Fullnat];
-        one_of(text, "forwarding method", Method::WORDS).map(|at| all[at])
+        let words = [
+            ("dr", Method::Dr),
+            ("nat", Method::Nat),
+            ("tun", Method::Tun),
+            ("fullnat", Method::Fullnat),
+        ];
+        one_of("forwarding method", &words, text)
     }
 }
 
@@ -63,7 +68,11 @@ impl Value for TunnelKind {
     const WHAT: &'static str = "a tunnel type";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let all = [TunnelKind::Ipip, TunnelKind::Gue, TunnelKind::Gre];
-        one_of(text, "tunnel type", TunnelKind::WORDS).map(|at| all[at])
+        let words = [
+            ("ipip", TunnelKind::Ipip),
+            ("gue", TunnelKind::Gue),
+            ("gre", TunnelKind::Gre),
+        ];
+        one_of("tunnel type", &words, text)
     }
 }

@@ -12,7 +12,10 @@ use crate::resource::link::{Link, LinkType};
 use crate::resource::route::{self, Route};
 use crate::resource::rule::Rule;
 
-const U32: Shape = Shape::Integer { min: 0, max: u32::MAX as i64 };
+const U32: Shape = Shape::Integer {
+    min: 0,
+    max: u32::MAX as i64,
+};
 
 /// The keys of `[[link]]`.
 pub const LINK: Section = Section::new(
@@ -22,7 +25,11 @@ pub const LINK: Section = Section::new(
         FOR_EACH,
         WHEN,
         Field::required("name", Shape::Text, "Its name."),
-        Field::optional("type", Shape::OneOf(&["dummy", "ipip", "gre"]), "What to create."),
+        Field::optional(
+            "type",
+            Shape::OneOf(&["dummy", "ipip", "gre"]),
+            "What to create.",
+        ),
         Field::optional("local", Shape::Address, "The outer address of a tunnel."),
         Field::optional("up", Shape::Bool, "Whether it is up.").default("true"),
     ],
@@ -37,7 +44,11 @@ pub const ADDRESS: Section = Section::new(
         WHEN,
         Field::required("address", Shape::Prefix, "With prefix length."),
         Field::required("interface", Shape::Text, "Where."),
-        Field::optional("label", Shape::Text, "The name that ifconfig shows for it, IPv4 only."),
+        Field::optional(
+            "label",
+            Shape::Text,
+            "The name that ifconfig shows for it, IPv4 only.",
+        ),
     ],
 );
 
@@ -51,7 +62,11 @@ pub const ROUTE: Section = Section::new(
         Field::required("to", Shape::Text, "A prefix, or \"default\"."),
         Field::optional("via", Shape::Address, "The next hop."),
         Field::optional("interface", Shape::Text, "The interface."),
-        Field::optional("source", Shape::Address, "The address that packets from here carry."),
+        Field::optional(
+            "source",
+            Shape::Address,
+            "The address that packets from here carry.",
+        ),
         Field::optional("table", U32, "The routing table.").default("254, main"),
         Field::optional("metric", U32, "Lower wins.").default("0"),
     ],
@@ -64,7 +79,11 @@ pub const RULE: Section = Section::new(
     &[
         FOR_EACH,
         WHEN,
-        Field::required("priority", Shape::Integer { min: 1, max: 32765 }, "Lower is first."),
+        Field::required(
+            "priority",
+            Shape::Integer { min: 1, max: 32765 },
+            "Lower is first.",
+        ),
         Field::required("table", U32, "The table to look into."),
         Field::optional("from", Shape::Prefix, "Only packets from here."),
         Field::optional("to", Shape::Prefix, "Only packets to here."),
@@ -82,18 +101,24 @@ impl Value for Destination {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text == "default" {
-            return Ok(Destination(IpNet::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)));
+            return Ok(Destination(IpNet::new_assert(
+                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                0,
+            )));
         }
         let net = IpNet::parse(text)?;
         if net.trunc() != net {
-            return Err(format!("bits are set behind the prefix; {} would be right", net.trunc()));
+            return Err(format!(
+                "bits are set behind the prefix; {} would be right",
+                net.trunc()
+            ));
         }
         Ok(Destination(net))
     }
 }
 
 /// Reads `[[link]]`.
-pub fn link(e: &Element<'_, '_>) -> Option<Link> {
+pub fn link(e: &Element<'_>) -> Option<Link> {
     let interface = e.get::<String>("name")?.value;
     let local = e.get::<Ipv4Addr>("local").map(|l| l.value);
     let create = match (e.text("type").as_deref(), local) {
@@ -102,17 +127,24 @@ pub fn link(e: &Element<'_, '_>) -> Option<Link> {
         (Some("gre"), Some(local)) => Some(LinkType::Gre { local }),
         (Some("dummy"), _) => Some(LinkType::Dummy),
         (Some(_), None) => {
-            e.report(Diagnostic::error(e.place(), "a tunnel needs `local`, its outer address"));
+            e.report(Diagnostic::error(
+                e.place(),
+                "a tunnel needs `local`, its outer address",
+            ));
             return None;
         }
         (Some(_), Some(_)) => return None,
     };
     let up = e.get::<bool>("up").is_none_or(|up| up.value);
-    Some(Link { interface, create, up })
+    Some(Link {
+        interface,
+        create,
+        up,
+    })
 }
 
 /// Reads `[[address]]`.
-pub fn address(e: &Element<'_, '_>) -> Option<Address> {
+pub fn address(e: &Element<'_>) -> Option<Address> {
     Some(Address {
         address: e.get::<IpNet>("address")?.value,
         interface: e.get::<String>("interface")?.value,
@@ -121,7 +153,7 @@ pub fn address(e: &Element<'_, '_>) -> Option<Address> {
 }
 
 /// Reads `[[route]]`.
-pub fn route(e: &Element<'_, '_>) -> Option<Route> {
+pub fn route(e: &Element<'_>) -> Option<Route> {
     let destination = e.get::<Destination>("to")?;
     let via = e.get::<IpAddr>("via").map(|v| v.value);
     let interface = e.text("interface");
@@ -135,13 +167,13 @@ pub fn route(e: &Element<'_, '_>) -> Option<Route> {
         via,
         interface,
         source: e.get::<IpAddr>("source").map(|s| s.value),
-        table: e.get::<u32>("table").map_or(route::MAIN, |t| t.value),
+        table: e.get::<u32>("table").map_or(route::MAIN_TABLE, |t| t.value),
         metric: e.get::<u32>("metric").map_or(0, |m| m.value),
     })
 }
 
 /// Reads `[[rule]]`.
-pub fn rule(e: &Element<'_, '_>) -> Option<Rule> {
+pub fn rule(e: &Element<'_>) -> Option<Rule> {
     let from = e.get::<IpNet>("from").map(|p| p.value);
     let to = e.get::<IpNet>("to").map(|p| p.value);
     Some(Rule {

@@ -30,17 +30,41 @@ pub const SECTION: Section = Section::new(
         FOR_EACH,
         WHEN,
         Field::required("vip", Shape::Address, "The VIP."),
-        Field::required("forward", Shape::OneOf(Method::WORDS), "The directors' method."),
-        Field::optional("tunnel", Shape::OneOf(TunnelKind::WORDS), "With forward = \"tun\".")
-            .default("ipip"),
-        Field::optional("arp", Shape::OneOf(&["sysctl", "arptables"]), "How the VIP is hidden.")
-            .default("sysctl"),
-        Field::optional("gateway", Shape::Text, "With forward = \"nat\": the way back.")
-            .default("the only director"),
-        Field::optional("label", Shape::Text, "What follows the colon in the VIP's label.")
-            .default("0"),
-        Field::optional("host-route", Shape::Bool, "Whether a host route to the VIP is kept.")
-            .default("true"),
+        Field::required(
+            "forward",
+            Shape::OneOf(Method::WORDS),
+            "The directors' method.",
+        ),
+        Field::optional(
+            "tunnel",
+            Shape::OneOf(TunnelKind::WORDS),
+            "With forward = \"tun\".",
+        )
+        .default("ipip"),
+        Field::optional(
+            "arp",
+            Shape::OneOf(&["sysctl", "arptables"]),
+            "How the VIP is hidden.",
+        )
+        .default("sysctl"),
+        Field::optional(
+            "gateway",
+            Shape::Text,
+            "With forward = \"nat\": the way back.",
+        )
+        .default("the only director"),
+        Field::optional(
+            "label",
+            Shape::Text,
+            "What follows the colon in the VIP's label.",
+        )
+        .default("0"),
+        Field::optional(
+            "host-route",
+            Shape::Bool,
+            "Whether a host route to the VIP is kept.",
+        )
+        .default("true"),
     ],
 );
 
@@ -67,7 +91,7 @@ pub struct Receive {
 
 impl Receive {
     /// Reads the section. `own` is this host's address, `directors` those of all directors.
-    pub fn read(e: &Element<'_, '_>, own: IpAddr, directors: &[IpAddr]) -> Option<Self> {
+    pub fn read(e: &Element<'_>, own: IpAddr, directors: &[IpAddr]) -> Option<Self> {
         let vip = e.get::<IpAddr>("vip")?;
         let method = e.get::<Method>("forward")?;
         let silence = match e.text("arp").as_deref() {
@@ -87,7 +111,10 @@ impl Receive {
             place: e.place(),
             vip: vip.value,
             method: method.value,
-            tunnel: e.get::<TunnelKind>("tunnel").map(|t| t.value).unwrap_or_default(),
+            tunnel: e
+                .get::<TunnelKind>("tunnel")
+                .map(|t| t.value)
+                .unwrap_or_default(),
             silence,
             gateway,
             label: e.text("label").unwrap_or_else(|| "0".into()),
@@ -115,7 +142,7 @@ impl Receive {
                 via: None,
                 interface: Some("lo".into()),
                 source: None,
-                table: route::MAIN,
+                table: route::MAIN_TABLE,
                 metric: 0,
             };
             want.add(&self.place, route);
@@ -124,15 +151,30 @@ impl Receive {
 
     fn tunnelled(&self, want: &mut Want) {
         let (module, device) = self.tunnel.receiver(self.vip.is_ipv4());
-        let module = want.add(&self.place, Module { module: module.into() });
-        let link = Link { interface: device.into(), create: None, up: true };
+        let module = want.add(
+            &self.place,
+            Module {
+                module: module.into(),
+            },
+        );
+        let link = Link {
+            interface: device.into(),
+            create: None,
+            up: true,
+        };
         let link = want.add_after(&self.place, link, [module]);
         let mut needs = self.keep_silent(device, want);
         if self.vip.is_ipv4() {
             // Loose: the client's packets come out of the tunnel, answers leave elsewhere. The
             // kernel takes the larger of this and conf.all (ip-sysctl: rp_filter).
             let key = format!("net.ipv4.conf.{device}.rp_filter");
-            needs.push(want.add_default(&self.place, Sysctl { key, value: "2".into() }));
+            needs.push(want.add_default(
+                &self.place,
+                Sysctl {
+                    key,
+                    value: "2".into(),
+                },
+            ));
         }
         needs.push(link);
         self.vip_on(device, needs, want);
@@ -140,23 +182,34 @@ impl Receive {
 
     fn translated(&self, want: &mut Want) {
         let Some(gateway) = self.gateway else { return };
-        let everywhere = if gateway.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
+        let everywhere = if gateway.is_ipv4() {
+            "0.0.0.0/0"
+        } else {
+            "::/0"
+        };
         let route = Route {
             destination: everywhere.parse().expect("a constant prefix"),
             via: Some(gateway),
             interface: None,
             source: None,
-            table: route::MAIN,
+            table: route::MAIN_TABLE,
             metric: 0,
         };
         want.add(&self.place, route);
     }
 
     fn vip_on(&self, device: &str, needs: Vec<Id>, want: &mut Want) {
-        let label = self.vip.is_ipv4().then(|| format!("{device}:{}", self.label));
+        let label = self
+            .vip
+            .is_ipv4()
+            .then(|| format!("{device}:{}", self.label));
         // "Must be all ones": with a shorter mask the host would think the whole net is local.
         let address = IpNet::from(self.vip);
-        let address = Address { address, interface: device.into(), label };
+        let address = Address {
+            address,
+            interface: device.into(),
+            label,
+        };
         want.add_after(&self.place, address, needs);
     }
 
@@ -177,7 +230,13 @@ impl Receive {
         for interface in ["all", device] {
             for (key, value) in [("arp_ignore", "1"), ("arp_announce", "2")] {
                 let key = format!("net.ipv4.conf.{interface}.{key}");
-                ids.push(want.add_default(&self.place, Sysctl { key, value: value.into() }));
+                ids.push(want.add_default(
+                    &self.place,
+                    Sysctl {
+                        key,
+                        value: value.into(),
+                    },
+                ));
             }
         }
         ids
@@ -193,4 +252,3 @@ fn no_gateway(place: Place, directors: usize) -> Diagnostic {
         .label("answers would not come back through the director")
         .help("set `gateway` under [vars] to an address that moves with the VIPs")
 }
-

@@ -18,13 +18,21 @@ pub const SECTION: Section = Section::new(
         WHEN,
         Field::required("name", Shape::Text, "Its full name, nginx.service."),
         Field::optional("active", Shape::Bool, "Whether it runs.").default("true"),
-        Field::optional("enabled", Shape::Bool, "Whether it starts at boot; without, as it is."),
+        Field::optional(
+            "enabled",
+            Shape::Bool,
+            "Whether it starts at boot; without, as it is.",
+        ),
         Field::optional(
             "reads",
             Shape::List(&Shape::Path),
             "Files of this role that it reads: it is reloaded whenever one of them changes.",
         ),
-        Field::optional("check", Shape::List(&Shape::Text), "Must succeed before it is reloaded."),
+        Field::optional(
+            "check",
+            Shape::List(&Shape::Text),
+            "Must succeed before it is reloaded.",
+        ),
     ],
 );
 
@@ -41,9 +49,9 @@ pub struct UnitSection {
 
 impl UnitSection {
     /// Reads the section.
-    pub fn read(e: &Element<'_, '_>) -> Option<Self> {
-        let reads: Vec<String> = e.list("reads");
-        let check: Vec<String> = e.list("check");
+    pub fn read(e: &Element<'_>) -> Option<Self> {
+        let reads = e.list("reads");
+        let check = e.list("check");
         Some(UnitSection {
             place: e.place(),
             unit: e.get::<String>("name")?.value,
@@ -59,13 +67,19 @@ impl UnitSection {
         let mut needs = Vec::new();
         let mut contents = Vec::new();
         for path in &self.reads {
-            let id = Id { kind: Kind::File, name: path.display().to_string() };
+            let id = Id {
+                kind: Kind::File,
+                name: path.display().to_string(),
+            };
             if let Some(Resource::File(file)) = want.get(&id) {
                 contents.push((path.clone(), file.content.clone()));
                 needs.push(id);
             }
         }
-        let files: Vec<_> = contents.iter().map(|(p, c)| (p.as_path(), c.as_str())).collect();
+        let files: Vec<_> = contents
+            .iter()
+            .map(|(p, c)| (p.as_path(), c.as_str()))
+            .collect();
         let loaded = (!files.is_empty()).then(|| unit::digest(&files));
         let unit = Unit {
             unit: self.unit.clone(),

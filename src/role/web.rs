@@ -24,9 +24,17 @@ pub const SECTION: Section = Section::new(
     &[
         FOR_EACH,
         WHEN,
-        Field::optional("server", Shape::OneOf(&["auto", "nginx", "httpd"]), "Which one.")
-            .default("auto"),
-        Field::required("port", Shape::Integer { min: 1, max: 65535 }, "What it listens on."),
+        Field::optional(
+            "server",
+            Shape::OneOf(&["auto", "nginx", "httpd"]),
+            "Which one.",
+        )
+        .default("auto"),
+        Field::required(
+            "port",
+            Shape::Integer { min: 1, max: 65535 },
+            "What it listens on.",
+        ),
         Field::required("root", Shape::Path, "The directory that it serves."),
         Field::optional("template", Shape::Text, "The drop-in, of templates/.")
             .default("nginx-site.conf or httpd-site.conf"),
@@ -44,7 +52,7 @@ pub struct Web {
 
 impl Web {
     /// Reads the section and renders the drop-in.
-    pub fn read(e: &Element<'_, '_>, survey: &Survey) -> Option<Self> {
+    pub fn read(e: &Element<'_>, survey: &Survey) -> Option<Self> {
         let port = e.get::<u16>("port")?.value;
         let root = e.get::<PathBuf>("root")?.value;
         let wish = e.text("server").unwrap_or_else(|| "auto".into());
@@ -63,8 +71,20 @@ impl Web {
         let content = e.template(template.as_ref(), &standard, "web", web)?;
         let path = server.drop_in_directory.join("converge.conf");
         let check = Some(server.test.clone());
-        let drop_in = File { path, content, mode: None, owner: None, once: false, check };
-        Some(Web { place: e.place(), root, drop_in, unit: server.unit.clone() })
+        let drop_in = File {
+            path,
+            content,
+            mode: None,
+            owner: None,
+            once: false,
+            check,
+        };
+        Some(Web {
+            place: e.place(),
+            root,
+            drop_in,
+            unit: server.unit.clone(),
+        })
     }
 
     /// The drop-in, and the unit that has to have read it.
@@ -104,7 +124,10 @@ fn choose<'a>(survey: &'a Survey, wish: &str) -> Option<(&'static str, &'a WebSe
 
 fn none_installed(place: Place, wish: &str) -> Diagnostic {
     let (title, help) = match wish {
-        "nginx" => ("nginx is not installed on this host", "package nginx has it"),
+        "nginx" => (
+            "nginx is not installed on this host",
+            "package nginx has it",
+        ),
         "httpd" => (
             "Apache is not installed on this host",
             "package apache2 has it (Debian, Ubuntu), or httpd (RHEL, Rocky, Fedora)",
@@ -114,5 +137,7 @@ fn none_installed(place: Place, wish: &str) -> Diagnostic {
             "package nginx has one, or apache2 (Debian, Ubuntu) and httpd (RHEL, Rocky, Fedora)",
         ),
     };
-    Diagnostic::error(place, title).label("needed for this").help(help)
+    Diagnostic::error(place, title)
+        .label("needed for this")
+        .help(help)
 }
