@@ -1,3 +1,18 @@
 //! The converge command.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser;
+use converge::lab::cli::{LabCommand, run};
+
+#[derive(Parser)]
+enum Cli {
+    /// A cluster of real machines on this machine.
+    #[command(subcommand)]
+    Lab(LabCommand),
+}
+
+fn main() -> ExitCode {
+    let Cli::Lab(command) = Cli::parse();
+    run(command)
+}
