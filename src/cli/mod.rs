@@ -137,7 +137,7 @@ pub fn main() -> ExitCode {
     };
     log_to_stderr(&cli.global);
     color_choice(cli.global.color);
-    run(cli).into()
+    run(cli)
 }
 
 /// clap ends with 2 for wrong arguments, which here means "changes are pending".
@@ -152,15 +152,15 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Exit {
+fn run(cli: Cli) -> ExitCode {
     let Cli { global, command } = cli;
-    match command {
+    let exit = match command {
         None | Some(Command::Apply) => apply::run(&global),
         Some(Command::Plan) => plan::run(&global),
         Some(Command::Lint) => lint::run(&global),
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => probe(&global, &args),
-        Some(Command::Lab { command }) => crate::lab::cli::run(&command, &global.cluster),
+        Some(Command::Lab { command }) => return crate::lab::cli::run(command),
         Some(Command::Completion { shell }) => {
             clap_complete::generate(
                 shell,
@@ -172,7 +172,8 @@ fn run(cli: Cli) -> Exit {
         }
         Some(Command::Man) => man::man(),
         Some(Command::Schema { of }) => man::schema(of),
-    }
+    };
+    exit.into()
 }
 
 fn color_choice(color: Color) {
