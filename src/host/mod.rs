@@ -5,18 +5,27 @@
 //! run that needs no D-Bus pays for none. A host may be rooted in a directory, which is how the
 //! file kinds are tested.
 
+pub mod aside;
 pub mod command;
 pub mod files;
 pub mod ipvs;
 pub mod ledger;
 pub mod shelf;
 pub mod survey;
+pub mod mounts;
+#[cfg(test)]
+pub(crate) mod scratch;
+pub mod users;
+pub mod written;
 
 use std::path::{Path, PathBuf};
 
 pub use command::CommandError;
 pub use files::FileError;
 pub use ipvs::IpvsError;
+pub use users::UserError;
+
+use crate::resource::file::UnprovenError;
 
 /// What went wrong at one of the doors.
 #[derive(Debug, thiserror::Error)]
@@ -25,14 +34,20 @@ pub enum HostError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Remembering what we made. Nothing is made that would be forgotten.
-    #[error("not made, because the ledger cannot be written: {0}")]
-    Ledger(FileError),
+    #[error("not made, because the ledger cannot be written")]
+    Ledger(#[source] FileError),
     /// Running a program.
     #[error(transparent)]
     Command(#[from] CommandError),
     /// Reading or changing the IPVS table.
     #[error(transparent)]
     Ipvs(#[from] IpvsError),
+    /// Looking up a user or a group.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// A file whose check failed.
+    #[error(transparent)]
+    Unproven(#[from] UnprovenError),
 }
 
 impl HostError {
@@ -47,6 +62,8 @@ impl HostError {
             HostError::File(e) | HostError::Ledger(e) => e.hint(),
             HostError::Command(e) => e.hint(),
             HostError::Ipvs(_) => None,
+            HostError::User(e) => e.hint(),
+            HostError::Unproven(e) => e.hint(),
         }
     }
 }
