@@ -243,33 +243,6 @@ impl Files {
         })
     }
 
-    /// The names in a directory, sorted; none if there is no such directory.
-    pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<String>, FileError> {
-        let path = path.as_ref();
-        let wrap = |source| FileError {
-            doing: "list",
-            path: path.into(),
-            source,
-        };
-        let entries = match fs::read_dir(self.real(path)) {
-            Ok(entries) => entries,
-            Err(e) if absent(&e) => return Ok(Vec::new()),
-            Err(e) => return Err(wrap(e)),
-        };
-        let mut names = Vec::new();
-        for entry in entries {
-            names.push(
-                entry
-                    .map_err(wrap)?
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned(),
-            );
-        }
-        names.sort();
-        Ok(names)
-    }
-
     /// Takes an exclusive lock on a file, which is made if need be; `None` if somebody has it.
     /// The lock is held until the file is dropped.
     pub fn lock(&self, path: impl AsRef<Path>) -> Result<Option<fs::File>, FileError> {

@@ -17,8 +17,11 @@ pub mod mounts;
 pub(crate) mod scratch;
 pub mod users;
 pub mod written;
+pub mod netlink;
 
 use std::path::{Path, PathBuf};
+
+use tokio::sync::OnceCell;
 
 pub use command::CommandError;
 pub use files::FileError;
@@ -26,6 +29,9 @@ pub use ipvs::IpvsError;
 pub use users::UserError;
 
 use crate::resource::file::UnprovenError;
+pub use netlink::NetlinkError;
+
+use crate::resource::module::NoModule;
 
 /// What went wrong at one of the doors.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +54,31 @@ pub enum HostError {
     /// A file whose check failed.
     #[error(transparent)]
     Unproven(#[from] UnprovenError),
+    /// Asking the kernel over rtnetlink.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// Somebody else's thing stands where ours is to stand.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// The kernel has no such module.
+    #[error(transparent)]
+    NoModule(#[from] NoModule),
+}
+
+/// Somebody else's thing stands where ours is to stand; what is foreign is never changed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make {wanted}: {stands} stands there, and converge did not make it")]
+pub struct Foreign {
+    /// What is wanted.
+    pub wanted: String,
+    /// What stands in its place.
+    pub stands: String,
+}
+
+impl Foreign {
+    fn hint(&self) -> String {
+        format!("remove {} or whatever makes it, or ask for something else", self.stands)
+    }
 }
 
 impl HostError {
@@ -64,6 +95,9 @@ impl HostError {
             HostError::Ipvs(_) => None,
             HostError::User(e) => e.hint(),
             HostError::Unproven(e) => e.hint(),
+            HostError::Netlink(e) => e.hint(),
+            HostError::Foreign(e) => Some(e.hint()),
+            HostError::NoModule(e) => Some(e.hint()),
         }
     }
 }
@@ -71,6 +105,7 @@ impl HostError {
 /// This machine.
 pub struct Host {
     files: files::Files,
+    netlink: OnceCell<netlink::Netlink>,
 }
 
 impl Host {
@@ -83,11 +118,17 @@ impl Host {
     pub fn rooted(root: &Path) -> Self {
         Host {
             files: files::Files::new(PathBuf::from(root)),
+            netlink: OnceCell::new(),
         }
     }
 
     /// The door to the disk.
     pub fn files(&self) -> &files::Files {
         &self.files
+    }
+
+    /// The door to links, addresses, routes and rules, opened when first asked for.
+    pub async fn netlink(&self) -> Result<&netlink::Netlink, NetlinkError> {
+        self.netlink.get_or_try_init(async || netlink::Netlink::open()).await
     }
 }
