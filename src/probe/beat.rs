@@ -153,8 +153,8 @@ impl Pulse {
         self.sent += 1;
         let client = Arc::clone(&self.client);
         let start = self.start;
+        let sent = start.elapsed();
         self.waiting.spawn(async move {
-            let sent = start.elapsed();
             let outcome = client.ask().await;
             Sample {
                 sent,
