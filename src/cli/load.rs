@@ -110,7 +110,7 @@ pub fn say(failure: &Failure) -> Exit {
     }
 }
 
-fn error_line(text: &str, help: Option<String>) {
+pub fn error_line(text: &str, help: Option<String>) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     anstream::eprintln!("{red}error{red:#}: {text}");
     if let Some(help) = help {

@@ -108,7 +108,7 @@ enum Command {
     /// Print what a host is to be: its files, sysctls, addresses, IPVS table.
     Render(render::RenderArgs),
     /// Measure a VIP as a client sees it: who answers, errors, gaps in milliseconds.
-    Probe(crate::probe::ProbeArgs),
+    Probe(crate::probe::cli::ProbeArgs),
     /// A cluster of real machines on this one, from a cluster file.
     Lab {
         #[command(subcommand)]
@@ -159,7 +159,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Plan) => plan::run(&global),
         Some(Command::Lint) => lint::run(&global),
         Some(Command::Render(args)) => render::run(&global, &args),
-        Some(Command::Probe(args)) => probe(&global, &args),
+        Some(Command::Probe(args)) => return probe(&global, args),
         Some(Command::Lab { command }) => return crate::lab::cli::run(command),
         Some(Command::Completion { shell }) => {
             clap_complete::generate(
@@ -210,8 +210,23 @@ fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-fn probe(global: &Global, args: &crate::probe::ProbeArgs) -> Exit {
-    crate::probe::run(args, global.output == Format::Json)
+fn probe(global: &Global, mut args: crate::probe::cli::ProbeArgs) -> ExitCode {
+    args.output = match global.output {
+        Format::Text => crate::probe::cli::Form::Text,
+        Format::Json => crate::probe::cli::Form::Json,
+    };
+    let result = runtime().map(|runtime| runtime.block_on(crate::probe::cli::run(&args)));
+    match result {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => {
+            load::error_line(&apply::chain(&error), None);
+            Exit::Failed.into()
+        }
+        Err(error) => {
+            load::error_line(&format!("cannot start: {error}"), None);
+            Exit::Failed.into()
+        }
+    }
 }
 
 /// One line on standard output. That nobody reads it is no failure of the command.
