@@ -136,10 +136,10 @@ pub fn lock(host: &Host) -> Result<std::fs::File, Failure> {
 
 /// The cluster and its role files, wherever they lie.
 pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagnostics), Failure> {
-    let path = &global.cluster;
+    let path = &std::path::absolute(&global.cluster).map_err(Failure::Runtime)?;
     let text = host.files().read_text(path).map_err(Failure::Unreadable)?;
     let text = text.ok_or_else(|| Failure::NoCluster(path.clone()))?;
-    let (cluster, mut warnings) = Cluster::parse(&path.display().to_string(), &text)?;
+    let (cluster, mut warnings) = Cluster::parse(global.cluster.display().to_string(), &text)?;
     let beside = path.parent().unwrap_or(Path::new("/"));
     let directories = [Path::new(shelf::VENDOR), beside];
     let shelf = Shelf::with_directories(host.files(), &directories).map_err(Failure::Unreadable)?;
