@@ -36,7 +36,17 @@ pub struct Survey {
 impl Survey {
     /// A Debian.
     pub fn typical() -> Self {
-        Survey::default()
+        let server = |unit: &str, dir: &str, test: &str| WebServer {
+            unit: unit.into(),
+            drop_in_directory: dir.into(),
+            test: test.split(' ').map(str::to_owned).collect(),
+            default_server_taken: true,
+        };
+        Survey {
+            nginx: Some(server("nginx.service", "/etc/nginx/conf.d", "nginx -t")),
+            httpd: Some(server("apache2.service", "/etc/apache2/conf-enabled", "apachectl configtest")),
+            ..Survey::default()
+        }
     }
 }
 

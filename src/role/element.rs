@@ -84,8 +84,7 @@ pub fn each_element(
 }
 
 fn host_object(facts: &Facts, name: &HostName) -> Json {
-    let _ = (facts, name);
-    Json::Null
+    facts.get("host").and_then(|hosts| hosts.get(name.as_str())).cloned().unwrap_or(Json::Null)
 }
 
 fn items(reader: &Reader<'_>, role: &Spanned<String>, around: Surroundings<'_>) -> Vec<EachItem> {
