@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::element::{Element, FOR_EACH, WHEN};
+use super::storage;
 use super::want::Want;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Field, Section, Shape};
@@ -70,6 +71,7 @@ impl Web {
         let standard = format!("{name}-site.conf");
         let content = e.template(template.as_ref(), &standard, "web", web)?;
         let path = server.drop_in_directory.join("converge.conf");
+        let content = storage::signed(&path, &content, &e.place());
         let check = Some(server.test.clone());
         let drop_in = File {
             path,
