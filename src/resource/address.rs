@@ -100,12 +100,11 @@ impl ResourceKind for Address {
 
 async fn add(host: &Host, wanted: &Address) -> Result<(), HostError> {
     let netlink = host.netlink().await?;
-    let names = netlink.link_names().await?;
     let Address {
         address, interface, ..
     } = wanted;
     match netlink
-        .add_address(&names, *address, interface, wanted.label())
+        .add_address(*address, interface, wanted.label())
         .await
     {
         // Somebody was quicker; the next look says whether theirs will do.
@@ -141,10 +140,9 @@ async fn relabel(host: &Host, wanted: &Address) -> Result<(), HostError> {
 
 async fn delete(host: &Host, address: &Address) -> Result<(), HostError> {
     let netlink = host.netlink().await?;
-    let names = netlink.link_names().await?;
     if !has_secondaries(netlink, address).await? {
         return Ok(netlink
-            .delete_address(&names, address.address, &address.interface)
+            .delete_address(address.address, &address.interface)
             .await?);
     }
     // Without this the kernel takes every other address of the subnet along.
@@ -155,7 +153,7 @@ async fn delete(host: &Host, address: &Address) -> Result<(), HostError> {
     let standing = host.files().read_text(&path)?.unwrap_or_default();
     host.files().write_in_place(&path, "1\n")?;
     let deleted = netlink
-        .delete_address(&names, address.address, &address.interface)
+        .delete_address(address.address, &address.interface)
         .await;
     host.files().write_in_place(&path, &standing)?;
     Ok(deleted?)

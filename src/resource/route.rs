@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::Serialize;
 
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
-use crate::host::netlink::{FoundRoute, MARK, Names, Netlink, RouteSpec};
+use crate::host::netlink::{FoundRoute, MARK, Netlink, RouteSpec};
 use crate::host::{Foreign, Host, HostError};
 
 /// The routing table that is looked into when no rule says otherwise.
@@ -125,8 +125,7 @@ impl ResourceKind for Route {
 
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         let netlink = host.netlink().await?;
-        let names = netlink.link_names().await?;
-        Ok(concerning(&netlink.routes(&names).await?, scope))
+        Ok(concerning(&netlink.routes().await?, scope))
     }
 
     async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
@@ -148,18 +147,15 @@ impl ResourceKind for Route {
 
 async fn bring_about(host: &Host, change: &Ensure<'_, Route>) -> Result<(), HostError> {
     let netlink = host.netlink().await?;
-    let names = netlink.link_names().await?;
     if change.before.is_some() {
-        return replace(netlink, &names, change.after).await;
+        return replace(netlink, change.after).await;
     }
-    Ok(netlink
-        .add_route(&names, change.after.spec(), false)
-        .await?)
+    Ok(netlink.add_route(change.after.spec(), false).await?)
 }
 
 /// Replacing takes the first route of that key, so all of them must be ours.
-async fn replace(netlink: &Netlink, names: &Names, wanted: &Route) -> Result<(), HostError> {
-    let found = netlink.routes(names).await?;
+async fn replace(netlink: &Netlink, wanted: &Route) -> Result<(), HostError> {
+    let found = netlink.routes().await?;
     let foreign = found
         .iter()
         .find(|f| key(f) == wanted.key() && f.protocol != MARK);
@@ -170,13 +166,12 @@ async fn replace(netlink: &Netlink, names: &Names, wanted: &Route) -> Result<(),
         }
         .into());
     }
-    Ok(netlink.add_route(names, wanted.spec(), true).await?)
+    Ok(netlink.add_route(wanted.spec(), true).await?)
 }
 
 async fn delete(host: &Host, route: &Route) -> Result<(), HostError> {
     let netlink = host.netlink().await?;
-    let names = netlink.link_names().await?;
-    Ok(netlink.delete_route(&names, route.spec()).await?)
+    Ok(netlink.delete_route(route.spec()).await?)
 }
 
 fn shown(found: &FoundRoute) -> String {

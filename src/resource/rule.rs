@@ -188,7 +188,7 @@ mod tests {
         };
         assert_eq!(
             concerning(std::slice::from_ref(&theirs), &scope),
-            [wanted.clone()]
+            std::slice::from_ref(&wanted)
         );
         let elaborate = FoundRule {
             elaborate: true,

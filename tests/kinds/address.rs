@@ -1,5 +1,6 @@
 //! Addresses: marks, labels, neighbours.
 
+use converge::reconcile::Outcome;
 use converge::resource::address::Address;
 use converge::resource::{Desired, Resource};
 
@@ -121,9 +122,7 @@ each_in_a_namespace! {
 
 fn hint_of(report: &converge::reconcile::Report) -> (String, String) {
     match &report.changes[0].1 {
-        converge::reconcile::Outcome::Failed(error) => {
-            (error.to_string(), error.hint().unwrap_or_default())
-        }
-        other => panic!("{other:?}"),
+        Outcome::Failed(error) => (error.to_string(), error.hint().unwrap_or_default()),
+        outcome @ (Outcome::Done | Outcome::Held { .. }) => panic!("{outcome:?}"),
     }
 }

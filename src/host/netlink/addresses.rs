@@ -10,7 +10,7 @@ use rtnetlink::packet_route::address::{
     AddressScope,
 };
 
-use super::links::Names;
+use super::links::{Names, index};
 use super::{MARK, Netlink, NetlinkError, deleted, gather, made};
 
 /// An address as the kernel has it.
@@ -42,13 +42,12 @@ impl Netlink {
     /// Adds an address with our mark.
     pub async fn add_address(
         &self,
-        names: &Names,
         address: IpNet,
         interface: &str,
         label: Option<&str>,
     ) -> Result<(), NetlinkError> {
         let what = format!("address {address} on {interface}");
-        let index = names.index(interface, "add", &what)?;
+        let index = index(interface, "add", || what.clone())?;
         let mut request = self
             .handle
             .address()
@@ -71,12 +70,11 @@ impl Netlink {
     /// Deletes an address.
     pub async fn delete_address(
         &self,
-        names: &Names,
         address: IpNet,
         interface: &str,
     ) -> Result<(), NetlinkError> {
         let what = format!("address {address} on {interface}");
-        let Ok(index) = names.index(interface, "delete", &what) else {
+        let Ok(index) = index(interface, "delete", || what.clone()) else {
             return Ok(());
         };
         let answer = self

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use nix::errno::Errno;
+use nix::net::if_::if_nametoindex;
 use rtnetlink::packet_route::link::{
     InfoData, InfoGre, InfoIpTunnel, InfoKind, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use rtnetlink::{LinkDummy, LinkGre, LinkIpIp, LinkUnspec};
 
-use super::{Netlink, NetlinkError, deleted, gather, made, missing_interface};
+use super::{Netlink, NetlinkError, deleted, gather, made};
 
 /// An interface as the kernel has it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,26 +31,31 @@ pub struct FoundLink {
     pub up: bool,
 }
 
-/// Numbers and names of the interfaces, both ways.
-pub struct Names(BTreeMap<u32, String>);
+/// Names of the interfaces by number.
+pub(super) struct Names(BTreeMap<u32, String>);
 
 impl Names {
     /// The name of an interface.
-    pub fn name(&self, index: u32) -> String {
+    pub(super) fn name(&self, index: u32) -> String {
         // An interface that appeared between two dumps has no name yet; the next look has it.
         self.0
             .get(&index)
             .cloned()
             .unwrap_or_else(|| format!("#{index}"))
     }
+}
 
-    /// The number of an interface, for doing something there.
-    pub fn index(&self, name: &str, doing: &'static str, what: &str) -> Result<u32, NetlinkError> {
-        let found = self.0.iter().find(|(_, n)| *n == name);
-        found
-            .map(|(index, _)| *index)
-            .ok_or_else(|| missing_interface(doing, what))
-    }
+/// The number of an interface, for doing something there.
+pub(super) fn index(
+    name: &str,
+    doing: &'static str,
+    what: impl FnOnce() -> String,
+) -> Result<u32, NetlinkError> {
+    if_nametoindex(name).map_err(|errno| NetlinkError {
+        doing,
+        what: what(),
+        source: errno.into(),
+    })
 }
 
 impl Netlink {
@@ -63,7 +69,7 @@ impl Netlink {
     }
 
     /// The names of all interfaces.
-    pub async fn link_names(&self) -> Result<Names, NetlinkError> {
+    pub(super) async fn link_names(&self) -> Result<Names, NetlinkError> {
         let links = self.links().await?;
         Ok(Names(
             links.into_iter().map(|l| (l.index, l.name)).collect(),
@@ -112,7 +118,7 @@ impl Netlink {
     /// Renames an interface, which must be down.
     pub async fn rename_link(&self, from: &str, to: &str) -> Result<(), NetlinkError> {
         let what = format!("interface {from} to {to}");
-        let index = self.link_names().await?.index(from, "rename", &what)?;
+        let index = index(from, "rename", || what.clone())?;
         let message = LinkUnspec::new_with_index(index).name(to).build();
         made(
             "rename",

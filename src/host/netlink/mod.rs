@@ -21,7 +21,7 @@ use nix::errno::Errno;
 use rtnetlink::Handle;
 
 pub use addresses::FoundAddress;
-pub use links::{FoundLink, Names};
+pub use links::FoundLink;
 pub use routes::{FoundRoute, RouteSpec};
 pub use rules::FoundRule;
 
@@ -133,13 +133,5 @@ fn deleted(
     match made("delete", what, answer) {
         Err(e) if e.errno().is_some_and(|errno| gone.contains(&errno)) => Ok(()),
         other => other,
-    }
-}
-
-fn missing_interface(doing: &'static str, what: &str) -> NetlinkError {
-    NetlinkError {
-        doing,
-        what: what.to_owned(),
-        source: Errno::ENODEV.into(),
     }
 }

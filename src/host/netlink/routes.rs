@@ -10,7 +10,7 @@ use rtnetlink::packet_route::route::{
     RouteType,
 };
 
-use super::links::Names;
+use super::links::{Names, index};
 use super::{MARK, Netlink, NetlinkError, deleted, gather, made};
 
 /// The table that the kernel fills by itself.
@@ -68,37 +68,29 @@ impl RouteSpec<'_> {
 
 impl Netlink {
     /// All unicast routes of both families.
-    pub async fn routes(&self, names: &Names) -> Result<Vec<FoundRoute>, NetlinkError> {
+    pub async fn routes(&self) -> Result<Vec<FoundRoute>, NetlinkError> {
+        let names = self.link_names().await?;
         let mut all = Vec::new();
         for family in [AddressFamily::Inet, AddressFamily::Inet6] {
             let mut filter = RouteMessage::default();
             filter.header.address_family = family;
             let dump = self.handle.route().get(filter).execute();
-            all.extend(gather("the routing tables", dump, |m| found(&m, names)).await?);
+            all.extend(gather("the routing tables", dump, |m| found(&m, &names)).await?);
         }
         Ok(all)
     }
 
     /// Adds a route with our mark; `replace` takes the place of one of the same destination, table
     /// and metric.
-    pub async fn add_route(
-        &self,
-        names: &Names,
-        route: RouteSpec<'_>,
-        replace: bool,
-    ) -> Result<(), NetlinkError> {
-        let request = self.handle.route().add(message(names, route, "add")?);
+    pub async fn add_route(&self, route: RouteSpec<'_>, replace: bool) -> Result<(), NetlinkError> {
+        let request = self.handle.route().add(message(route, "add")?);
         let request = if replace { request.replace() } else { request };
         made("add", &route.shown(), request.execute().await)
     }
 
     /// Deletes a route that carries our mark.
-    pub async fn delete_route(
-        &self,
-        names: &Names,
-        route: RouteSpec<'_>,
-    ) -> Result<(), NetlinkError> {
-        let message = match message(names, route, "delete") {
+    pub async fn delete_route(&self, route: RouteSpec<'_>) -> Result<(), NetlinkError> {
+        let message = match message(route, "delete") {
             Ok(message) => message,
             // A route goes with its interface.
             Err(e) if e.errno() == Some(Errno::ENODEV) => return Ok(()),
@@ -109,11 +101,7 @@ impl Netlink {
     }
 }
 
-fn message(
-    names: &Names,
-    route: RouteSpec<'_>,
-    doing: &'static str,
-) -> Result<RouteMessage, NetlinkError> {
+fn message(route: RouteSpec<'_>, doing: &'static str) -> Result<RouteMessage, NetlinkError> {
     let mut message = RouteMessage::default();
     let destination = route.destination.trunc();
     message.header = RouteHeader {
@@ -143,11 +131,9 @@ fn message(
         add(RouteAttribute::PrefSource(source.into()));
     }
     if let Some(interface) = route.interface {
-        add(RouteAttribute::Oif(names.index(
-            interface,
-            doing,
-            &route.shown(),
-        )?));
+        add(RouteAttribute::Oif(index(interface, doing, || {
+            route.shown()
+        })?));
     }
     Ok(message)
 }
