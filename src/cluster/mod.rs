@@ -93,3 +93,6 @@ impl Cluster {
         self.vips.iter().find(|vip| vip.name.as_str() == name)
     }
 }
+
+#[cfg(test)]
+mod tests;
