@@ -95,3 +95,6 @@ impl Cluster {
         self.vips.iter().find(|vip| vip.name.as_str() == name)
     }
 }
+
+#[cfg(test)]
+mod tests;
