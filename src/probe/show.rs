@@ -110,15 +110,18 @@ fn gaps(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         let usual = time(report.longest_gap_ms);
         return writeln!(
             f,
-            "  longest gap  {GREEN}none{GREEN:#}, an answer at least every {usual}"
+            "  longest gap  {GREEN}none{GREEN:#}, an answer every {usual} or sooner"
         );
     };
+    // A slow moment is worth a line; only lost requests are worth red, and a list.
+    let style = if longest.lost > 0 { RED } else { BOLD };
     writeln!(
         f,
-        "  longest gap  {RED}{}{RED:#} {}",
+        "  longest gap  {style}{}{style:#} {}",
         time(longest.ms),
         place(longest)
     )?;
+    let others: Vec<&GapReport> = others.iter().filter(|gap| gap.lost > 0).collect();
     for gap in others.iter().take(GAPS) {
         writeln!(f, "               {} {}", time(gap.ms), place(gap))?;
     }
