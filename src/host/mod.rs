@@ -9,6 +9,7 @@ pub mod command;
 pub mod files;
 pub mod ledger;
 pub mod netlink;
+pub mod xtables;
 
 use std::path::{Path, PathBuf};
 
