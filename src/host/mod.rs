@@ -18,6 +18,7 @@ pub(crate) mod scratch;
 pub mod users;
 pub mod written;
 pub mod netlink;
+pub mod xtables;
 
 use std::path::{Path, PathBuf};
 

@@ -5,6 +5,7 @@
 
 mod address;
 mod apart;
+mod arp_filter;
 mod link;
 mod route;
 mod rule;
