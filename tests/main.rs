@@ -3,3 +3,4 @@
 mod kinds;
 mod lab;
 mod probe;
+mod topologies;
