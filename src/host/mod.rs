@@ -5,9 +5,18 @@
 //! run that needs no D-Bus pays for none. A host may be rooted in a directory, which is how the
 //! file kinds are tested.
 
+pub mod aside;
 pub mod command;
 pub mod files;
+pub mod ipvs;
 pub mod ledger;
+pub mod shelf;
+pub mod survey;
+pub mod mounts;
+#[cfg(test)]
+pub(crate) mod scratch;
+pub mod users;
+pub mod written;
 pub mod netlink;
 pub mod xtables;
 
@@ -17,6 +26,10 @@ use tokio::sync::OnceCell;
 
 pub use command::CommandError;
 pub use files::FileError;
+pub use ipvs::IpvsError;
+pub use users::UserError;
+
+use crate::resource::file::UnprovenError;
 pub use netlink::NetlinkError;
 
 use crate::resource::module::NoModule;
@@ -28,11 +41,20 @@ pub enum HostError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Remembering what we made. Nothing is made that would be forgotten.
-    #[error("not made, because the ledger cannot be written: {0}")]
-    Ledger(FileError),
+    #[error("not made, because the ledger cannot be written")]
+    Ledger(#[source] FileError),
     /// Running a program.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Reading or changing the IPVS table.
+    #[error(transparent)]
+    Ipvs(#[from] IpvsError),
+    /// Looking up a user or a group.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// A file whose check failed.
+    #[error(transparent)]
+    Unproven(#[from] UnprovenError),
     /// Asking the kernel over rtnetlink.
     #[error(transparent)]
     Netlink(#[from] NetlinkError),
@@ -61,11 +83,19 @@ impl Foreign {
 }
 
 impl HostError {
+    /// Whether only a package can help.
+    pub fn is_missing_package(&self) -> bool {
+        matches!(self, HostError::Command(CommandError::Missing { .. }))
+    }
+
     /// What the operator can do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         match self {
             HostError::File(e) | HostError::Ledger(e) => e.hint(),
             HostError::Command(e) => e.hint(),
+            HostError::Ipvs(_) => None,
+            HostError::User(e) => e.hint(),
+            HostError::Unproven(e) => e.hint(),
             HostError::Netlink(e) => e.hint(),
             HostError::Foreign(e) => Some(e.hint()),
             HostError::NoModule(e) => Some(e.hint()),

@@ -27,7 +27,7 @@ impl ResourceKind for Export {
     }
 
     async fn observe(_host: &Host, _scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
-        todo!()
+        Ok(Vec::new())
     }
 
     async fn ensure(_host: &Host, _changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {

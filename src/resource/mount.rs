@@ -30,7 +30,7 @@ impl ResourceKind for Mount {
     }
 
     async fn observe(_host: &Host, _scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
-        todo!()
+        Ok(Vec::new())
     }
 
     async fn ensure(_host: &Host, _changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
