@@ -15,8 +15,8 @@ pub static CLUSTER: Section = Section::new(
     &[
         Field::required(
             "version",
-            Shape::Integer { min: 1, max: i64::MAX },
-            "the version of this file's format, 1",
+            Shape::Integer { min: 1, max: 1 },
+            "the version of this file's format",
         ),
         Field::required("name", Shape::Text, "what the cluster is called"),
         Field::optional("vip", Shape::Map(&VIP), "the virtual addresses, by name"),

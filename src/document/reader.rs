@@ -144,16 +144,14 @@ impl<'a> Reader<'a> {
         let Some(node) = self.node(key) else {
             return Vec::new();
         };
-        let items = match &node.content {
-            Content::List(items) => items,
-            _ => {
-                self.wrong_type(node, key, &field.shape);
-                return Vec::new();
-            }
+        let Content::List(items) = &node.content else {
+            self.wrong_type(node, key, &field.shape);
+            return Vec::new();
         };
         let read = |item| {
             self.inner(item, section, format!("[[{}]]", self.path(key))).or_else(|| {
-                self.wrong_type(item, key, &field.shape);
+                let each = format!("each of `{key}`");
+                self.wrong(item, each, &self.path(key), &Shape::Table(section));
                 None
             })
         };
@@ -179,7 +177,9 @@ impl<'a> Reader<'a> {
             match self.inner(&entry.node, section, title) {
                 Some(reader) => Some((name, reader)),
                 None => {
-                    self.wrong_type(&entry.node, &entry.key, &field.shape);
+                    let path = format!("{}.{}", self.path(key), entry.key);
+                    let named = format!("`{path}`");
+                    self.wrong(&entry.node, named, &path, &Shape::Table(section));
                     None
                 }
             }
@@ -230,7 +230,10 @@ impl<'a> Reader<'a> {
             | Content::Float(_)
             | Content::Datetime
             | Content::Table(_) => {
-                self.wrong_type(node, key, &Shape::Var);
+                match lists {
+                    true => self.wrong_type(node, key, &Shape::Var),
+                    false => self.wrong(node, format!("each of `{key}`"), key, &Shape::Text),
+                }
                 return None;
             }
         };
@@ -294,10 +297,11 @@ impl<'a> Reader<'a> {
             true => self.rendered(Spanned::new(written.clone(), place.clone()))?.value,
             false => written.clone(),
         };
-        match fits(shape, key, &text).and_then(|()| T::parse(&text)) {
+        let value = T::parse(&text).and_then(|value| fits(shape, key, &text).map(|()| value));
+        match value {
             Ok(value) => Some(Spanned::new(value, place)),
             Err(wrong) => {
-                let wants = format!("`{key}` is {}", wanted::<T>(shape));
+                let wants = format!("`{key}` must be {}", wanted::<T>(shape));
                 let diagnostic = Diagnostic::error(place, wrong).label(wants);
                 self.report(match text == written {
                     true => diagnostic,
@@ -322,49 +326,63 @@ impl<'a> Reader<'a> {
     }
 
     fn wrong_type(&self, node: &Node, key: &str, shape: &Shape) {
+        self.wrong(node, format!("`{key}`"), &self.path(key), shape);
+    }
+
+    /// Reports a value of the wrong type; `named` is what a message calls it.
+    fn wrong(&self, node: &Node, named: String, path: &str, shape: &Shape) {
         let place = self.document.place(node.span.clone());
-        let title = format!("`{key}` is {}, not {}", shape.what(), node.what());
+        let title = format!("{named} must be {}, not {}", shape.what(), node.what());
+        let advice = type_advice(node, place.text(), path, shape);
         let diagnostic = Diagnostic::error(place, title);
-        self.report(match (type_advice(node, key, shape), shape) {
-            (Some(advice), _) => diagnostic.help(advice),
-            (None, _) => diagnostic,
+        self.report(match advice {
+            Some(advice) => diagnostic.help(advice),
+            None => diagnostic,
         });
     }
 
+    /// Reports unknown and missing keys.
     fn checked(self) -> Reader<'a> {
         let Body::Table(table) = self.body else {
             return self;
         };
-        for entry in &table.entries {
-            if self.section.open.is_none() && self.section.field(&entry.key).is_none() {
-                self.report(self.unknown_key(entry));
+        let mut meant = Vec::new();
+        let unknown = |entry: &&Entry| self.section.field(&entry.key).is_none();
+        for entry in table.entries.iter().filter(unknown) {
+            if self.section.open.is_none() {
+                meant.extend(self.unknown_key(entry, table));
             }
         }
-        let missing = |field: &&Field| field.required && table.get(field.key).is_none();
         // In a file that is not TOML, the missing key may stand in the part that was not read.
         if self.document.broken.is_empty() {
+            let missing = |field: &&Field| field.required && table.get(field.key).is_none();
             for field in self.section.fields.iter().filter(missing) {
-                self.report(self.missing_key(field));
+                if !meant.contains(&field.key) {
+                    self.report(self.missing_key(field));
+                }
             }
         }
         self
     }
 
-    fn unknown_key(&self, entry: &Entry) -> Diagnostic {
+    /// Reports an unknown key; returns the key that was meant in its place.
+    fn unknown_key(&self, entry: &Entry, table: &Table) -> Option<&'static str> {
         let place = self.document.place(entry.key_span.clone());
-        let keys: Vec<&str> = self.section.fields.iter().map(|field| field.key).collect();
+        let keys: Vec<&'static str> = self.section.fields.iter().map(|field| field.key).collect();
+        let absent = keys.iter().copied().filter(|key| table.get(key).is_none());
+        let meant = suggest(&entry.key, absent).or_else(|| suggest(&entry.key, keys.clone()));
         let title = format!("unknown key `{}` in `{}`", entry.key, self.title);
-        match suggest(&entry.key, keys.iter().copied()) {
-            Some(meant) => {
-                let says = self.section.field(meant).map_or("", |field| field.doc);
-                Diagnostic::error(place, format!("{title}, did you mean `{meant}`?"))
-                    .label("unknown key")
-                    .help(format!("`{meant}`: {says}"))
+        let diagnostic = match meant.and_then(|meant| self.section.field(meant)) {
+            Some(field) => Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
+                .help(format!("`{}`: {}", field.key, field.doc)),
+            None if keys.is_empty() => Diagnostic::error(place, title),
+            None => {
+                let help = format!("the keys of `{}` are {}", self.title, listed(&keys));
+                Diagnostic::error(place, title).help(help)
             }
-            None => Diagnostic::error(place, title)
-                .label("unknown key")
-                .help(format!("the keys of `{}` are {}", self.title, listed(&keys))),
-        }
+        };
+        self.report(diagnostic);
+        meant
     }
 
     fn missing_key(&self, field: &Field) -> Diagnostic {
@@ -440,23 +458,23 @@ fn wanted<T: Value>(shape: &Shape) -> String {
     if matches!(shape, Shape::Text | Shape::Var) { T::WHAT.to_owned() } else { shape.what() }
 }
 
-fn type_advice(node: &Node, key: &str, shape: &Shape) -> Option<String> {
+/// What would be right; `written` is the value as it stands in the file.
+fn type_advice(node: &Node, written: &str, path: &str, shape: &Shape) -> Option<String> {
+    let key = path.rsplit('.').next().unwrap_or(path);
     match (shape, &node.content) {
-        (Shape::Tables(_), Content::Table(_)) => {
-            Some(format!("write the header with double brackets: [[{key}]]"))
+        (Shape::Tables(_), _) => Some(format!("begin each with a header of its own: [[{path}]]")),
+        (Shape::Table(_), _) => Some(format!("write the header [{path}], and its keys below it")),
+        (Shape::Map(_), _) => {
+            Some(format!("write a header for each: [{path}.NAME], and its keys below it"))
         }
-        (Shape::Table(_) | Shape::Map(_), Content::List(_)) => {
-            Some(format!("write the header with single brackets: [{key}]"))
-        }
-        (Shape::List(_), _) => Some(match node.scalar() {
-            Some(_) => format!("put it into brackets: {key} = [{}]", "…"),
-            None => format!("write {key} = {}", shape.example()?),
-        }),
-        (Shape::Text | Shape::Var, Content::Float(number)) => {
-            Some(format!("put it into quotation marks: \"{number}\""))
-        }
+        (Shape::List(_), Content::Table(_)) => Some(format!("write {key} = {}", shape.example()?)),
+        (Shape::List(_), _) => Some(format!("put it into brackets: {key} = [{written}]")),
         (Shape::Integer { .. } | Shape::Duration, Content::Float(_)) => {
             Some("write it without a fraction, in a smaller unit if need be".into())
+        }
+        (Shape::Integer { .. } | Shape::Bool, _) => None,
+        (_, Content::Float(_) | Content::Datetime | Content::HugeInteger) => {
+            Some(format!("put it into quotation marks: \"{written}\""))
         }
         _ => None,
     }

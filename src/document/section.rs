@@ -130,6 +130,7 @@ impl Shape {
     pub fn what(&self) -> String {
         match self {
             Shape::Text => "a text".into(),
+            Shape::Integer { min, max } if min == max => format!("the number {min}"),
             Shape::Integer { min, max: i64::MAX } => format!("a whole number from {min}"),
             Shape::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Shape::Bool => "true or false".into(),
@@ -141,8 +142,9 @@ impl Shape {
             Shape::Path => "an absolute path".into(),
             Shape::Var => "a text, a number, true or false, or a list of those".into(),
             Shape::List(of) => format!("a list, each {}", of.what()),
-            Shape::Table(_) | Shape::Map(_) => "a table".into(),
+            Shape::Table(_) => "a table".into(),
             Shape::Tables(_) => "tables".into(),
+            Shape::Map(_) => "tables by name".into(),
         }
     }
 
