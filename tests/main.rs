@@ -4,5 +4,4 @@ mod ipvs;
 mod kinds;
 mod lab;
 mod probe;
-mod probe;
 mod topologies;
