@@ -12,6 +12,7 @@ pub mod ledger;
 pub mod mounts;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod units;
 pub mod users;
 pub mod written;
 
@@ -19,9 +20,12 @@ use std::path::{Path, PathBuf};
 
 pub use command::CommandError;
 pub use files::FileError;
+pub use units::UnitError;
 pub use users::UserError;
 
+use crate::resource::export::ExportError;
 use crate::resource::file::UnprovenError;
+use crate::resource::mount::MountError;
 
 /// What went wrong at one of the doors.
 #[derive(Debug, thiserror::Error)]
@@ -35,12 +39,21 @@ pub enum HostError {
     /// Running a program.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Asking or telling systemd.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// Looking up a user or a group.
     #[error(transparent)]
     User(#[from] UserError),
     /// A file whose check failed.
     #[error(transparent)]
     Unproven(#[from] UnprovenError),
+    /// A mount point that is taken, or something that cannot be mounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// Something that cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
 }
 
 impl HostError {
@@ -49,8 +62,11 @@ impl HostError {
         match self {
             HostError::File(e) | HostError::Ledger(e) => e.hint(),
             HostError::Command(e) => e.hint(),
+            HostError::Unit(e) => e.hint(),
             HostError::User(e) => e.hint(),
             HostError::Unproven(e) => e.hint(),
+            HostError::Mount(e) => e.hint(),
+            HostError::Export(e) => e.hint(),
         }
     }
 }
@@ -58,6 +74,7 @@ impl HostError {
 /// This machine.
 pub struct Host {
     files: files::Files,
+    units: units::Units,
 }
 
 impl Host {
@@ -70,11 +87,16 @@ impl Host {
     pub fn rooted(root: &Path) -> Self {
         Host {
             files: files::Files::new(PathBuf::from(root)),
+            units: units::Units::new(PathBuf::from(root)),
         }
     }
 
     /// The door to the disk.
     pub fn files(&self) -> &files::Files {
         &self.files
+    }
+    /// The door to systemd.
+    pub fn units(&self) -> &units::Units {
+        &self.units
     }
 }
