@@ -243,6 +243,30 @@ impl Files {
         })
     }
 
+    /// Takes an exclusive lock on a file, which is made if need be; `None` if somebody has it.
+    /// The lock is held until the file is dropped.
+    pub fn lock(&self, path: impl AsRef<Path>) -> Result<Option<fs::File>, FileError> {
+        let path = path.as_ref();
+        let wrap = |source| FileError {
+            doing: "lock",
+            path: path.into(),
+            source,
+        };
+        let real = self.real(path);
+        fs::create_dir_all(real.parent().unwrap_or(Path::new("/"))).map_err(wrap)?;
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(real)
+            .map_err(wrap)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(e)) => Err(wrap(e)),
+        }
+    }
+
     /// Removes a file or a symbolic link; that it is gone already is a success.
     pub fn remove(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let path = path.as_ref();

@@ -8,23 +8,33 @@
 pub mod aside;
 pub mod command;
 pub mod files;
+pub mod ipvs;
 pub mod ledger;
 pub mod mounts;
+pub mod netlink;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod shelf;
+pub mod survey;
 pub mod units;
 pub mod users;
 pub mod written;
+pub mod xtables;
 
 use std::path::{Path, PathBuf};
 
+use tokio::sync::OnceCell;
+
 pub use command::CommandError;
 pub use files::FileError;
+pub use ipvs::IpvsError;
+pub use netlink::NetlinkError;
 pub use units::UnitError;
 pub use users::UserError;
 
 use crate::resource::export::ExportError;
 use crate::resource::file::UnprovenError;
+use crate::resource::module::NoModule;
 use crate::resource::mount::MountError;
 
 /// What went wrong at one of the doors.
@@ -42,6 +52,9 @@ pub enum HostError {
     /// Asking or telling systemd.
     #[error(transparent)]
     Unit(#[from] UnitError),
+    /// Reading or changing the IPVS table.
+    #[error(transparent)]
+    Ipvs(#[from] IpvsError),
     /// Looking up a user or a group.
     #[error(transparent)]
     User(#[from] UserError),
@@ -54,9 +67,43 @@ pub enum HostError {
     /// Something that cannot be exported.
     #[error(transparent)]
     Export(#[from] ExportError),
+    /// Asking the kernel over rtnetlink.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
+    /// Somebody else's thing stands where ours is to stand.
+    #[error(transparent)]
+    Foreign(#[from] Foreign),
+    /// The kernel has no such module.
+    #[error(transparent)]
+    NoModule(#[from] NoModule),
+}
+
+/// Somebody else's thing stands where ours is to stand; what is foreign is never changed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot make {wanted}: {stands} stands there, and converge did not make it")]
+pub struct Foreign {
+    /// What is wanted.
+    pub wanted: String,
+    /// What stands in its place.
+    pub stands: String,
+}
+
+impl Foreign {
+    fn hint(&self) -> String {
+        format!("remove {} or whatever makes it, or ask for something else", self.stands)
+    }
 }
 
 impl HostError {
+    /// Whether only a package can help.
+    pub fn is_missing_package(&self) -> bool {
+        matches!(
+            self,
+            HostError::Command(CommandError::Missing { .. })
+                | HostError::Unit(UnitError::NoSuchUnit { .. })
+        )
+    }
+
     /// What the operator can do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -67,6 +114,10 @@ impl HostError {
             HostError::Unproven(e) => e.hint(),
             HostError::Mount(e) => e.hint(),
             HostError::Export(e) => e.hint(),
+            HostError::Ipvs(_) => None,
+            HostError::Netlink(e) => e.hint(),
+            HostError::Foreign(e) => Some(e.hint()),
+            HostError::NoModule(e) => Some(e.hint()),
         }
     }
 }
@@ -75,6 +126,7 @@ impl HostError {
 pub struct Host {
     files: files::Files,
     units: units::Units,
+    netlink: OnceCell<netlink::Netlink>,
 }
 
 impl Host {
@@ -88,6 +140,7 @@ impl Host {
         Host {
             files: files::Files::new(PathBuf::from(root)),
             units: units::Units::new(PathBuf::from(root)),
+            netlink: OnceCell::new(),
         }
     }
 
@@ -95,8 +148,14 @@ impl Host {
     pub fn files(&self) -> &files::Files {
         &self.files
     }
+
     /// The door to systemd.
     pub fn units(&self) -> &units::Units {
         &self.units
+    }
+
+    /// The door to links, addresses, routes and rules, opened when first asked for.
+    pub async fn netlink(&self) -> Result<&netlink::Netlink, NetlinkError> {
+        self.netlink.get_or_try_init(async || netlink::Netlink::open()).await
     }
 }

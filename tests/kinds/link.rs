@@ -1,0 +1,42 @@
+//! Interfaces that stand already; creating some needs modules and is tested in user-mode Linux.
+
+use converge::resource::link::{Link, LinkType};
+use converge::resource::{Desired, Resource};
+
+use super::apart::each_in_a_namespace;
+use super::{attempt, converge, desired, sh};
+
+fn link(interface: &str, create: Option<LinkType>, up: bool) -> Resource {
+    Link {
+        interface: interface.into(),
+        create,
+        up,
+    }
+    .into()
+}
+
+each_in_a_namespace! {
+    async fn an_interface_that_stands_is_brought_up_and_never_removed(host) {
+        assert_eq!(converge(host, &desired([link("lo", None, true)])).await, 1);
+        assert!(sh("ip link show lo").contains("UP"));
+        sh("ip link set lo down");
+        assert_eq!(converge(host, &desired([link("lo", None, true)])).await, 1);
+        assert_eq!(converge(host, &Desired::default()).await, 0);
+        assert!(sh("ip link show lo").contains("UP"));
+    }
+
+    async fn a_foreign_interface_of_another_type_is_left_alone_and_named(host) {
+        sh("ip link add dummy7 type veth peer name veth8");
+        let report = attempt(host, &desired([link("dummy7", Some(LinkType::Dummy), true)])).await;
+        let said = format!("{:?}", report.changes);
+        assert!(said.contains("of type veth"), "{said}");
+        assert_eq!(converge(host, &Desired::default()).await, 0);
+        sh("ip link show dummy7");
+    }
+
+    async fn an_alias_of_our_name_on_somebody_elses_interface_is_not_our_mark(host) {
+        sh("ip link add eth7 type veth peer name eth8 && ip link set eth7 alias converge");
+        assert_eq!(converge(host, &Desired::default()).await, 0);
+        sh("ip link show eth7");
+    }
+}
