@@ -1,5 +1,7 @@
 //! The integration tests, one binary.
 
+mod ipvs;
 mod kinds;
 mod lab;
 mod probe;
+mod topologies;

@@ -214,13 +214,15 @@ fn free(cluster: &Cluster, addr: IpAddr, subnet: IpNet) -> bool {
 
 /// Warns of hosts that are not in the subnet that most are in.
 fn one_subnet(cluster: &Cluster, found: &Collector) {
+    let director = |host: &&HostEntry| host.role.as_str().starts_with(DIRECTOR);
     let mut subnets: BTreeMap<IpNet, Vec<&HostEntry>> = BTreeMap::new();
     for host in cluster.hosts.values() {
         subnets.entry(host.address.trunc()).or_default().push(host);
     }
     for ipv4 in [true, false] {
         let family = || subnets.iter().filter(move |(net, _)| net.addr().is_ipv4() == ipv4);
-        let Some((most, members)) = family().max_by_key(|(_, hosts)| hosts.len()) else {
+        let weight = |hosts: &[&HostEntry]| (hosts.len(), hosts.iter().any(director));
+        let Some((most, members)) = family().max_by_key(|(_, hosts)| weight(hosts)) else {
             continue;
         };
         for (subnet, hosts) in family().filter(|(subnet, _)| *subnet != most) {

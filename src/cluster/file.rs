@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Cluster, HostEntry, HostName, Vars, VipEntry, VipName, check};
+use super::{Cluster, HostEntry, HostName, VipEntry, VipName, Vars, check};
 use crate::diagnostic::{Collector, Diagnostic, Diagnostics};
 use crate::document::{Document, Field, Reader, Section, Shape, Spanned, Value};
 
@@ -15,11 +15,8 @@ pub static CLUSTER: Section = Section::new(
     &[
         Field::required(
             "version",
-            Shape::Integer {
-                min: 1,
-                max: i64::MAX,
-            },
-            "the version of this file's format, 1",
+            Shape::Integer { min: 1, max: 1 },
+            "the version of this file's format",
         ),
         Field::required("name", Shape::Text, "what the cluster is called"),
         Field::optional("vip", Shape::Map(&VIP), "the virtual addresses, by name"),
@@ -42,16 +39,8 @@ static VIP: Section = Section::new(
             Shape::Text,
             "where directors hold it, if not on the interface of their own address",
         ),
-        Field::optional(
-            "label",
-            Shape::Text,
-            "the label that ifconfig shows, such as ens33:0",
-        ),
-        Field::optional(
-            "vars",
-            Shape::Table(&VARS),
-            "variables that differ for this address",
-        ),
+        Field::optional("label", Shape::Text, "the label that ifconfig shows, such as ens33:0"),
+        Field::optional("vars", Shape::Table(&VARS), "variables that differ for this address"),
     ],
 )
 .short("address");
@@ -60,36 +49,16 @@ static HOST: Section = Section::new(
     "host",
     "A host: what it is for and where it is reached.",
     &[
-        Field::required(
-            "role",
-            Shape::Text,
-            "what the host is for: the name of a role file",
-        ),
-        Field::required(
-            "address",
-            Shape::Prefix,
-            "its address, with its subnet's prefix length",
-        ),
-        Field::required(
-            "interface",
-            Shape::Text,
-            "the interface that has the address",
-        ),
+        Field::required("role", Shape::Text, "what the host is for: the name of a role file"),
+        Field::required("address", Shape::Prefix, "its address, with its subnet's prefix length"),
+        Field::required("interface", Shape::Text, "the interface that has the address"),
         Field::optional("mac", Shape::Text, "the interface's Ethernet address"),
-        Field::optional(
-            "vars",
-            Shape::Table(&VARS),
-            "variables that differ for this host",
-        ),
+        Field::optional("vars", Shape::Table(&VARS), "variables that differ for this host"),
     ],
 );
 
 static VARS: Section = Section::new("vars", "Variables, for {{vars.NAME}} in role files.", &[])
-    .open(
-        "a variable",
-        Shape::Var,
-        "its value: a text, a number, true or false, or a list of those",
-    );
+    .open("a variable", Shape::Var, "its value: a text, a number, true or false, or a list of those");
 
 pub(super) fn parse(name: String, text: String) -> Result<(Cluster, Diagnostics), Diagnostics> {
     let (document, syntax) = Document::parse(name, text);
@@ -107,27 +76,12 @@ fn cluster(document: &Document, found: &Collector) -> Option<Cluster> {
     let root = document.read(&CLUSTER, None, found);
     let version = root.get::<Version>("version");
     let name = root.get("name");
-    let hosts = root
-        .map("host")
-        .into_iter()
-        .filter_map(|(name, table)| host(name, &table));
+    let hosts = root.map("host").into_iter().filter_map(|(name, table)| host(name, &table));
     let hosts = hosts.map(|host| (host.name.value.clone(), host)).collect();
-    let vips = root
-        .map("vip")
-        .into_iter()
-        .filter_map(|(name, table)| vip(name, &table))
-        .collect();
-    let vars = root
-        .table("vars")
-        .map_or_else(Vars::new, |table| vars(&table));
+    let vips = root.map("vip").into_iter().filter_map(|(name, table)| vip(name, &table)).collect();
+    let vars = root.table("vars").map_or_else(Vars::new, |table| vars(&table));
     version?;
-    Some(Cluster {
-        source: document.source().clone(),
-        name: name?,
-        hosts,
-        vips,
-        vars,
-    })
+    Some(Cluster { source: document.source().clone(), name: name?, hosts, vips, vars })
 }
 
 fn host(name: Spanned<String>, table: &Reader<'_>) -> Option<HostEntry> {
@@ -152,14 +106,7 @@ fn vip(name: Spanned<String>, table: &Reader<'_>) -> Option<VipEntry> {
     let (interface, label) = (table.get("interface"), table.get("label"));
     let vars = own_vars(table);
     let address = address?.map(|VipAddress(address)| address);
-    Some(VipEntry {
-        name: name?,
-        address,
-        interface,
-        label,
-        vars,
-        place: table.place(),
-    })
+    Some(VipEntry { name: name?, address, interface, label, vars, place: table.place() })
 }
 
 /// The key of a table is a name of its own type.
@@ -175,17 +122,11 @@ fn named<T: Value>(key: Spanned<String>, table: &Reader<'_>) -> Option<Spanned<T
 }
 
 fn own_vars(table: &Reader<'_>) -> Vars {
-    table
-        .table("vars")
-        .map_or_else(Vars::new, |table| vars(&table))
+    table.table("vars").map_or_else(Vars::new, |table| vars(&table))
 }
 
 fn vars(table: &Reader<'_>) -> Vars {
-    table
-        .vars()
-        .into_iter()
-        .map(|(name, value)| (name.value, value))
-        .collect()
+    table.vars().into_iter().map(|(name, value)| (name.value, value)).collect()
 }
 
 /// The file's format.
@@ -197,9 +138,7 @@ impl Value for Version {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "1" => Ok(Version),
-            _ => Err(format!(
-                "version `{text}` is unknown; this converge reads version 1"
-            )),
+            _ => Err(format!("version `{text}` is unknown; this converge reads version 1")),
         }
     }
 }

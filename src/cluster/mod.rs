@@ -85,9 +85,7 @@ impl Cluster {
 
     /// The hosts of a role, sorted by name.
     pub fn hosts_of_role(&self, role: &str) -> impl Iterator<Item = &HostEntry> {
-        self.hosts
-            .values()
-            .filter(move |host| host.role.as_str() == role)
+        self.hosts.values().filter(move |host| host.role.as_str() == role)
     }
 
     /// The VIP of this name.

@@ -64,12 +64,7 @@ impl Cluster {
         hostname: &str,
         my_addresses: &[IpAddr],
     ) -> Result<&HostEntry, WhoAmIError> {
-        let names = || {
-            self.hosts
-                .keys()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
+        let names = || self.hosts.keys().map(ToString::to_string).collect::<Vec<_>>();
         let meant = |name: &str| {
             suggest(name, self.hosts.keys().map(|host| host.as_str())).map(str::to_owned)
         };
@@ -122,8 +117,7 @@ impl Cluster {
 }
 
 fn nearest(name: &Option<String>) -> String {
-    name.as_ref()
-        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+    name.as_ref().map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
 fn existing(names: &[String]) -> String {

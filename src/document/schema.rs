@@ -25,12 +25,8 @@ fn table(section: &Section) -> Value {
         property["description"] = json!(described(field.doc, field.default));
         properties.insert(field.key.into(), property);
     }
-    let required: Vec<&str> = section
-        .fields
-        .iter()
-        .filter(|field| field.required)
-        .map(|field| field.key)
-        .collect();
+    let required: Vec<&str> =
+        section.fields.iter().filter(|field| field.required).map(|field| field.key).collect();
     let additional = match &section.open {
         Some(open) => shape(&open.shape),
         None => json!(false),

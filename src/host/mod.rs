@@ -10,14 +10,15 @@ pub mod command;
 pub mod files;
 pub mod ipvs;
 pub mod ledger;
-pub mod shelf;
-pub mod survey;
 pub mod mounts;
+pub mod netlink;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod shelf;
+pub mod survey;
+pub mod units;
 pub mod users;
 pub mod written;
-pub mod netlink;
 pub mod xtables;
 
 use std::path::{Path, PathBuf};
@@ -27,12 +28,14 @@ use tokio::sync::OnceCell;
 pub use command::CommandError;
 pub use files::FileError;
 pub use ipvs::IpvsError;
+pub use netlink::NetlinkError;
+pub use units::UnitError;
 pub use users::UserError;
 
+use crate::resource::export::ExportError;
 use crate::resource::file::UnprovenError;
-pub use netlink::NetlinkError;
-
 use crate::resource::module::NoModule;
+use crate::resource::mount::MountError;
 
 /// What went wrong at one of the doors.
 #[derive(Debug, thiserror::Error)]
@@ -41,29 +44,38 @@ pub enum HostError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Remembering what we made. Nothing is made that would be forgotten.
-    #[error("not made, because the ledger cannot be written")]
-    Ledger(#[source] FileError),
+    #[error("not made, because the ledger cannot be written: {0}")]
+    Ledger(FileError),
     /// Running a program.
     #[error(transparent)]
     Command(#[from] CommandError),
+    /// Asking or telling systemd.
+    #[error(transparent)]
+    Unit(#[from] UnitError),
     /// Reading or changing the IPVS table.
     #[error(transparent)]
     Ipvs(#[from] IpvsError),
+    /// Asking the kernel over rtnetlink.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
     /// Looking up a user or a group.
     #[error(transparent)]
     User(#[from] UserError),
     /// A file whose check failed.
     #[error(transparent)]
     Unproven(#[from] UnprovenError),
-    /// Asking the kernel over rtnetlink.
-    #[error(transparent)]
-    Netlink(#[from] NetlinkError),
     /// Somebody else's thing stands where ours is to stand.
     #[error(transparent)]
     Foreign(#[from] Foreign),
     /// The kernel has no such module.
     #[error(transparent)]
     NoModule(#[from] NoModule),
+    /// A mount point that is taken, or something that cannot be mounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// Something that cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
 }
 
 /// Somebody else's thing stands where ours is to stand; what is foreign is never changed.
@@ -93,12 +105,15 @@ impl HostError {
         match self {
             HostError::File(e) | HostError::Ledger(e) => e.hint(),
             HostError::Command(e) => e.hint(),
+            HostError::Unit(e) => e.hint(),
             HostError::Ipvs(_) => None,
+            HostError::Netlink(e) => e.hint(),
             HostError::User(e) => e.hint(),
             HostError::Unproven(e) => e.hint(),
-            HostError::Netlink(e) => e.hint(),
             HostError::Foreign(e) => Some(e.hint()),
             HostError::NoModule(e) => Some(e.hint()),
+            HostError::Mount(e) => e.hint(),
+            HostError::Export(e) => e.hint(),
         }
     }
 }
@@ -107,6 +122,7 @@ impl HostError {
 pub struct Host {
     files: files::Files,
     netlink: OnceCell<netlink::Netlink>,
+    units: units::Units,
 }
 
 impl Host {
@@ -120,6 +136,7 @@ impl Host {
         Host {
             files: files::Files::new(PathBuf::from(root)),
             netlink: OnceCell::new(),
+            units: units::Units::new(PathBuf::from(root)),
         }
     }
 
@@ -131,5 +148,10 @@ impl Host {
     /// The door to links, addresses, routes and rules, opened when first asked for.
     pub async fn netlink(&self) -> Result<&netlink::Netlink, NetlinkError> {
         self.netlink.get_or_try_init(async || netlink::Netlink::open()).await
+    }
+
+    /// The door to systemd.
+    pub fn units(&self) -> &units::Units {
+        &self.units
     }
 }

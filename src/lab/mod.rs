@@ -15,6 +15,7 @@ pub mod client;
 pub mod control;
 pub mod daemon;
 pub mod frame;
+pub mod from_cluster;
 pub mod image;
 pub mod keeper;
 pub mod line;
