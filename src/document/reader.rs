@@ -227,7 +227,7 @@ impl<'a> Reader<'a> {
             }
             Content::List(_)
             | Content::HugeInteger
-            | Content::Float(_)
+            | Content::Float
             | Content::Datetime
             | Content::Table(_) => {
                 match lists {
@@ -417,7 +417,7 @@ fn leaves_of<'a>(
         | Content::Integer(_)
         | Content::HugeInteger
         | Content::Bool(_)
-        | Content::Float(_)
+        | Content::Float
         | Content::Datetime
         | Content::List(_) => leaves.push((key, entry.key_span.clone(), &entry.node)),
     }
@@ -469,11 +469,11 @@ fn type_advice(node: &Node, written: &str, path: &str, shape: &Shape) -> Option<
         }
         (Shape::List(_), Content::Table(_)) => Some(format!("write {key} = {}", shape.example()?)),
         (Shape::List(_), _) => Some(format!("put it into brackets: {key} = [{written}]")),
-        (Shape::Integer { .. } | Shape::Duration, Content::Float(_)) => {
+        (Shape::Integer { .. } | Shape::Duration, Content::Float) => {
             Some("write it without a fraction, in a smaller unit if need be".into())
         }
         (Shape::Integer { .. } | Shape::Bool, _) => None,
-        (_, Content::Float(_) | Content::Datetime | Content::HugeInteger) => {
+        (_, Content::Float | Content::Datetime | Content::HugeInteger) => {
             Some(format!("put it into quotation marks: \"{written}\""))
         }
         _ => None,

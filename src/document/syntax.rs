@@ -15,7 +15,7 @@ use crate::diagnostic::{Diagnostic, Place, Source};
 /// The parser's error for a person; `tree` is what could be read in spite of it.
 pub(super) fn diagnostic(source: &Arc<Source>, error: &Error, tree: &Table) -> Diagnostic {
     let span = error.span().unwrap_or(0..0);
-    let place = Place::new(source, span);
+    let place = Place::new(source, widened(&source.text, span));
     let (said, expected) = match error.message().split_once(", expected ") {
         Some((said, expected)) => (said, Some(expected)),
         None => (error.message(), None),
@@ -119,7 +119,7 @@ impl<'a> Line<'a> {
             return Some(Diagnostic::error(place, "a key is one word").help(right));
         }
         let (key, value) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-        let title = format!("`{key}` has no `=` and no value");
+        let title = format!("`{}` has no `=` and no value", key.escape_debug());
         let diagnostic = Diagnostic::error(self.whole(), title);
         Some(match is_key(key) {
             true => diagnostic.help(format!("write {key} = {}", quoted(value))),
@@ -138,25 +138,40 @@ impl<'a> Line<'a> {
                 Diagnostic::error(self.whole(), format!("`{}` has no value", key.trim()));
             return Some(diagnostic.help(format!("write {} = \"…\"", key.trim())));
         }
-        let invalid = said.starts_with("invalid") && !said.ends_with("string");
-        let number = said.starts_with("unexpected leading zero") || said.starts_with('`');
+        let of_value = !said.ends_with("string") && !said.ends_with("key");
+        let invalid = said.starts_with("invalid") && of_value;
+        let number = said == "unexpected leading zero" || said.starts_with('`');
         let bare = said == "string values must be quoted" || invalid || number;
         if !bare || !is_key(key.trim()) || value.starts_with(['"', '\'', '[', '{']) {
             return None;
         }
         let place = self.place(start..start + value.len());
+        if value.contains('=') {
+            let help = "write each key = value on a line of its own";
+            return Some(Diagnostic::error(place, "this is more than one value").help(help));
+        }
+        if said == "unexpected leading zero" {
+            let help = format!("take the zero out, or write \"{value}\" for a text");
+            return Some(Diagnostic::error(place, "a number has no leading zero").help(help));
+        }
         let lower = value.to_lowercase();
         let (title, right) = match (value.strip_suffix([';', ',']), lower.as_str()) {
             (Some(rest), _) => {
                 ("a line ends without a mark".to_owned(), rest.trim().to_owned())
             }
-            (None, "true" | "yes" | "on") => (format!("`{value}` is not `true`"), "true".into()),
-            (None, "false" | "no" | "off") => (format!("`{value}` is not `false`"), "false".into()),
+            (None, "true" | "yes" | "on") => (truth(value), "true".into()),
+            (None, "false" | "no" | "off") => (truth(value), "false".into()),
             (None, _) => ("this text has no quotation marks".to_owned(), quoted(value)),
         };
+        let truth = matches!(right.as_str(), "true" | "false") && value.len() > 1;
+        let or_text = if truth { format!(", or \"{value}\" for a text") } else { String::new() };
         let right = if is_plain(&right) { right } else { quoted(&right) };
-        Some(Diagnostic::error(place, title).help(format!("write {} = {right}", key.trim())))
+        Some(Diagnostic::error(place, title).help(format!("write {} = {right}{or_text}", key.trim())))
     }
+}
+
+fn truth(value: &str) -> String {
+    format!("a truth value is `true` or `false`, not `{value}`")
 }
 
 /// What is wrong inside quotation marks.
@@ -174,6 +189,12 @@ fn text(said: &str, expected: Option<&str>, line: &Line<'_>, place: &Place) -> O
     }
     let quote = expected.filter(|expected| matches!(*expected, "`\"`" | "`'`"));
     match quote {
+        Some(quote) if said.contains("multi-line") => {
+            let marks = quote.trim_matches('`').repeat(3);
+            let start = place.source.text[..place.span.start].rfind(&marks)?;
+            let place = Place::new(&place.source, start..start + marks.len());
+            Some(Diagnostic::error(place, format!("this text is not closed with `{marks}`")))
+        }
         Some(quote) => {
             let mark = quote.trim_matches('`');
             let before = line.text.get(..in_line).unwrap_or(line.text);
@@ -193,8 +214,16 @@ fn text(said: &str, expected: Option<&str>, line: &Line<'_>, place: &Place) -> O
 fn token(said: &str, line: &Line<'_>, place: &Place) -> Option<Diagnostic> {
     let before = line.text.get(..place.span.start - line.start).unwrap_or_default();
     let (title, help) = match said {
-        "unclosed array" => ("this list is not closed", "close it with `]`"),
-        "unclosed inline table" => ("this table is not closed", "close it with `}`"),
+        "unclosed array" => {
+            return Some(unclosed(place, '[', "this list is not closed with `]`"));
+        }
+        "unclosed inline table" => {
+            return Some(unclosed(place, '{', "this table is not closed with `}`"));
+        }
+        "string values must be quoted" => (
+            "this is not one value",
+            "put a text into quotation marks, and a comma between two values",
+        ),
         "missing comma between array elements"
         | "missing comma between key-value pairs"
         | "extra assignment between key-value pairs" => {
@@ -208,6 +237,9 @@ fn token(said: &str, line: &Line<'_>, place: &Place) -> Option<Diagnostic> {
             "the text ended before this",
             "write `\\\"` for a quotation mark inside a text",
         ),
+        "unexpected key or value" if line.text.trim_start().starts_with('[') => {
+            ("nothing stands behind a header", "write the keys on the lines below it")
+        }
         "unexpected key or value" => {
             ("this is one too many for a line", "write each key = value on a line of its own")
         }
@@ -225,6 +257,15 @@ fn token(said: &str, line: &Line<'_>, place: &Place) -> Option<Diagnostic> {
         _ => return None,
     };
     Some(Diagnostic::error(place.clone(), title).help(help))
+}
+
+/// Points at the bracket that opens what the end of the file leaves open.
+fn unclosed(place: &Place, bracket: char, title: &str) -> Diagnostic {
+    let before = &place.source.text[..place.span.start];
+    let opens = |at: &usize| before[..*at].trim_end().ends_with('=');
+    let open = before.match_indices(bracket).map(|(at, _)| at).filter(opens).last();
+    let place = open.map_or_else(|| place.clone(), |at| Place::new(&place.source, at..at + 1));
+    Diagnostic::error(place, title)
 }
 
 fn duplicate(place: Place, tree: &Table) -> Diagnostic {
@@ -284,7 +325,7 @@ fn tables_of(node: &Node, place: &Place, found: &mut Vec<Range<usize>>) {
         | Content::Integer(_)
         | Content::HugeInteger
         | Content::Bool(_)
-        | Content::Float(_)
+        | Content::Float
         | Content::Datetime => {}
     }
 }
@@ -318,5 +359,17 @@ fn quoted(value: &str) -> String {
     match value.trim_matches(marks) {
         "" => "\"…\"".into(),
         bare => format!("\"{}\"", bare.replace('\\', "\\\\").replace('"', "\\\"")),
+    }
+}
+
+/// An empty place is widened to the character that stands there.
+fn widened(text: &str, span: Range<usize>) -> Range<usize> {
+    if !span.is_empty() {
+        return span;
+    }
+    let start = text.floor_char_boundary(span.start);
+    match text[start..].chars().next() {
+        Some(next) if !next.is_whitespace() => start..start + next.len_utf8(),
+        Some(_) | None => start..start,
     }
 }

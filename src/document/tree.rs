@@ -37,7 +37,7 @@ pub(super) enum Content {
     /// A whole number that is beyond 64 bits.
     HugeInteger,
     Bool(bool),
-    Float(String),
+    Float,
     Datetime,
     List(Vec<Node>),
     Table(Table),
@@ -77,7 +77,7 @@ impl Node {
             Content::HugeInteger => "a whole number beyond 64 bits",
             Content::Bool(true) => "true",
             Content::Bool(false) => "false",
-            Content::Float(_) => "a number with a fraction",
+            Content::Float => "a number with a fraction",
             Content::Datetime => "a date or time",
             Content::List(_) => "a list",
             Content::Table(_) => "a table",
@@ -91,7 +91,7 @@ impl Node {
             Content::Integer(number) => Some(number.to_string()),
             Content::Bool(truth) => Some(truth.to_string()),
             Content::HugeInteger
-            | Content::Float(_)
+            | Content::Float
             | Content::Datetime
             | Content::List(_)
             | Content::Table(_) => None,
@@ -104,7 +104,7 @@ impl Content {
         match value {
             DeValue::String(text) => Content::Text(text.to_string()),
             DeValue::Integer(number) => Content::integer(number),
-            DeValue::Float(number) => Content::Float(number.to_string()),
+            DeValue::Float(_) => Content::Float,
             DeValue::Boolean(truth) => Content::Bool(*truth),
             DeValue::Datetime(_) => Content::Datetime,
             DeValue::Array(items) => Content::List(items.iter().map(Node::from_toml).collect()),
