@@ -4,4 +4,5 @@ mod ipvs;
 mod kinds;
 mod lab;
 mod probe;
+mod tidy;
 mod topologies;
