@@ -15,7 +15,7 @@ mod render;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use exit::Exit;
 
@@ -161,15 +161,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => return probe(&global, args),
         Some(Command::Lab { command }) => return crate::lab::cli::run(command),
-        Some(Command::Completion { shell }) => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "converge",
-                &mut std::io::stdout(),
-            );
-            Exit::Done
-        }
+        Some(Command::Completion { shell }) => man::completion(shell),
         Some(Command::Man) => man::man(),
         Some(Command::Schema { of }) => man::schema(of),
     };
