@@ -4,7 +4,11 @@ use std::collections::BTreeMap;
 
 use converge::lab::{HostSpec, Lab, LabSpec, Options};
 
+mod arp;
+mod boot;
+mod killed;
 mod machines;
+mod steady;
 mod traffic;
 mod world;
 
