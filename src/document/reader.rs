@@ -179,7 +179,9 @@ impl<'a> Reader<'a> {
                 None => {
                     let path = format!("{}.{}", self.path(key), entry.key);
                     let named = format!("`{path}`");
-                    self.wrong(&entry.node, named, &path, &Shape::Table(section));
+                    let short = section.short.and_then(|short| section.field(short));
+                    let shape = short.map_or(Shape::Table(section), |field| field.shape);
+                    self.wrong(&entry.node, named, &path, &shape);
                     None
                 }
             }

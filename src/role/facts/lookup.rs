@@ -167,23 +167,27 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
         );
         return Some(Said { title, help: Some(help) });
     }
+    if let Some(help) = elsewhere(part, parent) {
+        return Some(Said { title, help: Some(help.to_owned()) });
+    }
     if let Some(meant) = suggest(part, here.iter().copied()) {
         let end = at + part.len();
         let right = format!("{}{meant}{}", &raw[..*at], &raw[end.min(raw.len())..]);
         let help = format!("write `{}`", used.braced(&right));
         return Some(Said { title: format!("{title}; did you mean `{meant}`?"), help: Some(help) });
     }
-    let help = match (part.as_str(), here.as_slice()) {
-        ("each", _) if parent.is_empty() => {
-            Some("`each` is known only in a section that is repeated with `each = …`".into())
-        }
-        ("vars", _) if parent.is_empty() => {
-            Some("a variable cannot be made of other variables".into())
-        }
-        (_, []) => None,
-        (_, here) => Some(format!("{plural}: {}", listed(here))),
-    };
+    let help = (!here.is_empty()).then(|| format!("{plural}: {}", listed(&here)));
     Some(Said { title, help })
+}
+
+/// Where a name is known that is not known here.
+fn elsewhere(part: &str, parent: &str) -> Option<&'static str> {
+    match (part, parent) {
+        ("each", "") => Some("`each` is known only in a section that is repeated with `each = …`"),
+        ("vars", "") => Some("a variable cannot be made of other variables"),
+        ("survey", "") => Some("a variable cannot be made of what a machine was found to be"),
+        _ => None,
+    }
 }
 
 /// Says that a name stands for something that is no text, if it is so.
