@@ -1,20 +1,13 @@
 //! The IPVS table's connection timeouts.
-
-use serde::Serialize;
+//!
+//! There is one set for the whole table of a network namespace, and no way to be without: it is
+//! never removed, and where `ip_vs` is not loaded it does not exist.
 
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
+use crate::host::ipvs::Client;
 use crate::host::{Host, HostError};
-
-/// Seconds after which an idle connection's entry is dropped.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct IpvsTimeouts {
-    /// TCP sessions, seconds.
-    pub tcp: u32,
-    /// TCP sessions after a FIN, seconds.
-    pub tcp_fin: u32,
-    /// UDP, seconds.
-    pub udp: u32,
-}
+use crate::ipvs::Command;
+pub use crate::ipvs::Timeouts as IpvsTimeouts;
 
 impl ResourceKind for IpvsTimeouts {
     const KIND: Kind = Kind::IpvsTimeouts;
@@ -24,15 +17,26 @@ impl ResourceKind for IpvsTimeouts {
         "table".to_owned()
     }
 
-    async fn observe(_host: &Host, _scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
-        todo!()
+    async fn observe(_host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
+        if scope.wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        match Client::open_loaded()? {
+            Some(mut client) => Ok(vec![client.timeouts()?]),
+            None => Ok(Vec::new()),
+        }
     }
 
-    async fn ensure(_host: &Host, _changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
-        todo!()
+    async fn ensure(_host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
+        let set = |change: &Ensure<'_, Self>| -> Result<(), HostError> {
+            let mut client = Client::open()?;
+            let results = client.apply(&[Command::SetTimeouts(*change.after)]);
+            Ok(results.into_iter().collect::<Result<(), _>>()?)
+        };
+        changes.iter().map(set).collect()
     }
 
-    async fn remove(_host: &Host, _gone: &[&Self]) -> Vec<Result<(), HostError>> {
-        todo!()
+    async fn remove(_host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
+        gone.iter().map(|_| Ok(())).collect()
     }
 }

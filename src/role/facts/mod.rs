@@ -67,6 +67,7 @@ impl Facts {
         let mut vips = Vec::new();
         for (index, vip) in cluster.vips.iter().enumerate() {
             let mut object = vip_object(index, vip);
+            place_vip(&mut object, index, vip, me);
             let layers = [defaults.get(me.role.as_str()), Some(&cluster.vars), Some(&vip.vars)];
             object["vars"] = my_facts.vars(&layers, found);
             vips.push(object);
@@ -198,6 +199,19 @@ fn vip_object(index: usize, vip: &VipEntry) -> Json {
         object["label"] = json!(label.as_str());
     }
     object
+}
+
+/// Where a director holds a VIP: on the interface of its own address and with its number as label,
+/// unless the file says otherwise. IPv6 has no labels.
+fn place_vip(object: &mut Json, index: usize, vip: &VipEntry, me: &HostEntry) {
+    let interface = vip.interface.as_ref().unwrap_or(&me.interface);
+    let label = match (&vip.label, vip.address.addr().is_ipv4()) {
+        (Some(label), _) => label.as_str().to_owned(),
+        (None, true) => format!("{}:{index}", interface.as_str()),
+        (None, false) => String::new(),
+    };
+    object["interface"] = json!(interface.as_str());
+    object["label"] = json!(label);
 }
 
 fn address(object: &mut Json, address: &IpNet) {

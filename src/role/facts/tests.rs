@@ -110,7 +110,7 @@ fn every_name_a_role_may_use_is_there() {
         ("{{#each roles.realserver}}{{name}}={{address}};{{/each}}", "web1=192.168.142.5;web2=192.168.142.6;"),
         ("{{#each roles.client}}x{{/each}}", ""),
         ("{{#each vips}}{{index}} {{cidr}} {{vars.port}};{{/each}}", "0 192.168.142.100/32 80;1 192.168.142.101/32 3306;"),
-        ("{{#each vips}}{{#if label}}{{label}}{{else}}-{{/if}} {{/each}}", "- ens33:1 "),
+        ("{{#each vips}}{{#if label}}{{label}}{{else}}-{{/if}} {{/each}}", "ens33:0 ens33:1 "),
         ("{{#each vars.tags}}{{this}}{{#unless @last}},{{/unless}}{{/each}}", "a,realserver"),
         ("{{#if (eq survey.web.flavour 'nginx')}}n{{else}}h{{/if}}", "n"),
         ("{{#with host.nfs}}{{address}} {{@root.vip.web}}{{/with}}", "192.168.142.9 192.168.142.100"),
