@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Cluster, HostEntry, HostName, VipEntry, VipName, Vars, check};
+use super::{Cluster, HostEntry, HostName, Vars, VipEntry, VipName, check};
 use crate::diagnostic::{Collector, Diagnostic, Diagnostics};
 use crate::document::{Document, Field, Reader, Section, Shape, Spanned, Value};
 
@@ -58,7 +58,11 @@ static HOST: Section = Section::new(
 );
 
 static VARS: Section = Section::new("vars", "Variables, for {{vars.NAME}} in role files.", &[])
-    .open("a variable", Shape::Var, "its value: a text, a number, true or false, or a list of those");
+    .open(
+        "a variable",
+        Shape::Var,
+        "its value: a text, a number, true or false, or a list of those",
+    );
 
 pub(super) fn parse(name: String, text: String) -> Result<(Cluster, Diagnostics), Diagnostics> {
     let (document, syntax) = Document::parse(name, text);

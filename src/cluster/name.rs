@@ -134,9 +134,7 @@ fn letters(whole: &str, part: &str, what: &str) -> Result<(), String> {
         } else if wrong == '_' {
             format!("`{whole}` is not {what}: write a dash for `_`, `{}`", lower.replace('_', "-"))
         } else {
-            format!(
-                "`{whole}` is not {what}: `{wrong}` is none of a to z, 0 to 9 and dash"
-            )
+            format!("`{whole}` is not {what}: `{wrong}` is none of a to z, 0 to 9 and dash")
         });
     }
     if part.starts_with('-') || part.ends_with('-') {
@@ -159,9 +157,7 @@ fn interface_name(text: &str) -> Result<(), String> {
             "`{text}` is a label, not an interface name; the interface is `{}`",
             text.split(':').next().unwrap_or(text)
         )),
-        Some(wrong) => {
-            Err(format!("`{text}` is not an interface name: it cannot hold `{wrong}`"))
-        }
+        Some(wrong) => Err(format!("`{text}` is not an interface name: it cannot hold `{wrong}`")),
         None => Ok(()),
     }
 }

@@ -187,7 +187,11 @@ fn what_does_not_fit_together_is_told() {
         ("[host.web1]", "[host.director1]", "`[host.director1]` stands here a second time"),
         ("[host.web1]", "[[host.web1]]", "write the header [host.web1], and its keys below it"),
         ("vars = { port = 3306 }", "vars = { port = 33.06 }", "put it into quotation marks"),
-        ("web = \"192.168.142.100\"", "web = [\"192.168.142.100\"]", "`vip.web` must be an IP address, with"),
+        (
+            "web = \"192.168.142.100\"",
+            "web = [\"192.168.142.100\"]",
+            "`vip.web` must be an IP address, with",
+        ),
     ];
     for (from, to, told) in cases {
         let said = said(from, to);

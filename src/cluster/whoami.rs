@@ -56,8 +56,8 @@ pub enum WhoAmIError {
 }
 
 impl Cluster {
-    /// The host that this machine is: `--host`, else the hostname (a full name is also looked for by
-    /// its first part, and the other way round), else the host whose address this machine has.
+    /// The host that this machine is: `--host`, else the hostname (a full name is also looked for
+    /// by its first part, and the other way round), else the host whose address this machine has.
     pub fn whoami(
         &self,
         host_flag: Option<&str>,

@@ -375,8 +375,10 @@ impl<'a> Reader<'a> {
         let meant = suggest(&entry.key, absent).or_else(|| suggest(&entry.key, keys.clone()));
         let title = format!("unknown key `{}` in `{}`", entry.key, self.title);
         let diagnostic = match meant.and_then(|meant| self.section.field(meant)) {
-            Some(field) => Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
-                .help(format!("`{}`: {}", field.key, field.doc)),
+            Some(field) => {
+                Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
+                    .help(format!("`{}`: {}", field.key, field.doc))
+            }
             None if keys.is_empty() => Diagnostic::error(place, title),
             None => {
                 let help = format!("the keys of `{}` are {}", self.title, listed(&keys));

@@ -56,10 +56,9 @@ fn described(doc: &str, default: Option<&str>) -> String {
 fn shape(of: &Shape) -> Value {
     match of {
         Shape::Text => json!({ "type": ["string", "integer", "boolean"] }),
-        Shape::Integer { min, max } => or_template(
-            json!({ "type": "integer", "minimum": min, "maximum": max }),
-            r"^-?[0-9]+$",
-        ),
+        Shape::Integer { min, max } => {
+            or_template(json!({ "type": "integer", "minimum": min, "maximum": max }), r"^-?[0-9]+$")
+        }
         Shape::Bool => or_template(json!({ "type": "boolean" }), "^(true|false)$"),
         Shape::OneOf(words) => json!({ "anyOf": [{ "enum": words }, { "pattern": TEMPLATE }] }),
         Shape::Address => text(r"^[0-9a-fA-F.:]+$"),
@@ -93,7 +92,8 @@ mod tests {
     use super::*;
     use crate::document::Field;
 
-    static VARS: Section = Section::new("vars", "Variables.", &[]).open("a variable", Shape::Var, "");
+    static VARS: Section =
+        Section::new("vars", "Variables.", &[]).open("a variable", Shape::Var, "");
     static VIP: Section = Section::new(
         "vip",
         "A VIP.",

@@ -84,11 +84,7 @@ pub enum Shape {
 
 impl Section {
     /// A section with fixed keys.
-    pub const fn new(
-        name: &'static str,
-        doc: &'static str,
-        fields: &'static [Field],
-    ) -> Section {
+    pub const fn new(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
         Section { name, doc, fields, open: None, short: None }
     }
 

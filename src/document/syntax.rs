@@ -77,7 +77,9 @@ impl<'a> Line<'a> {
         }
         if said == "key with no value" && trimmed.starts_with("- ") {
             let help = "write the list in brackets behind its key: key = [\"one\", \"two\"]";
-            return Some(error(self.whole(), "a list does not stand on lines of its own").help(help));
+            return Some(
+                error(self.whole(), "a list does not stand on lines of its own").help(help),
+            );
         }
         if trimmed.starts_with('[') && said.starts_with("unclosed") && !trimmed.contains('=') {
             return Some(self.header(trimmed));
@@ -156,9 +158,7 @@ impl<'a> Line<'a> {
         }
         let lower = value.to_lowercase();
         let (title, right) = match (value.strip_suffix([';', ',']), lower.as_str()) {
-            (Some(rest), _) => {
-                ("a line ends without a mark".to_owned(), rest.trim().to_owned())
-            }
+            (Some(rest), _) => ("a line ends without `;` or `,`".to_owned(), rest.trim().to_owned()),
             (None, "true" | "yes" | "on") => (truth(value), "true".into()),
             (None, "false" | "no" | "off") => (truth(value), "false".into()),
             (None, _) => ("this text has no quotation marks".to_owned(), quoted(value)),
@@ -166,7 +166,10 @@ impl<'a> Line<'a> {
         let truth = matches!(right.as_str(), "true" | "false") && value.len() > 1;
         let or_text = if truth { format!(", or \"{value}\" for a text") } else { String::new() };
         let right = if is_plain(&right) { right } else { quoted(&right) };
-        Some(Diagnostic::error(place, title).help(format!("write {} = {right}{or_text}", key.trim())))
+        Some(
+            Diagnostic::error(place, title)
+                .help(format!("write {} = {right}{or_text}", key.trim())),
+        )
     }
 }
 
@@ -233,17 +236,18 @@ fn token(said: &str, line: &Line<'_>, place: &Place) -> Option<Diagnostic> {
             ("a value is missing before this comma", "take the comma out")
         }
         "extra `=`" => ("one `=` is enough", "take it out"),
-        "unexpected key or value" if before.ends_with(['"', '\'']) => (
-            "the text ended before this",
-            "write `\\\"` for a quotation mark inside a text",
-        ),
+        "unexpected key or value" if before.ends_with(['"', '\'']) => {
+            ("the text ended before this", "write `\\\"` for a quotation mark inside a text")
+        }
         "unexpected key or value" if line.text.trim_start().starts_with('[') => {
             ("nothing stands behind a header", "write the keys on the lines below it")
         }
         "unexpected key or value" => {
             ("this is one too many for a line", "write each key = value on a line of its own")
         }
-        "unquoted keys cannot be empty" => ("a key is missing here", "write key = value, or [name]"),
+        "unquoted keys cannot be empty" => {
+            ("a key is missing here", "write key = value, or [name]")
+        }
         "invalid unquoted key" => (
             "this cannot stand in a key",
             "a key is made of letters, digits, `-` and `_`; put any other into quotation marks",
@@ -292,7 +296,8 @@ fn earlier_line(place: &Place) -> Option<Place> {
     let text = &place.source.text;
     let header = place.text();
     let mut before = text[..place.span.start].match_indices(header).map(|(at, _)| at);
-    let at = before.find(|at| text[..*at].trim_end_matches([' ', '\t']).ends_with(['\n']) || *at == 0);
+    let at =
+        before.find(|at| text[..*at].trim_end_matches([' ', '\t']).ends_with(['\n']) || *at == 0);
     at.map(|at| Place::new(&place.source, at..at + header.len()))
 }
 

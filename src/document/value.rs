@@ -218,7 +218,10 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_address_is_said() {
         let cases = [
-            ("192.168.1", "`192.168.1` is not an IP address: it has 3 numbers where four are needed"),
+            (
+                "192.168.1",
+                "`192.168.1` is not an IP address: it has 3 numbers where four are needed",
+            ),
             ("192.168.1.256", "`192.168.1.256` is not an IP address: 256 is above 255"),
             ("192.168.001.2", "`192.168.001.2` is not an IP address: 001 has a leading zero"),
             ("10.0.0.1/24", "`10.0.0.1/24` has a prefix length; the bare address is `10.0.0.1`"),
@@ -238,10 +241,7 @@ mod tests {
             ("10.0.0.7", "`10.0.0.7` has no prefix length, such as `10.0.0.7/24`"),
             ("10.0.0.7/33", "`/33` is not a prefix length; it is a number from 0 to 32"),
             ("10.0.0.7/", "`/` is not a prefix length; it is a number from 0 to 32"),
-            (
-                "10.0.0.7/255.255.255.0",
-                "`255.255.255.0` is a netmask; write `10.0.0.7/24`",
-            ),
+            ("10.0.0.7/255.255.255.0", "`255.255.255.0` is a netmask; write `10.0.0.7/24`"),
         ];
         for (text, said) in cases {
             assert_eq!(wrong::<IpNet>(text), said);

@@ -23,7 +23,8 @@ impl<'a> Name<'a> {
         let mut at = 0;
         while at < raw.len() {
             let rest = &raw[at..];
-            let (part, skip) = match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+            let (part, skip) = match rest.strip_prefix('[').and_then(|inner| inner.split_once(']'))
+            {
                 Some((inner, _)) => (inner, inner.len() + 2),
                 None if rest.starts_with("../") => ("..", 2),
                 None if rest == ".." => ("..", 2),
@@ -155,11 +156,12 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
         (_, "vip") => (format!("there is no VIP `{part}`"), "the VIPs"),
         (_, "roles") => (format!("there is no role `{part}`"), "the roles"),
         ("vars", _) => (format!("there is no variable `{part}`"), "the variables"),
-        (_, parent) => (format!("`{parent}` has no `{part}`"), "what it has"),
+        (_, parent) => (format!("`{parent}` has no `{part}`"), "it has"),
     };
     let title = format!("`{}`: {nothing}", used.braced(raw));
     let inside = used.scopes.len() > 1 && parent.is_empty();
-    let at_root = matches!(used.scopes.first(), Some(Scope::Root(facts)) if facts.get(part).is_some());
+    let at_root =
+        matches!(used.scopes.first(), Some(Scope::Root(facts)) if facts.get(part).is_some());
     if inside && at_root {
         let help = format!(
             "inside a block, names are those of the item; for all others write `{}`",
@@ -202,10 +204,11 @@ pub(super) fn say_no_text(used: &Use<'_>, value: &Json) -> Option<Said> {
             title: format!("`{{{{{raw}}}}}` is more than one value"),
             help: Some(format!("write one of {}", listed(&below(raw, &keys(value))))),
         },
-        Json::Array(_) => Said {
-            title: format!("`{{{{{raw}}}}}` is a list, not a text"),
-            help: Some(format!("write `{{{{#each {raw}}}}}{{{{this}}}}{{{{/each}}}}`")),
-        },
+        Json::Array(items) => {
+            let item = if items.iter().any(Json::is_object) { "name" } else { "this" };
+            let help = format!("write `{{{{#each {raw}}}}}{{{{{item}}}}}{{{{/each}}}}`");
+            Said { title: format!("`{{{{{raw}}}}}` is a list, not a text"), help: Some(help) }
+        }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => return None,
     };
     Some(said)
