@@ -1,4 +1,7 @@
 //! What may stand in a cluster file, and how it becomes a [`Cluster`].
+//!
+//! The sections are the single source for the checks, the JSON Schema and the reference. An entry
+//! with a mistake is left out, and the rest is read all the same, so that all mistakes are told.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,7 @@
 //! Names in a cluster file: types that cannot hold a wrong one.
+//!
+//! They are stricter than the kernel where a name also becomes part of a file name or of a
+//! template's path: small letters, digits and dashes.
 
 use std::borrow::Borrow;
 use std::fmt;

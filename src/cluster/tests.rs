@@ -1,3 +1,8 @@
+//! What is taken, and what a wrong file is told.
+//!
+//! The messages are held word by word where their form matters: a stranger has to find the place
+//! and the right word without reading anything else.
+
 use std::net::IpAddr;
 
 use proptest::prelude::*;
@@ -115,7 +120,7 @@ error: `192.168.142.5` has no prefix length, such as `192.168.142.5/24`
  --> cluster.toml:7:11
   |
 7 | address = "192.168.142.5"
-  |           ^^^^^^^^^^^^^^^ `address` must be an IP address with prefix length, such as "192.0.2.1/24"
+  |           ^^^^^^^^^^^^^^^ `address` must be an IP address with prefix, such as "192.0.2.1/24"
 
 error: `a-very-long-interface` is not an interface name: it has 1 to 15 bytes
  --> cluster.toml:8:13

@@ -1,4 +1,7 @@
 //! Which host of the cluster file this machine is.
+//!
+//! Pure: hostname and addresses are handed in. When none fits, the error says what was looked at
+//! and which hosts there are.
 
 use std::net::IpAddr;
 

@@ -1,4 +1,7 @@
 //! Reads one table as its section says, and reports everything in it that is wrong.
+//!
+//! A value is taken as text, rendered if there are facts, parsed by its type and held against its
+//! shape. Nothing that is wrong stops the reading of what is right.
 
 use std::ops::Range;
 

@@ -157,8 +157,8 @@ impl<'a> Line<'a> {
             return Some(Diagnostic::error(place, "a number has no leading zero").help(help));
         }
         let lower = value.to_lowercase();
-        let (title, right) = match (value.strip_suffix([';', ',']), lower.as_str()) {
-            (Some(rest), _) => ("a line ends without `;` or `,`".to_owned(), rest.trim().to_owned()),
+        let (title, right): (String, String) = match (value.strip_suffix([';', ',']), lower.as_str()) {
+            (Some(rest), _) => ("a line ends without `;` or `,`".into(), rest.trim().into()),
             (None, "true" | "yes" | "on") => (truth(value), "true".into()),
             (None, "false" | "no" | "off") => (truth(value), "false".into()),
             (None, _) => ("this text has no quotation marks".to_owned(), quoted(value)),
@@ -267,7 +267,7 @@ fn token(said: &str, line: &Line<'_>, place: &Place) -> Option<Diagnostic> {
 fn unclosed(place: &Place, bracket: char, title: &str) -> Diagnostic {
     let before = &place.source.text[..place.span.start];
     let opens = |at: &usize| before[..*at].trim_end().ends_with('=');
-    let open = before.match_indices(bracket).map(|(at, _)| at).filter(opens).last();
+    let open = before.match_indices(bracket).map(|(at, _)| at).rfind(opens);
     let place = open.map_or_else(|| place.clone(), |at| Place::new(&place.source, at..at + 1));
     Diagnostic::error(place, title)
 }

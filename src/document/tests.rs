@@ -1,3 +1,8 @@
+//! What is read, and what a wrong file is told.
+//!
+//! The answers to slips are in `slips.txt`, to be read as a whole; `UPDATE=1` writes it anew.
+//! Property tests hold that no text is a panic and no failure is without a reason.
+
 use proptest::prelude::*;
 
 use super::*;

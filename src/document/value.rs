@@ -1,4 +1,7 @@
 //! Types that a text of a TOML file becomes, and what to say when it cannot.
+//!
+//! A refusal says what is wrong with this very text and what would be right, in half a sentence:
+//! the place, the key and what the key wants are added by the reader.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -104,7 +107,7 @@ fn not_an_address(text: &str) -> String {
 fn address_slip(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('.').collect();
     let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() < 2 || !parts.iter().all(|part| digits(part)) {
+    if parts.len() < 2 || !parts.iter().all(digits) {
         return None;
     }
     if parts.len() != 4 {

@@ -1,4 +1,7 @@
 //! What a name stands for; and if for nothing, which name was meant.
+//!
+//! The candidates are the names that exist at the level of the part that is unknown, so that
+//! `{{host.nsf.address}}` is answered with hosts and `{{vars.prot}}` with variables.
 
 use serde_json::Value as Json;
 

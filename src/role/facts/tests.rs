@@ -1,3 +1,7 @@
+//! Which names there are, and what a wrong template is told.
+//!
+//! The answers to slips are in `slips.txt`, to be read as a whole; `UPDATE=1` writes it anew.
+
 use proptest::prelude::*;
 use serde_json::json;
 

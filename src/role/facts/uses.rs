@@ -4,6 +4,11 @@
 //! is rendered, all of them at once. Inside `{{#if}}` and other blocks that may not be taken, a use
 //! is found but not held against anyone: there the rendering decides.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "handlebars' enums are non-exhaustive: a wildcard is needed in any case"
+)]
+
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
 use handlebars::{Path, Template};
 use serde_json::Value as Json;
