@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use converge::lab::{HostSpec, Lab, LabSpec, Options};
 
 mod machines;
+mod traffic;
+mod world;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Lab {
