@@ -114,7 +114,7 @@ error: unknown key `rolle` in `[host.web_1]`, did you mean `role`?
 6 | rolle = "realserver"
   | ^^^^^
   |
-  = help: `role`: what the host is for: the name of a role file
+  = help: `role`: What the host is for: the name of a role file.
 
 error: `192.168.142.5` has no prefix length, such as `192.168.142.5/24`
  --> cluster.toml:7:11

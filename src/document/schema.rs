@@ -48,7 +48,7 @@ fn table(section: &Section) -> Value {
 
 fn described(doc: &str, default: Option<&str>) -> String {
     match default {
-        Some(default) => format!("{doc}. Default: {default}."),
+        Some(default) => format!("{doc} Default: {default}."),
         None => doc.to_owned(),
     }
 }
@@ -99,7 +99,7 @@ mod tests {
         "A VIP.",
         &[
             Field::required("address", Shape::AddressOrPrefix, "the address"),
-            Field::optional("mode", Shape::OneOf(&["dr", "nat"]), "how").default("dr"),
+            Field::optional("mode", Shape::OneOf(&["dr", "nat"]), "How.").default("dr"),
         ],
     )
     .short("address");
@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(vip["anyOf"][0]["type"], json!("string"));
         let mode = &vip["anyOf"][1]["properties"]["mode"];
         assert_eq!(mode["anyOf"][0]["enum"], json!(["dr", "nat"]));
-        assert_eq!(mode["description"], json!("how. Default: dr."));
+        assert_eq!(mode["description"], json!("How. Default: dr."));
         let vars = &schema["properties"]["vars"];
         assert!(vars["additionalProperties"]["anyOf"].is_array());
     }

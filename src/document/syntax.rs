@@ -157,10 +157,11 @@ impl<'a> Line<'a> {
             return Some(Diagnostic::error(place, "a number has no leading zero").help(help));
         }
         let lower = value.to_lowercase();
-        let (title, right): (String, String) = match (value.strip_suffix([';', ',']), lower.as_str()) {
-            (Some(rest), _) => ("a line ends without `;` or `,`".into(), rest.trim().into()),
-            (None, "true" | "yes" | "on") => (truth(value), "true".into()),
-            (None, "false" | "no" | "off") => (truth(value), "false".into()),
+        let no_end = "a line ends without `;` or `,`";
+        let (title, right) = match (value.strip_suffix([';', ',']), lower.as_str()) {
+            (Some(rest), _) => (no_end.to_owned(), rest.trim().to_owned()),
+            (None, "true" | "yes" | "on") => (truth(value), "true".to_owned()),
+            (None, "false" | "no" | "off") => (truth(value), "false".to_owned()),
             (None, _) => ("this text has no quotation marks".to_owned(), quoted(value)),
         };
         let truth = matches!(right.as_str(), "true" | "false") && value.len() > 1;
