@@ -5,6 +5,7 @@
 //! keys, wrong types and wrong values into a [`Collector`], and hands out values with their places.
 //! Nothing here knows what the values mean.
 
+mod fit;
 mod reader;
 pub mod schema;
 mod section;

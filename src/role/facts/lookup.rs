@@ -113,7 +113,8 @@ fn unknown(at: usize, part: &str, parent: &str, known: Vec<String>) -> Miss {
 fn keys(value: &Json) -> Vec<String> {
     match value {
         Json::Object(object) => object.keys().cloned().collect(),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => vec![],
+        Json::Array(items) => (0..items.len()).map(|index| index.to_string()).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     }
 }
 
@@ -158,6 +159,9 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
         (_, "host") => (format!("there is no host `{part}`"), "the hosts"),
         (_, "vip") => (format!("there is no VIP `{part}`"), "the VIPs"),
         (_, "roles") => (format!("there is no role `{part}`"), "the roles"),
+        (role, parent) if parent.starts_with("roles.") && here.is_empty() => {
+            (format!("no host has the role `{role}`"), "")
+        }
         ("vars", _) => (format!("there is no variable `{part}`"), "the variables"),
         (_, parent) => (format!("`{parent}` has no `{part}`"), "it has"),
     };

@@ -147,6 +147,8 @@ const SLIPS: &[&str] = &[
     "{{#if vars.x}}{{else}}{{vars.exprot}}{{/if}}",
     "{{#if (eq vars.exprot 'x')}}x{{/if}}",
     "{{each.name}}",
+    "{{roles.client.[0].address}}",
+    "{{roles.realserver.[2].address}}",
     "{{vip.web}",
     "a {{}} b",
     "{{#each vips}}x",
