@@ -14,5 +14,8 @@ enum Cli {
 
 fn main() -> ExitCode {
     let Cli::Lab(command) = Cli::parse();
-    run(command)
+    run(command, |file| {
+        let text = std::fs::read(file.ok_or("no file")?)?;
+        Ok(serde_json::from_slice(&text)?)
+    })
 }

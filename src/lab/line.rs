@@ -36,26 +36,39 @@ impl Line {
     /// A line on this stream; somebody has to [`attend`](Line::attend) to it.
     pub fn new(stream: UnixStream) -> Line {
         let (writer, routes) = (Mutex::new(stream), Mutex::default());
-        Line { writer, routes, next: AtomicU32::new(1) }
+        Line {
+            writer,
+            routes,
+            next: AtomicU32::new(1),
+        }
     }
 
     /// A new command's id and the messages that will come for it.
     pub fn open(&self) -> (u32, Receiver<Message>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = sync_channel(ROUTE_LENGTH);
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, sender);
         (id, receiver)
     }
 
     /// Nobody waits for this command any more.
     pub fn close(&self, id: u32) {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
     }
 
     /// Sends a message to the machine.
     pub fn send(&self, message: &Message) -> io::Result<()> {
         let bytes = message.encode();
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes)
+        self.writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .write_all(&bytes)
     }
 
     /// Distributes what the machine says, until it is gone.
@@ -96,6 +109,9 @@ impl Line {
     }
 
     fn forget_all(&self) {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }
