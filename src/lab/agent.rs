@@ -86,6 +86,7 @@ pub fn serve(device: &Path) -> io::Result<()> {
         if count == 0 {
             return Ok(());
         }
+        agent.send(&Message::Received(u32::try_from(count).unwrap_or(0)))?;
         decoder.push(&buffer[..count]);
         while let Some(message) = decoder.next_message() {
             agent.handle(message);
@@ -137,7 +138,8 @@ impl Agent {
             | Message::Stderr(..)
             | Message::Exit(..)
             | Message::Hello
-            | Message::Ready => {}
+            | Message::Ready
+            | Message::Received(_) => {}
         }
     }
 

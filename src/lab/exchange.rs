@@ -46,18 +46,31 @@ pub(super) fn exchange(
                     | Message::Signal(..)
                     | Message::Resize(..)
                     | Message::Hello
-                    | Message::Ready => {}
+                    | Message::Ready
+                    | Message::Received(_) => {}
                 }
             }
             let left = deadline.saturating_duration_since(Instant::now());
             stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            let count = reader.read(&mut buffer).inspect_err(|_| close(&stream))?;
+            let count = reader.read(&mut buffer).map_err(|error| {
+                close(&stream);
+                in_words(error, patience)
+            })?;
             if count == 0 {
                 return Err(io::Error::other("the machine went down"));
             }
             decoder.push(&buffer[..count]);
         }
     })
+}
+
+fn in_words(error: io::Error, patience: Duration) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => {
+            io::Error::other(format!("no end of it in {} s", patience.as_secs()))
+        }
+        _ => error,
+    }
 }
 
 /// Unblocks the thread that still sends input.

@@ -37,6 +37,8 @@ pub enum Message {
     Hello,
     /// From the machine: the boot is complete.
     Ready,
+    /// From the machine: so many more bytes of the line have been read.
+    Received(u32),
 }
 
 /// A command for a machine.
@@ -73,6 +75,7 @@ impl Message {
             Message::Exit(id, status) => (8, *id, status.to_le_bytes().to_vec()),
             Message::Hello => (9, 0, Vec::new()),
             Message::Ready => (10, 0, Vec::new()),
+            Message::Received(count) => (11, *count, Vec::new()),
         };
         assert!(
             payload.len() <= MAX_PAYLOAD,
@@ -99,7 +102,7 @@ impl Message {
             | Message::Stdout(id, _)
             | Message::Stderr(id, _)
             | Message::Exit(id, _) => Some(*id),
-            Message::Hello | Message::Ready => None,
+            Message::Hello | Message::Ready | Message::Received(_) => None,
         }
     }
 
@@ -116,6 +119,7 @@ impl Message {
             Message::Exit(_, status) => Message::Exit(id, status),
             Message::Hello => Message::Hello,
             Message::Ready => Message::Ready,
+            Message::Received(count) => Message::Received(count),
         }
     }
 
@@ -132,6 +136,7 @@ impl Message {
             8 => Message::Exit(id, number()?),
             9 => Message::Hello,
             10 => Message::Ready,
+            11 => Message::Received(id),
             _ => return None,
         })
     }
@@ -226,6 +231,7 @@ mod tests {
             any::<(u32, i32)>().prop_map(|(id, status)| Message::Exit(id, status)),
             Just(Message::Hello),
             Just(Message::Ready),
+            any::<u32>().prop_map(Message::Received),
         ]
     }
 

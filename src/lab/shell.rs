@@ -123,7 +123,8 @@ fn show_output(mut reader: impl Read) -> io::Result<i32> {
                 | Message::Signal(..)
                 | Message::Resize(..)
                 | Message::Hello
-                | Message::Ready => {}
+                | Message::Ready
+                | Message::Received(_) => {}
             }
         }
         let count = reader.read(&mut buffer)?;
