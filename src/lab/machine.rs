@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::control::{HostStatus, Life, Refusal};
@@ -143,7 +143,9 @@ impl Machine {
         Ok(())
     }
 
-    /// Lets no instruction of it run, or lets it run on.
+    /// Lets no instruction of it run, or lets it run on. Only the first process is stopped: it is
+    /// the kernel, and traces the others. Stopping those as well kills the machine, because their
+    /// stop is reported to the kernel, which does not expect it.
     pub fn set_stopped(&self, stopped: bool) -> Result<(), Refusal> {
         let mut state = self.lock();
         let host = || self.spec.name.clone();
@@ -157,7 +159,7 @@ impl Machine {
         } else {
             Signal::SIGCONT
         };
-        killpg(group, signal).map_err(|error| Refusal::System {
+        kill(group, signal).map_err(|error| Refusal::System {
             what: format!("send {signal} to `{}`", host()),
             reason: error.to_string(),
         })?;
