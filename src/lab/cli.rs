@@ -58,7 +58,7 @@ pub enum LabCommand {
         /// The machine.
         host: String,
         /// Which way, as the machine sees it.
-        #[arg(long, value_enum, default_value = "both")]
+        #[arg(long, value_enum, default_value = "both", global = true)]
         direction: Direction,
         /// What it does from now on.
         #[command(subcommand)]
