@@ -32,9 +32,7 @@ pub(crate) fn in_namespace(name: &str, body: impl AsyncFnOnce(&Host)) {
 /// The harness captures what a passing test prints, but not what is written to the stream itself.
 pub(crate) fn skipped(name: &str, why: &str) {
     let line = format!("\n######## SKIPPED {name}: {why} ########\n");
-    std::io::stderr()
-        .write_all(line.as_bytes())
-        .expect("stderr can be written");
+    std::io::stderr().write_all(line.as_bytes()).expect("stderr can be written");
 }
 
 fn again(name: &str) {
@@ -46,14 +44,8 @@ fn again(name: &str) {
         .expect("the test binary starts again");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "apart from this machine:\n{stdout}\n{stderr}"
-    );
-    assert!(
-        stdout.contains(PASSED),
-        "no test ran under the name {name}:\n{stdout}"
-    );
+    assert!(output.status.success(), "apart from this machine:\n{stdout}\n{stderr}");
+    assert!(stdout.contains(PASSED), "no test ran under the name {name}:\n{stdout}");
 }
 
 fn enter_namespace() {
@@ -67,9 +59,7 @@ fn enter_namespace() {
 }
 
 pub(crate) fn run(body: impl AsyncFnOnce(&Host)) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let host = Host::this();
         body(&host).await;

@@ -10,11 +10,7 @@ use super::{converge, desired, sh};
 
 fn filter(vip: &str, source: &str) -> Resource {
     let address = |text: &str| text.parse().expect("an address");
-    ArpFilter {
-        vip: address(vip),
-        source: address(source),
-    }
-    .into()
+    ArpFilter { vip: address(vip), source: address(source) }.into()
 }
 
 /// `arptables` is the flavour to look with.
@@ -23,10 +19,7 @@ async fn comes_is_damaged_is_put_back_and_goes(host: &Host, arptables: &str) {
     let foreign = sh(&format!("{arptables} -L -n"));
     let one = filter("192.0.2.1", "192.0.2.7");
     let two = filter("192.0.2.2", "192.0.2.7");
-    assert_eq!(
-        converge(host, &desired([one.clone(), two.clone()])).await,
-        2
-    );
+    assert_eq!(converge(host, &desired([one.clone(), two.clone()])).await, 2);
 
     for damage in [
         "-F converge-in",
@@ -43,11 +36,7 @@ async fn comes_is_damaged_is_put_back_and_goes(host: &Host, arptables: &str) {
     assert_eq!(converge(host, &desired([two])).await, 1);
     assert!(!sh(&format!("{arptables} -L -n")).contains("192.0.2.1"));
     assert_eq!(converge(host, &Desired::default()).await, 1);
-    assert_eq!(
-        sh(&format!("{arptables} -L -n")),
-        foreign,
-        "only what is foreign stays"
-    );
+    assert_eq!(sh(&format!("{arptables} -L -n")), foreign, "only what is foreign stays");
 }
 
 each_in_a_namespace! {

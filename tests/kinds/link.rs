@@ -8,12 +8,7 @@ use super::uml::each_in_uml;
 use super::{attempt, converge, desired, sh};
 
 fn link(interface: &str, create: Option<LinkType>, up: bool) -> Resource {
-    Link {
-        interface: interface.into(),
-        create,
-        up,
-    }
-    .into()
+    Link { interface: interface.into(), create, up }.into()
 }
 
 each_in_a_namespace! {

@@ -8,10 +8,7 @@ use super::uml::each_in_uml;
 use super::{attempt, converge, desired, sh};
 
 fn module(name: &str) -> Resource {
-    Module {
-        module: name.into(),
-    }
-    .into()
+    Module { module: name.into() }.into()
 }
 
 each_in_uml! {

@@ -7,12 +7,7 @@ use super::uml::each_in_uml;
 use super::{converge, desired, sh};
 
 fn snat(protocol: &str, vip: &str, port: u16) -> Resource {
-    Snat {
-        protocol: protocol.into(),
-        vip: vip.parse().expect("an address"),
-        port,
-    }
-    .into()
+    Snat { protocol: protocol.into(), vip: vip.parse().expect("an address"), port }.into()
 }
 
 fn listings() -> String {

@@ -58,10 +58,7 @@ pub struct RouteSpec<'a> {
 impl RouteSpec<'_> {
     fn shown(&self) -> String {
         let via = self.via.map(|v| format!(" via {v}")).unwrap_or_default();
-        let dev = self
-            .interface
-            .map(|i| format!(" dev {i}"))
-            .unwrap_or_default();
+        let dev = self.interface.map(|i| format!(" dev {i}")).unwrap_or_default();
         format!("route {}{via}{dev}", self.destination)
     }
 }
@@ -131,9 +128,7 @@ fn message(route: RouteSpec<'_>, doing: &'static str) -> Result<RouteMessage, Ne
         add(RouteAttribute::PrefSource(source.into()));
     }
     if let Some(interface) = route.interface {
-        add(RouteAttribute::Oif(index(interface, doing, || {
-            route.shown()
-        })?));
+        add(RouteAttribute::Oif(index(interface, doing, || route.shown())?));
     }
     Ok(message)
 }
