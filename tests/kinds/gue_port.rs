@@ -8,6 +8,7 @@ use converge::resource::link::Link;
 use converge::resource::module::Module;
 use converge::resource::{Desired, Resource};
 
+use super::apart::Neighbour;
 use super::uml::each_in_uml;
 use super::{attempt, converge, desired, sh};
 
@@ -39,27 +40,21 @@ each_in_uml! {
     }
 
     async fn a_real_server_takes_a_packet_out_of_gue(host) {
-        sh("unshare -n sleep 60 >/dev/null 2>&1 & echo $! > /run/pid; sleep 0.3");
-        let director = format!("nsenter -n -t {}", sh("cat /run/pid").trim());
-        sh("ip link add eth7 type veth peer name eth8 && ip link set eth8 netns $(cat /run/pid)");
-        sh("ip link set eth7 up && ip addr add 198.51.100.7/24 dev eth7");
-        sh(&format!("{director} ip link set eth8 up"));
-        sh(&format!("{director} ip addr add 198.51.100.8/24 dev eth8"));
-        sh(&format!("{director} ip link set lo up"));
-        sh(&format!("{director} ip addr add 192.0.2.100/32 dev lo"));
-        // From its own address, which the real server does not have.
-        let local = "local 192.0.2.100 dev lo src 198.51.100.8 table local";
-        sh(&format!("{director} ip route replace {local}"));
-        sh(&format!("modprobe ip_vs && {director} ipvsadm -A -u 192.0.2.100:9 -s rr"));
+        let director = Neighbour::new();
+        director.plug("eth7", "eth8");
+        sh("ip addr add 198.51.100.7/24 dev eth7 && ip addr add 192.0.2.100/32 dev lo");
+        director.sh("ip addr add 198.51.100.8/24 dev eth8 && ip addr add 192.0.2.100/32 dev lo");
+        sh("modprobe ip_vs");
+        director.sh("ipvsadm -A -u 192.0.2.100:9 -s rr");
         let tunnel = "-i --tun-type gue --tun-port 6080 --tun-nocsum";
-        sh(&format!("{director} ipvsadm -a -u 192.0.2.100:9 -r 198.51.100.7 {tunnel}"));
-        sh("ip addr add 192.0.2.100/32 dev lo");
+        director.sh(&format!("ipvsadm -a -u 192.0.2.100:9 -r 198.51.100.7 {tunnel}"));
 
+        let client = director.bind("198.51.100.8:0");
         let server = UdpSocket::bind("192.0.2.100:9").expect("the VIP");
-        server.set_read_timeout(Some(Duration::from_secs(3))).expect("a limit");
-        let send = format!("{director} bash -c 'echo -n hello > /dev/udp/192.0.2.100/9'");
+        server.set_read_timeout(Some(Duration::from_secs(2))).expect("a limit");
+        let send = || client.send_to(b"hello", "192.0.2.100:9").expect("it is sent");
         let mut buffer = [0; 16];
-        sh(&send);
+        send();
         assert!(server.recv(&mut buffer).is_err(), "nothing comes through before");
 
         let module = |name: &str| Module { module: name.into() }.into();
@@ -67,7 +62,7 @@ each_in_uml! {
         converge(host, &desired([module("ipip"), module("fou"), tunl0.into(), port(6080)])).await;
         sh("echo 0 > /proc/sys/net/ipv4/conf/all/rp_filter");
         sh("echo 0 > /proc/sys/net/ipv4/conf/tunl0/rp_filter");
-        sh(&send);
+        send();
         let length = server.recv(&mut buffer).expect("a packet through GUE");
         assert_eq!(&buffer[..length], b"hello");
     }
