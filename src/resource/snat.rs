@@ -53,6 +53,13 @@ impl Snat {
     }
 }
 
+/// The other way round from [`Snat::name`].
+fn parse(name: &str) -> Option<Snat> {
+    let (protocol, address) = name.split_once(' ')?;
+    let address: SocketAddr = address.parse().ok()?;
+    Some(Snat { protocol: protocol.to_owned(), vip: address.ip(), port: address.port() })
+}
+
 /// A rule of our chain as we write it.
 fn read(rule: &Options) -> Option<Snat> {
     let names = rule.names();
@@ -128,6 +135,10 @@ impl ResourceKind for Snat {
             }
             if let Some((_, listing)) = standing(program).await {
                 found.extend(doing(&listing, scope.wanted));
+                // What a crash left of the chain goes with the last name.
+                let ours = scope.ours.iter().filter_map(|name| parse(name));
+                let unwanted = ours.filter(|s| !scope.wanted.contains(&s));
+                found.extend(unwanted.filter(|s| s.program() == program));
             }
         }
         Ok(found)
@@ -211,6 +222,7 @@ mod tests {
     fn an_ipv6_vip_has_brackets_in_its_name_only() {
         let snat = Snat { vip: "2001:db8::1".parse().expect("an address"), ..snat() };
         assert_eq!(snat.name(), "tcp [2001:db8::1]:80");
+        assert_eq!(parse(&snat.name()), Some(snat.clone()));
         assert!(snat.rule().contains(&"2001:db8::1".to_owned()));
         assert_eq!(read(&Options::of(&snat.rule()[2..].join(" "))), Some(snat));
     }
