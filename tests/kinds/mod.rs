@@ -6,6 +6,7 @@
 mod address;
 mod apart;
 mod arp_filter;
+mod crash;
 mod gue_port;
 mod link;
 mod module;
