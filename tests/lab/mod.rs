@@ -4,7 +4,13 @@ use std::collections::BTreeMap;
 
 use converge::lab::{HostSpec, Lab, LabSpec, Options};
 
+mod arp;
+mod boot;
+mod killed;
 mod machines;
+mod steady;
+mod traffic;
+mod world;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Lab {
