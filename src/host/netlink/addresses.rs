@@ -1,4 +1,7 @@
 //! Addresses on interfaces.
+//!
+//! Every address is added with our mark, and an IPv6 one without duplicate detection. One that is
+//! on an interface already is an error here; what to make of it is the kind's to decide.
 
 use std::net::IpAddr;
 

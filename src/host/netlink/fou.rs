@@ -1,4 +1,7 @@
 //! UDP ports that the kernel unwraps packets from (foo over UDP, `linux/fou.h`).
+//!
+//! Ports on all addresses of a family, with a GUE header or bare packets of one protocol; ports of
+//! a single address or interface are read as if they were on all.
 
 use std::io;
 

@@ -1,4 +1,7 @@
 //! A generic-netlink family, asked now and then: one socket for each question.
+//!
+//! Commands and attributes are numbers and bytes here; the families give them meaning. IPVS, where
+//! thousands of entries go at once, has a socket of its own.
 
 use std::io;
 

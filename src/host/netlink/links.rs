@@ -1,4 +1,7 @@
 //! Network interfaces.
+//!
+//! Reads all of them, creates the few types that a kind asks for, and changes name, alias and
+//! whether one is up. Tunnels are made without a remote end: they take packets from anybody.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;

@@ -1,4 +1,7 @@
 //! Unicast routes of all tables but `local`, which is the kernel's own.
+//!
+//! What a route has beyond the fields here is not lost on the reader: such a route says that it is
+//! elaborate. Every route is added, and deleted, with our mark.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,7 @@
 //! Routing policy rules that look into a table.
+//!
+//! Rules that do something else (goto, prohibit) are not read. What a rule has beyond the fields
+//! here makes it elaborate. Every rule is added, and deleted, with our mark.
 
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
