@@ -298,6 +298,7 @@ fn lab_spec() -> LabSpec {
         ],
         cluster_file: Some(LAB_CLUSTER.to_owned()),
         extra_files: std::collections::BTreeMap::new(),
+        urls: Vec::new(),
     }
 }
 
