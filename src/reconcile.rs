@@ -1,1 +1,204 @@
-//! (to be written)
+//! The one path: observe, plan, apply, observe again.
+//!
+//! One-shot runs it once, a dry run stops after the plan, and whatever stays resident runs it again
+//! and again. A change that fails does not stop the others, except those that need it. What the
+//! second look still finds different is reported: nothing is called done because a call returned.
+
+use std::collections::BTreeSet;
+
+use crate::host::{Host, HostError, ledger};
+use crate::plan::{Change, Plan};
+use crate::resource::{self, Desired, Id, Kind, Observed, Resource};
+
+/// How one change went.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was made.
+    Done,
+    /// It was tried and failed.
+    Failed(HostError),
+    /// It was left alone because something that it needs is not there.
+    Held {
+        /// What it needs.
+        by: Id,
+    },
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Every change with its outcome, in the order in which they were made.
+    pub changes: Vec<(Change, Outcome)>,
+    /// Kinds that could not be looked at.
+    pub unknown: Vec<(Kind, HostError)>,
+    /// What differed still at the second look although its change was called done.
+    pub unsettled: Plan,
+}
+
+impl Report {
+    /// Whether the host is now what its role says.
+    pub fn converged(&self) -> bool {
+        self.unknown.is_empty()
+            && self.unsettled.is_empty()
+            && self.changes.iter().all(|(_, o)| matches!(o, Outcome::Done))
+    }
+}
+
+/// Looks at the host and says what would be changed.
+pub async fn look(host: &Host, desired: &Desired) -> Result<(Plan, Observed), HostError> {
+    let ours = ledger::read(host.files())?;
+    let observed = resource::observe(host, &desired.state, &ours).await;
+    Ok((Plan::between(desired, &observed), observed))
+}
+
+/// Makes the host be what is desired. `tell` is called after each change.
+pub async fn reconcile(
+    host: &Host,
+    desired: &Desired,
+    mut tell: impl FnMut(&Change, &Outcome),
+) -> Result<Report, HostError> {
+    let (plan, observed) = look(host, desired).await?;
+    let mut report = Report::default();
+    let blind: BTreeSet<Kind> = observed.unknown.keys().copied().collect();
+    apply(host, &plan, &blind, &mut report, &mut tell).await;
+    report.unknown.extend(observed.unknown);
+    if plan.is_empty() {
+        return Ok(report);
+    }
+    let (remaining, seen) = look(host, desired).await?;
+    let done: BTreeSet<Id> = report
+        .changes
+        .iter()
+        .filter(|(_, o)| matches!(o, Outcome::Done))
+        .map(|(c, _)| c.id())
+        .collect();
+    let tried: BTreeSet<Id> = report.changes.iter().map(|(c, _)| c.id()).collect();
+    report.unsettled = remaining;
+    report
+        .unsettled
+        .changes
+        .retain(|c| done.contains(&c.id()) || !tried.contains(&c.id()));
+    let new = seen
+        .unknown
+        .into_iter()
+        .filter(|(kind, _)| !blind.contains(kind));
+    report.unknown.extend(new);
+    Ok(report)
+}
+
+async fn apply(
+    host: &Host,
+    plan: &Plan,
+    blind: &BTreeSet<Kind>,
+    report: &mut Report,
+    tell: &mut impl FnMut(&Change, &Outcome),
+) {
+    let mut failed: BTreeSet<Id> = BTreeSet::new();
+    for (kind, batch) in plan
+        .batches()
+        .iter()
+        .filter(|(_, batch)| !batch[0].removes())
+    {
+        let changes: Vec<_> = batch.iter().filter_map(Change::ensures).collect();
+        if let Err(error) = resource::prepare(host, *kind, &changes).await {
+            tracing::warn!(%kind, %error, "cannot note what is about to change");
+        }
+    }
+    for (kind, batch) in plan.batches() {
+        let (held, ready): (Vec<&Change>, Vec<&Change>) = batch
+            .iter()
+            .partition(|c| holder(plan, blind, &failed, c).is_some());
+        for change in held {
+            let by = holder(plan, blind, &failed, change).unwrap_or_else(|| change.id());
+            failed.insert(change.id());
+            conclude(report, tell, change, Outcome::Held { by });
+        }
+        let results = perform(host, kind, &ready).await;
+        assert_eq!(
+            results.len(),
+            ready.len(),
+            "{kind}: a verb answers for every change"
+        );
+        for (change, result) in ready.into_iter().zip(results) {
+            let outcome = match result {
+                Ok(()) => Outcome::Done,
+                Err(error) => Outcome::Failed(error),
+            };
+            if matches!(outcome, Outcome::Failed(_)) {
+                failed.insert(change.id());
+            }
+            conclude(report, tell, change, outcome);
+        }
+    }
+}
+
+fn conclude(
+    report: &mut Report,
+    tell: &mut impl FnMut(&Change, &Outcome),
+    change: &Change,
+    outcome: Outcome,
+) {
+    tell(change, &outcome);
+    report.changes.push((change.clone(), outcome));
+}
+
+/// What keeps a change from being made now. Nothing keeps a removal: a VIP must always go.
+fn holder(
+    plan: &Plan,
+    blind: &BTreeSet<Kind>,
+    failed: &BTreeSet<Id>,
+    change: &Change,
+) -> Option<Id> {
+    if change.removes() {
+        return None;
+    }
+    let needs = plan.needs.get(&change.id())?;
+    needs
+        .iter()
+        .find(|n| failed.contains(n) || blind.contains(&n.kind))
+        .cloned()
+}
+
+async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {
+    if batch.is_empty() {
+        return Vec::new();
+    }
+    if batch[0].removes() {
+        return remove(host, kind, batch).await;
+    }
+    // Entered before the thing is made: after a crash in between, a name too many does no harm.
+    let new: Vec<String> = batch
+        .iter()
+        .filter(|c| matches!(c, Change::Create { .. }))
+        .map(|c| c.id().name)
+        .collect();
+    if let Err(error) = ledger::enter(host.files(), kind, &new) {
+        return batch
+            .iter()
+            .map(|_| Err(HostError::Ledger(error.again())))
+            .collect();
+    }
+    let changes: Vec<_> = batch.iter().filter_map(|c| c.ensures()).collect();
+    resource::ensure(host, kind, &changes).await
+}
+
+async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {
+    let gone: Vec<&Resource> = batch
+        .iter()
+        .filter_map(|c| match c {
+            Change::Remove { before } => Some(before),
+            Change::Create { .. } | Change::Update { .. } => None,
+        })
+        .collect();
+    let results = resource::remove(host, kind, &gone).await;
+    let removed: Vec<String> = batch
+        .iter()
+        .zip(&results)
+        .filter(|(_, r)| r.is_ok())
+        .map(|(c, _)| c.id().name)
+        .collect();
+    if let Err(error) = ledger::strike(host.files(), kind, &removed) {
+        tracing::warn!(%kind, %error, "the ledger keeps names of things that are gone");
+    }
+    results
+}

@@ -18,6 +18,7 @@ pub mod daemon;
 pub mod error;
 pub mod exchange;
 pub mod frame;
+pub mod from_cluster;
 pub mod host;
 pub mod image;
 pub mod keeper;

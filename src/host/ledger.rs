@@ -1,0 +1,74 @@
+//! Remembers what we made, for the kinds whose resources cannot carry a mark.
+//!
+//! Two JSON files: `/run/converge/made.json` for what a reboot takes away, `/var/lib/converge/
+//! made.json` for what stays on the disk. A name is entered before the thing is made and struck out
+//! after it is removed, so a crash leaves a name too many, never a thing that nobody remembers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::files::{FileError, Files};
+use crate::resource::{Kind, Memory, Ours};
+
+const UNTIL_REBOOT: &str = "/run/converge/made.json";
+const ON_DISK: &str = "/var/lib/converge/made.json";
+
+/// Reads both files; a name of an unknown kind (a newer converge wrote it) is kept out of sight.
+pub fn read(files: &Files) -> Result<Ours, FileError> {
+    let mut ours = Ours::new();
+    for path in [UNTIL_REBOOT, ON_DISK] {
+        for (word, names) in read_one(files, path)? {
+            if let Some(kind) = Kind::from_word(&word) {
+                ours.entry(kind).or_default().extend(names);
+            }
+        }
+    }
+    Ok(ours)
+}
+
+/// Enters names of one kind.
+pub fn enter(files: &Files, kind: Kind, names: &[String]) -> Result<(), FileError> {
+    change(files, kind, |entries| entries.extend(names.iter().cloned()))
+}
+
+/// Strikes names of one kind out.
+pub fn strike(files: &Files, kind: Kind, names: &[String]) -> Result<(), FileError> {
+    change(files, kind, |entries| {
+        entries.retain(|e| !names.contains(e))
+    })
+}
+
+type Entries = BTreeMap<String, BTreeSet<String>>;
+
+fn change(
+    files: &Files,
+    kind: Kind,
+    edit: impl FnOnce(&mut BTreeSet<String>),
+) -> Result<(), FileError> {
+    let path = match kind.memory() {
+        Memory::UntilReboot => UNTIL_REBOOT,
+        Memory::OnDisk => ON_DISK,
+        Memory::Mark | Memory::Never => return Ok(()),
+    };
+    let mut entries = read_one(files, path)?;
+    let before = entries.get(kind.word()).cloned().unwrap_or_default();
+    let mut after = before.clone();
+    edit(&mut after);
+    if before == after {
+        return Ok(());
+    }
+    entries.insert(kind.word().to_owned(), after);
+    let text = serde_json::to_string_pretty(&entries).expect("strings always serialise");
+    files.replace(path, text.as_bytes(), Some(0o600), None)
+}
+
+fn read_one(files: &Files, path: &str) -> Result<Entries, FileError> {
+    let Some(text) = files.read_text(path)? else {
+        return Ok(Entries::new());
+    };
+    // A torn or hand-edited ledger must not stop the host from converging; what it named is then
+    // left alone, which is the safe side.
+    Ok(serde_json::from_str(&text).unwrap_or_else(|error| {
+        tracing::warn!(path, %error, "the ledger cannot be read; what it named is left alone");
+        Entries::new()
+    }))
+}
