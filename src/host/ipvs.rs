@@ -132,49 +132,25 @@ impl Client {
     /// Carries out commands in order; one result for each, in the same order. A command that fails
     /// does not keep the next from being tried.
     pub fn apply(&mut self, commands: &[Command]) -> Vec<Result<(), IpvsError>> {
-        let mut results = Vec::with_capacity(commands.len());
-        for batch in commands.chunks(BATCH) {
-            self.apply_batch(batch, &mut results);
+        let mut results: Vec<Result<(), IpvsError>> = commands.iter().map(|_| Ok(())).collect();
+        let mut pass = self.pass();
+        for command in commands {
+            pass.push(*command);
+        }
+        for (at, error) in pass.finish() {
+            results[at] = Err(error);
         }
         results
     }
 
-    /// No command asks for an answer: the kernel carries out the messages of a datagram one after
-    /// the other, within the system call, and reports a failure unasked. A question closes the
-    /// batch; once it is answered, each command either has its failure in the queue before the
-    /// answer or succeeded. (Asking for the last command's answer instead would not do: the kernel
-    /// swallows that of one that was interrupted, such as stopping a daemon that has just started.)
-    fn apply_batch(&mut self, batch: &[Command], results: &mut Vec<Result<(), IpvsError>>) {
-        let first = self.sequence.wrapping_add(1);
-        let start = results.len();
-        results.extend(batch.iter().map(|_| Ok(())));
-        self.out.clear();
-        for command in batch {
-            self.append(Answer::Brief, |out| command.encode(out));
-        }
-        self.append(Answer::Brief, |out| Query::Info.encode(out));
-        let outcome = self.channel.send(&self.out).and_then(|()| {
-            self.collect_failures(|sequence, errno| {
-                let at = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let (Some(command), Some(result)) = (batch.get(at), results.get_mut(start + at))
-                else {
-                    return;
-                };
-                *result = Err(IpvsError::Refused(Box::new(Refusal {
-                    command: *command,
-                    errno,
-                })));
-            })
-        });
-        let Err(error) = outcome else { return };
-        let errno = error.errno();
-        for (command, result) in batch.iter().zip(&mut results[start..]) {
-            if result.is_ok() {
-                *result = Err(IpvsError::Lost {
-                    command: Box::new(*command),
-                    errno,
-                });
-            }
+    /// Begins to carry out commands that are not all known yet.
+    pub fn pass(&mut self) -> Pass<'_> {
+        let batch = Vec::with_capacity(BATCH);
+        Pass {
+            client: self,
+            batch,
+            pushed: 0,
+            failures: Vec::new(),
         }
     }
 
@@ -343,6 +319,86 @@ impl Client {
             Content::Acknowledged | Content::Done { .. } | Content::Nothing => Ok(false),
         })?;
         family.ok_or(IpvsError::Absent)
+    }
+}
+
+/// Commands on their way to the kernel, in order, many in one system call.
+///
+/// A command that fails does not keep the next from being tried.
+pub struct Pass<'a> {
+    client: &'a mut Client,
+    batch: Vec<Command>,
+    pushed: usize,
+    failures: Vec<(usize, IpvsError)>,
+}
+
+impl Pass<'_> {
+    /// Adds a command. It may be carried out now or later, but before [`Pass::finish`] returns.
+    pub fn push(&mut self, command: Command) {
+        self.batch.push(command);
+        self.pushed += 1;
+        if self.batch.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// How many commands have been added.
+    pub fn pushed(&self) -> usize {
+        self.pushed
+    }
+
+    /// Carries out the rest. Returns what failed, in order, by how many commands were added before.
+    pub fn finish(mut self) -> Vec<(usize, IpvsError)> {
+        if !self.batch.is_empty() {
+            self.flush();
+        }
+        self.failures
+    }
+
+    /// No command asks for an answer: the kernel carries out the messages of a datagram one after
+    /// the other, within the system call, and reports a failure unasked. A question closes the
+    /// batch; once it is answered, each command either has its failure in the queue before the
+    /// answer or succeeded. (Asking for the last command's answer instead would not do: the kernel
+    /// swallows that of one that was interrupted, such as stopping a daemon that has just started.)
+    fn flush(&mut self) {
+        let Self {
+            client,
+            batch,
+            pushed,
+            failures,
+        } = self;
+        let start = *pushed - batch.len();
+        let known = failures.len();
+        let first = client.sequence.wrapping_add(1);
+        client.out.clear();
+        for command in batch.iter() {
+            client.append(Answer::Brief, |out| command.encode(out));
+        }
+        client.append(Answer::Brief, |out| Query::Info.encode(out));
+        let outcome = client.channel.send(&client.out).and_then(|()| {
+            client.collect_failures(|sequence, errno| {
+                let at = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
+                if let Some(command) = batch.get(at) {
+                    let refusal = Box::new(Refusal {
+                        command: *command,
+                        errno,
+                    });
+                    failures.push((start + at, IpvsError::Refused(refusal)));
+                }
+            })
+        });
+        if let Err(error) = outcome {
+            let errno = error.errno();
+            // Those that are known to have failed did; of the others nothing is known.
+            for (at, command) in (start..).zip(batch.iter()) {
+                if failures[known..].iter().all(|(failed, _)| *failed != at) {
+                    let command = Box::new(*command);
+                    failures.push((at, IpvsError::Lost { command, errno }));
+                }
+            }
+            failures[known..].sort_unstable_by_key(|(at, _)| *at);
+        }
+        batch.clear();
     }
 }
 
