@@ -30,6 +30,12 @@ const LOADED_SIGN: &str = "/proc/self/net/ip_vs";
 /// Commands in one system call. More gains nothing measurable, and 100 of the longest stay far
 /// below the smallest default send buffer (160 KiB).
 const BATCH: usize = 100;
+/// Datagrams of an answer that is one message; where nothing failed, so is that of a batch.
+const ONE: usize = 1;
+/// Datagrams of a dump that fits into one: the entries, and the end mark.
+const FEW: usize = 2;
+/// Datagrams of a long dump, received in one system call: about 700 virtual servers.
+const MANY: usize = 8;
 /// How often a table that changes while it is read is read again.
 const READS: u32 = 5;
 
@@ -117,7 +123,7 @@ impl Client {
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, IpvsError> {
         for _ in 0..READS {
             let mut daemons = Vec::new();
-            let dump = self.dump(Query::Daemons, Family::Ipv4, |reply| {
+            let dump = self.dump(Query::Daemons, Family::Ipv4, FEW, |reply| {
                 if let Reply::Daemon(daemon) = reply {
                     daemons.push(daemon);
                 }
@@ -157,7 +163,7 @@ impl Client {
     /// Receives until the closing question is answered.
     fn collect_failures(&mut self, mut failed: impl FnMut(u32, Errno)) -> Result<(), IpvsError> {
         let closing = self.sequence;
-        self.channel.receive(|message| {
+        self.channel.receive(ONE, |message| {
             match message.content {
                 Content::Failed(code) => failed(message.sequence, Errno::from_raw(code)),
                 Content::Overrun => return Err(overrun()),
@@ -175,7 +181,7 @@ impl Client {
         pick: impl Fn(&VirtualServerId) -> bool,
     ) -> Result<Option<Table>, IpvsError> {
         let mut servers: Vec<(VirtualServerId, ServerSettings)> = Vec::new();
-        let dump = self.dump(Query::Servers, Family::Ipv4, |reply| match reply {
+        let dump = self.dump(Query::Servers, Family::Ipv4, MANY, |reply| match reply {
             Reply::Server(id, settings) if pick(&id) => servers.push((id, settings)),
             Reply::Server(..)
             | Reply::Destination(..)
@@ -213,7 +219,7 @@ impl Client {
         destinations: &mut Vec<(DestinationId, Destination)>,
     ) -> Result<bool, IpvsError> {
         destinations.clear();
-        let dump = self.dump(Query::Destinations(id), id.family(), |reply| {
+        let dump = self.dump(Query::Destinations(id), id.family(), FEW, |reply| {
             if let Reply::Destination(id, destination) = reply {
                 destinations.push((id, destination));
             }
@@ -228,11 +234,12 @@ impl Client {
         &mut self,
         query: Query,
         family: Family,
+        datagrams: usize,
         mut each: impl FnMut(Reply),
     ) -> Result<Dump, IpvsError> {
         let sequence = self.request(query, Answer::Dump)?;
         let mut dump = Dump::Complete;
-        self.channel.receive(|message| {
+        self.channel.receive(datagrams, |message| {
             if message.sequence != sequence {
                 return Ok(false);
             }
@@ -264,7 +271,7 @@ impl Client {
     fn ask<T>(&mut self, query: Query, pick: impl Fn(Reply) -> Option<T>) -> Result<T, IpvsError> {
         let sequence = self.request(query, Answer::Brief)?;
         let mut answer = None;
-        self.channel.receive(|message| match message.content {
+        self.channel.receive(ONE, |message| match message.content {
             _ if message.sequence != sequence => Ok(false),
             Content::Data(payload) => {
                 answer = pick(Reply::decode(payload, Family::Ipv4)?);
@@ -301,7 +308,7 @@ impl Client {
         });
         self.channel.send(&self.out)?;
         let mut family = None;
-        self.channel.receive(|message| match message.content {
+        self.channel.receive(ONE, |message| match message.content {
             Content::Data(payload) => {
                 family = Some(control::decode_family(payload)?);
                 Ok(true)
