@@ -65,7 +65,7 @@ impl Client {
             channel: Channel::open()?,
             family: control::CONTROL_FAMILY,
             sequence: 0,
-            out: Vec::new(),
+            out: Vec::with_capacity(BATCH * 256),
         };
         client.family = client.look_up()?;
         Ok(client)
