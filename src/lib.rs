@@ -14,6 +14,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod diagnostic;
+pub mod document;
 pub mod host;
 pub mod ipvs;
 pub mod lab;

@@ -1,3 +1,7 @@
-//! The converge command.
+//! The converge command; everything is in the library.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    converge::cli::main()
+}

@@ -1,13 +1,22 @@
 //! Reads and writes files, whole.
 //!
 //! [`Files::replace`] writes a temporary file beside the target, syncs it, and renames it over: a
-//! reader, or a crash, sees the old file or the new one. Files under `/proc` and `/sys` are written
-//! in place, as the kernel wants it.
+//! reader, or a crash, sees the old file or the new one. Mode, owner, SELinux label and ACL of the
+//! file that stands are kept. A symbolic link is read through, but never written through: it is
+//! replaced by a file, and what it led to stays as it is. Files under `/proc` and `/sys` are
+//! written in place, as the kernel wants it. What is laid aside is in [`super::aside`].
 
 use std::fs;
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
+
+use rustix::fs::XattrFlags;
+
+/// Attributes beyond mode and owner that a replaced file keeps.
+const KEPT_ATTRIBUTES: [&str; 2] = ["security.selinux", "system.posix_acl_access"];
+/// A label is some dozens of bytes, an ACL eight for each entry; the kernel's limit is 64 KiB.
+const ATTRIBUTE_SIZE: usize = 4096;
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +52,10 @@ impl FileError {
                 "the file system is read-only here; an image host keeps /etc and /var writable"
                     .into(),
             ),
+            io::ErrorKind::IsADirectory => Some("a directory stands where a file is wanted".into()),
+            io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+                Some("something that is not a directory stands in the way".into())
+            }
             _ => None,
         }
     }
@@ -59,6 +72,30 @@ pub struct Found {
     pub uid: u32,
     /// Owner's group id.
     pub gid: u32,
+}
+
+/// What stands at a path, symbolic links followed, without its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// A directory or something else.
+    pub what: What,
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner's user id.
+    pub uid: u32,
+    /// Owner's group id.
+    pub gid: u32,
+}
+
+/// Sorts of things that a path may lead to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A device, socket or pipe.
+    Special,
 }
 
 /// The disk, or a directory that stands for it.
@@ -93,27 +130,85 @@ impl Files {
         }
     }
 
-    /// A file with its mode and owner; `None` if there is no such file.
+    /// A regular file with its mode and owner; `None` if there is none.
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Option<Found>, FileError> {
         let path = path.as_ref();
-        let wrap = |source| FileError {
-            doing: "read",
-            path: path.into(),
-            source,
+        let Some(standing) = self.stat(path)? else {
+            return Ok(None);
         };
+        if standing.what != What::File {
+            return Ok(None);
+        }
+        let Standing { mode, uid, gid, .. } = standing;
+        match fs::read(self.real(path)) {
+            Ok(bytes) => Ok(Some(Found {
+                bytes,
+                mode,
+                uid,
+                gid,
+            })),
+            Err(e) if absent(&e) => Ok(None),
+            Err(source) => Err(FileError {
+                doing: "read",
+                path: path.into(),
+                source,
+            }),
+        }
+    }
+
+    /// What stands at a path; `None` if nothing does.
+    pub fn stat(&self, path: impl AsRef<Path>) -> Result<Option<Standing>, FileError> {
+        let path = path.as_ref();
         let meta = match fs::metadata(self.real(path)) {
             Ok(meta) => meta,
             Err(e) if absent(&e) => return Ok(None),
-            Err(e) => return Err(wrap(e)),
+            Err(source) => {
+                return Err(FileError {
+                    doing: "look at",
+                    path: path.into(),
+                    source,
+                });
+            }
         };
-        let bytes = fs::read(self.real(path)).map_err(wrap)?;
+        let what = match (meta.is_dir(), meta.is_file()) {
+            (true, _) => What::Directory,
+            (false, true) => What::File,
+            (false, false) => What::Special,
+        };
         let mode = meta.permissions().mode() & 0o7777;
-        Ok(Some(Found {
-            bytes,
+        Ok(Some(Standing {
+            what,
             mode,
             uid: meta.uid(),
             gid: meta.gid(),
         }))
+    }
+
+    /// Names in a directory, sorted; none if there is no such directory.
+    pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<String>, FileError> {
+        let path = path.as_ref();
+        let wrap = |source| FileError {
+            doing: "list",
+            path: path.into(),
+            source,
+        };
+        let entries = match fs::read_dir(self.real(path)) {
+            Ok(entries) => entries,
+            Err(e) if absent(&e) => return Ok(Vec::new()),
+            Err(e) => return Err(wrap(e)),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.push(
+                entry
+                    .map_err(wrap)?
+                    .file_name()
+                    .to_string_lossy()
+                    .into_owned(),
+            );
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// Writes into a file that exists, as `/proc/sys` wants it.
@@ -141,40 +236,38 @@ impl Files {
         owner: Option<(u32, u32)>,
     ) -> Result<(), FileError> {
         let path = path.as_ref();
-        self.try_replace(&self.real(path), bytes, mode, owner)
-            .map_err(|source| FileError {
-                doing: "write",
-                path: path.into(),
-                source,
-            })
+        try_replace(&self.real(path), bytes, mode, owner).map_err(|source| FileError {
+            doing: "write",
+            path: path.into(),
+            source,
+        })
     }
 
-    fn try_replace(
-        &self,
-        real: &Path,
-        bytes: &[u8],
-        mode: Option<u32>,
-        owner: Option<(u32, u32)>,
-    ) -> io::Result<()> {
-        let parent = real.parent().unwrap_or(Path::new("/"));
-        fs::create_dir_all(parent)?;
-        let standing = fs::metadata(real).ok();
-        let mode = mode.or(standing.as_ref().map(|m| m.permissions().mode() & 0o7777));
-        let owner = owner.or(standing.as_ref().map(|m| (m.uid(), m.gid())));
-        let name = real.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = parent.join(format!(".{name}.converge-new"));
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.set_permissions(fs::Permissions::from_mode(mode.unwrap_or(0o644)))?;
-        if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(&temporary, Some(uid), Some(gid))?;
+    /// Takes an exclusive lock on a file, which is made if need be; `None` if somebody has it.
+    /// The lock is held until the file is dropped.
+    pub fn lock(&self, path: impl AsRef<Path>) -> Result<Option<fs::File>, FileError> {
+        let path = path.as_ref();
+        let wrap = |source| FileError {
+            doing: "lock",
+            path: path.into(),
+            source,
+        };
+        let real = self.real(path);
+        fs::create_dir_all(real.parent().unwrap_or(Path::new("/"))).map_err(wrap)?;
+        let file = fs::OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(real)
+            .map_err(wrap)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Ok(None),
+            Err(fs::TryLockError::Error(e)) => Err(wrap(e)),
         }
-        file.sync_all()?;
-        fs::rename(&temporary, real)?;
-        fs::File::open(parent)?.sync_all()
     }
 
-    /// Removes a file; that it is gone already is a success.
+    /// Removes a file or a symbolic link; that it is gone already is a success.
     pub fn remove(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let path = path.as_ref();
         match fs::remove_file(self.real(path)) {
@@ -187,9 +280,136 @@ impl Files {
             }),
         }
     }
+
+    /// Removes what a crash may have left of [`Files::replace`].
+    pub fn remove_temporary(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        self.remove(beside(path.as_ref(), "converge-new"))
+    }
+
+    /// Sets owner, then mode, of what stands; the other way round the owner's change would take a
+    /// set-user-ID bit away.
+    pub fn set_attributes(
+        &self,
+        path: impl AsRef<Path>,
+        mode: Option<u32>,
+        owner: Option<(u32, u32)>,
+    ) -> Result<(), FileError> {
+        let path = path.as_ref();
+        if let Some((uid, gid)) = owner {
+            std::os::unix::fs::chown(self.real(path), Some(uid), Some(gid)).map_err(|source| {
+                FileError {
+                    doing: "change the owner of",
+                    path: path.into(),
+                    source,
+                }
+            })?;
+        }
+        if let Some(mode) = mode {
+            fs::set_permissions(self.real(path), fs::Permissions::from_mode(mode)).map_err(
+                |source| FileError {
+                    doing: "change the mode of",
+                    path: path.into(),
+                    source,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Makes a directory, and those above it, unless it stands; nobody but the owner may enter
+    /// until its attributes are set.
+    pub fn make_directory(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = path.as_ref();
+        let real = self.real(path);
+        let wrap = |source| FileError {
+            doing: "make the directory",
+            path: path.into(),
+            source,
+        };
+        if let Some(parent) = real.parent() {
+            fs::create_dir_all(parent).map_err(wrap)?;
+        }
+        match fs::DirBuilder::new().mode(0o700).create(&real) {
+            Ok(()) => Ok(()),
+            Err(_) if real.is_dir() => Ok(()),
+            Err(e) => Err(wrap(e)),
+        }
+    }
+
+    /// Removes a directory that is empty. Says whether it is gone; one that is not empty stays.
+    pub fn remove_directory(&self, path: impl AsRef<Path>) -> Result<bool, FileError> {
+        let path = path.as_ref();
+        match fs::remove_dir(self.real(path)) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+            Err(source) => Err(FileError {
+                doing: "remove the directory",
+                path: path.into(),
+                source,
+            }),
+        }
+    }
 }
 
-fn absent(e: &io::Error) -> bool {
+fn try_replace(
+    real: &Path,
+    bytes: &[u8],
+    mode: Option<u32>,
+    owner: Option<(u32, u32)>,
+) -> io::Result<()> {
+    let parent = real.parent().unwrap_or(Path::new("/"));
+    fs::create_dir_all(parent)?;
+    let standing = fs::metadata(real).ok().filter(fs::Metadata::is_file);
+    let mode = mode.or(standing.as_ref().map(|m| m.permissions().mode() & 0o7777));
+    let owner = owner.or(standing.as_ref().map(|m| (m.uid(), m.gid())));
+    let temporary = beside(real, "converge-new");
+    match fs::remove_file(&temporary) {
+        Err(e) if !absent(&e) => return Err(e),
+        _ => {}
+    }
+    // O_EXCL: in a directory that others may write, a link planted here is not followed.
+    let mut file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&temporary)?;
+    file.write_all(bytes)?;
+    if let Some((uid, gid)) = owner {
+        fchown(&file, Some(uid), Some(gid))?;
+    }
+    file.set_permissions(fs::Permissions::from_mode(mode.unwrap_or(0o644)))?;
+    if standing.is_some() {
+        copy_attributes(real, &file)?;
+    }
+    file.sync_all()?;
+    fs::rename(&temporary, real)?;
+    sync_directory(parent)
+}
+
+/// Copies label and ACL, where there are any; a file system without them has none to lose.
+fn copy_attributes(from: &Path, to: &fs::File) -> io::Result<()> {
+    for name in KEPT_ATTRIBUTES {
+        let mut value = vec![0u8; ATTRIBUTE_SIZE];
+        if let Ok(length) = rustix::fs::getxattr(from, name, &mut value[..]) {
+            rustix::fs::fsetxattr(to, name, &value[..length], XattrFlags::empty())?;
+        }
+    }
+    Ok(())
+}
+
+/// The hidden name beside a file: no include of `*.conf` matches it.
+pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!(".{name}.{suffix}"))
+}
+
+/// Makes what was done to the names in a directory last through a power cut.
+pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+pub(super) fn absent(e: &io::Error) -> bool {
     matches!(
         e.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory

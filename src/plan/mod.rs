@@ -6,6 +6,8 @@
 
 mod show;
 
+pub use show::Shown;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;

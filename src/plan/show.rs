@@ -44,54 +44,87 @@ impl fmt::Display for Shown<'_> {
             Change::Update { .. } => ('~', YELLOW),
             Change::Remove { .. } => ('-', RED),
         };
-        write!(f, "{style}{sign} {}{style:#}", self.change.id())?;
+        let id = self.change.id();
+        let rows = self.rows(&id.name);
+        write!(f, "{style}{sign} {id}{style:#}")?;
+        match rows.as_slice() {
+            [Row::Value { key, text }] if key == "value" => write!(f, " {text}")?,
+            [Row::Value { key, text }] => write!(f, " {key} {text}")?,
+            _ => {}
+        }
         if let Some(origin) = self.origin {
             write!(f, "  {DIM}({origin}){DIM:#}")?;
         }
         writeln!(f)?;
-        match self.change {
-            Change::Create { after } => fields(f, None, Some(after)),
-            Change::Update { before, after } => fields(f, Some(before), Some(after)),
-            Change::Remove { .. } => Ok(()),
+        if let [Row::Value { .. }] = rows.as_slice() {
+            return Ok(());
         }
+        for row in &rows {
+            match row {
+                Row::Value { key, text } => writeln!(f, "    {key} {text}")?,
+                Row::Text { before, after } => lines(f, before, after)?,
+            }
+        }
+        Ok(())
     }
 }
 
-fn fields(
-    f: &mut fmt::Formatter<'_>,
-    before: Option<&Resource>,
-    after: Option<&Resource>,
-) -> fmt::Result {
-    let old = flat(before);
-    let new = flat(after);
-    for (key, value) in &new {
-        let was = old.iter().find(|(k, _)| k == key).map(|(_, v)| v);
-        if was == Some(value) {
-            continue;
-        }
-        match was {
-            _ if value.contains('\n') => text(f, was.map_or("", String::as_str), value)?,
-            Some(was) if was.contains('\n') => text(f, was, value)?,
-            Some(was) => writeln!(
-                f,
-                "    {key}: {RED}{}{RED:#} → {GREEN}{}{GREEN:#}",
-                or_nothing(was),
-                or_nothing(value)
-            )?,
-            None => writeln!(f, "    {key}: {}", or_nothing(value))?,
-        }
+/// What differs in one field.
+enum Row {
+    /// A short value: `= 1` or `0 → 1`.
+    Value { key: String, text: String },
+    /// A text of several lines.
+    Text { before: String, after: String },
+}
+
+impl Shown<'_> {
+    /// What differs. What the name says already is not said again.
+    fn rows(&self, name: &str) -> Vec<Row> {
+        let (before, after) = match self.change {
+            Change::Create { after } => (None, Some(after)),
+            Change::Update { before, after } => (Some(before), Some(after)),
+            Change::Remove { .. } => return Vec::new(),
+        };
+        let (old, new) = (flat(before), flat(after));
+        let was = |key: &str| old.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_str());
+        let mut rows: Vec<Row> = new
+            .iter()
+            .filter(|(key, value)| was(key) != Some(value) && !says(name, value))
+            .map(|(key, value)| row(key, was(key), value, before.is_some()))
+            .collect();
+        let gone = old.iter().filter(|(key, _)| new.iter().all(|(k, _)| k != key));
+        rows.extend(gone.map(|(key, value)| Row::Value {
+            key: key.clone(),
+            text: format!("{RED}{}{RED:#} → nothing", or_nothing(value)),
+        }));
+        rows
     }
-    for (key, was) in old.iter().filter(|(k, _)| new.iter().all(|(n, _)| n != k)) {
-        writeln!(f, "    {key}: {RED}{}{RED:#} → (gone)", or_nothing(was))?;
+}
+
+fn row(key: &str, was: Option<&str>, value: &str, update: bool) -> Row {
+    if value.contains('\n') || was.is_some_and(|w| w.contains('\n')) {
+        let before = was.unwrap_or_default().to_owned();
+        return Row::Text { before, after: value.to_owned() };
     }
-    Ok(())
+    let new = or_nothing(value);
+    let text = match was {
+        Some(was) => format!("{RED}{}{RED:#} → {GREEN}{new}{GREEN:#}", or_nothing(was)),
+        None if update => format!("nothing → {GREEN}{new}{GREEN:#}"),
+        None => format!("= {new}"),
+    };
+    Row::Value { key: key.to_owned(), text }
+}
+
+/// Whether a name has a value as one of its words.
+fn says(name: &str, value: &str) -> bool {
+    name == value || name.split([' ', ':', '/']).any(|word| word == value) || name.contains(value) && value.len() > 6
 }
 
 fn or_nothing(value: &str) -> &str {
-    if value.is_empty() { "(empty)" } else { value }
+    if value.is_empty() { "nothing" } else { value }
 }
 
-fn text(f: &mut fmt::Formatter<'_>, old: &str, new: &str) -> fmt::Result {
+fn lines(f: &mut fmt::Formatter<'_>, old: &str, new: &str) -> fmt::Result {
     let diff = TextDiff::from_lines(old, new);
     for group in diff.grouped_ops(CONTEXT) {
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
@@ -118,7 +151,12 @@ fn flat(resource: Option<&Resource>) -> Vec<(String, String)> {
 
 fn flatten(out: &mut Vec<(String, String)>, key: String, value: &Value) {
     match value {
-        Value::Null => {}
+        Value::Null | Value::Bool(false) => {}
+        Value::Object(map) if !key.is_empty() && map.values().all(is_scalar) => {
+            let parts: Vec<String> =
+                map.iter().map(|(k, v)| format!("{k} {}", scalar(v))).collect();
+            out.push((key, parts.join(", ")));
+        }
         Value::Object(map) => {
             for (k, v) in map {
                 let mut path = key.clone();
@@ -129,6 +167,7 @@ fn flatten(out: &mut Vec<(String, String)>, key: String, value: &Value) {
                 flatten(out, path, v);
             }
         }
+        Value::Array(items) if items.is_empty() => {}
         Value::Array(items) => {
             let mut joined = String::new();
             for item in items {
@@ -139,6 +178,10 @@ fn flatten(out: &mut Vec<(String, String)>, key: String, value: &Value) {
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => out.push((key, scalar(value))),
     }
+}
+
+fn is_scalar(value: &Value) -> bool {
+    !matches!(value, Value::Object(_) | Value::Array(_) | Value::Null)
 }
 
 fn scalar(value: &Value) -> String {

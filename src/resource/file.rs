@@ -1,11 +1,29 @@
 //! A file, whole.
+//!
+//! What stands is replaced in one step; mode and owner are kept where the role leaves them open. A
+//! file with a check is proven before anything relies on it: the old one is laid aside, and put
+//! back if the check fails ([`transaction`]). While something lies aside, [`File::observe`] reports
+//! the old file, so a run that was cut short is made again and proven then.
+//!
+//! Nothing is removed but what we created (the ledger says so) and nobody changed since
+//! ([`written`]): a file that an operator rewrote by hand stays. A file that stood before us stays
+//! too, with our content. A symbolic link counts as the file that it leads to as long as that is
+//! right; otherwise a file takes the link's place, and what it led to is not touched.
+
+mod transaction;
 
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+pub use transaction::UnprovenError;
+use transaction::Write;
 
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
-use crate::host::{Host, HostError};
+use crate::host::aside::Aside;
+use crate::host::files::{Found, Standing, What};
+use crate::host::{Host, HostError, UserError, ledger, users, written};
 
 /// Permission bits, `0o000..=0o7777`; written in octal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +50,28 @@ pub struct Owner {
     pub group: String,
 }
 
+impl Owner {
+    /// User and group id.
+    pub(super) fn ids(&self) -> Result<(u32, u32), UserError> {
+        Ok((users::uid(&self.user)?, users::gid(&self.group)?))
+    }
+
+    /// The owner that stands, in the words of the wanted one where they mean the same; `None`
+    /// where nothing is wanted.
+    pub(super) fn observed(wanted: Option<&Owner>, uid: u32, gid: u32) -> Option<Owner> {
+        let wanted = wanted?;
+        let user = match users::uid(&wanted.user) {
+            Ok(id) if id == uid => wanted.user.clone(),
+            Ok(_) | Err(_) => users::user_name(uid),
+        };
+        let group = match users::gid(&wanted.group) {
+            Ok(id) if id == gid => wanted.group.clone(),
+            Ok(_) | Err(_) => users::group_name(gid),
+        };
+        Some(Owner { user, group })
+    }
+}
+
 /// A file with its whole content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct File {
@@ -46,7 +86,8 @@ pub struct File {
     /// Only write it when it is missing: the content belongs to the user afterwards.
     pub once: bool,
     /// A command that must succeed with the new file in place (`nginx -t`), else the old one
-    /// is put back. Files with the same check are proven together.
+    /// is put back. Files with the same check are proven together. Of a file that was observed it
+    /// is the check that it has passed.
     pub check: Option<Vec<String>>,
 }
 
@@ -58,15 +99,196 @@ impl ResourceKind for File {
         self.path.display().to_string()
     }
 
-    async fn observe(_host: &Host, _scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
-        todo!()
+    async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
+        let mut found = Vec::new();
+        for wanted in scope.wanted {
+            found.extend(standing(host, wanted)?);
+        }
+        let written = written::read(host.files())?;
+        let wanted: BTreeSet<String> = scope.wanted.iter().map(|w| w.name()).collect();
+        let untested = written
+            .iter()
+            .filter(|(_, e)| e.untested)
+            .map(|(path, _)| path.as_str());
+        let others: BTreeSet<&str> = untested.chain(scope.ours.iter().copied()).collect();
+        for path in others.into_iter().filter(|p| !wanted.contains(*p)) {
+            let entry = written.get(path).filter(|_| scope.ours.contains(path));
+            found.extend(unwanted(host, path, entry)?);
+        }
+        Ok(found)
     }
 
-    async fn ensure(_host: &Host, _changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
-        todo!()
+    async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
+        let mut results: BTreeMap<usize, Result<(), HostError>> = BTreeMap::new();
+        let mut writes: BTreeMap<Option<&[String]>, Vec<Write<'_>>> = BTreeMap::new();
+        for (index, change) in changes.iter().enumerate() {
+            match write_of(host, index, change) {
+                Err(error) => drop(results.insert(index, Err(error))),
+                Ok(None) => drop(results.insert(index, Ok(()))),
+                Ok(Some(write)) => {
+                    writes
+                        .entry(change.after.check.as_deref())
+                        .or_default()
+                        .push(write);
+                }
+            }
+        }
+        for (check, writes) in writes {
+            results.extend(transaction::run(host, check, &writes).await);
+        }
+        results.into_values().collect()
     }
 
-    async fn remove(_host: &Host, _gone: &[&Self]) -> Vec<Result<(), HostError>> {
-        todo!()
+    async fn remove(host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
+        let ours = match ledger::read(host.files()) {
+            Ok(mut ours) => ours.remove(&Kind::File).unwrap_or_default(),
+            Err(e) => {
+                return gone
+                    .iter()
+                    .map(|_| Err(HostError::File(e.again())))
+                    .collect();
+            }
+        };
+        let results: Vec<_> = gone
+            .iter()
+            .map(|file| remove_one(host, &ours, file))
+            .collect();
+        let names = gone
+            .iter()
+            .zip(&results)
+            .filter(|(_, r)| r.is_ok())
+            .map(|(f, _)| f.name());
+        let names: BTreeSet<String> = names.collect();
+        let forget = |all: &mut written::Written| all.retain(|path, _| !names.contains(path));
+        if let Err(error) = written::change(host.files(), forget) {
+            tracing::warn!(%error, "what was written into removed files is still remembered");
+        }
+        results
     }
 }
+
+/// The file that stands where one is wanted.
+fn standing(host: &Host, wanted: &File) -> Result<Option<File>, HostError> {
+    match host.files().aside(&wanted.path)? {
+        Some(Aside::Nothing) => return Ok(None),
+        Some(Aside::Old(old)) => {
+            // Never equal to the wanted one, so that it is written and proven again.
+            let check = if wanted.check.is_some() {
+                None
+            } else {
+                Some(Vec::new())
+            };
+            return Ok(Some(File {
+                check,
+                ..described(wanted, &old)
+            }));
+        }
+        None => {}
+    }
+    if wanted.once {
+        let stat = host
+            .files()
+            .stat(&wanted.path)?
+            .filter(|s| s.what == What::File);
+        return Ok(stat.map(|Standing { mode, uid, gid, .. }| {
+            let bytes = wanted.content.clone().into_bytes();
+            described(
+                wanted,
+                &Found {
+                    bytes,
+                    mode,
+                    uid,
+                    gid,
+                },
+            )
+        }));
+    }
+    Ok(host
+        .files()
+        .read(&wanted.path)?
+        .map(|found| described(wanted, &found)))
+}
+
+fn described(wanted: &File, found: &Found) -> File {
+    File {
+        path: wanted.path.clone(),
+        content: String::from_utf8_lossy(&found.bytes).into_owned(),
+        mode: wanted.mode.map(|_| Mode(found.mode)),
+        owner: Owner::observed(wanted.owner.as_ref(), found.uid, found.gid),
+        once: wanted.once,
+        check: wanted.check.clone(),
+    }
+}
+
+/// A file that no role wants, if it is ours to remove (`entry` is what we know of one of ours), or
+/// to put back.
+fn unwanted(
+    host: &Host,
+    path: &str,
+    entry: Option<&written::Entry>,
+) -> Result<Option<File>, HostError> {
+    let file = |bytes: &[u8], mode| File {
+        path: PathBuf::from(path),
+        content: String::from_utf8_lossy(bytes).into_owned(),
+        mode,
+        owner: None,
+        once: false,
+        check: None,
+    };
+    match host.files().aside(path)? {
+        Some(Aside::Nothing) => return Ok(Some(file(b"", None))),
+        Some(Aside::Old(old)) => return Ok(Some(file(&old.bytes, Some(Mode(old.mode))))),
+        None => {}
+    }
+    let Some(found) = host.files().read(path)? else {
+        return Ok(None);
+    };
+    if entry.is_some_and(|e| e.knows(&found.bytes)) {
+        return Ok(Some(file(&found.bytes, Some(Mode(found.mode)))));
+    }
+    tracing::debug!(
+        path,
+        "no role wants it, but it was changed by hand: left alone"
+    );
+    Ok(None)
+}
+
+/// What a change has to write; `None` if mode and owner were all, and they are set.
+fn write_of<'a>(
+    host: &Host,
+    index: usize,
+    change: &Ensure<'a, File>,
+) -> Result<Option<Write<'a>>, HostError> {
+    let after = change.after;
+    let owner = after.owner.as_ref().map(Owner::ids).transpose()?;
+    let mode = after.mode.map(|m| m.0);
+    let same = |before: &File| before.content == after.content && before.check == after.check;
+    if change.before.is_some_and(same) {
+        host.files().set_attributes(&after.path, mode, owner)?;
+        return Ok(None);
+    }
+    Ok(Some(Write {
+        index,
+        path: &after.path,
+        content: after.content.as_bytes(),
+        mode,
+        owner,
+    }))
+}
+
+/// Removes a file of ours. One that is only here because its check never ran gives way to what
+/// stood there before.
+fn remove_one(host: &Host, ours: &BTreeSet<String>, file: &File) -> Result<(), HostError> {
+    let files = host.files();
+    let path: &Path = &file.path;
+    if !ours.contains(&file.name()) {
+        return Ok(files.put_back(path)?);
+    }
+    files.remove(path)?;
+    files.drop_aside(path)?;
+    files.remove_temporary(path)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

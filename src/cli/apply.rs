@@ -1,0 +1,175 @@
+//! `converge`: make this host be what its role says.
+
+use std::io::Write;
+
+use anstyle::{AnsiColor, Style};
+use serde_json::json;
+
+use super::load::{self, Failure};
+use super::{Exit, Format, Global};
+use crate::host::{Host, HostError};
+use crate::plan::{Change, Shown};
+use crate::reconcile::{self, Outcome, Report};
+use crate::resource::Desired;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const MILD: Style = AnsiColor::Yellow.on_default();
+
+/// Runs it.
+pub fn run(global: &Global) -> Exit {
+    load::with_runtime(async {
+        let host = Host::this();
+        load::must_be_root()?;
+        let _lock = load::lock(&host)?;
+        let loaded = load::this_host(global, &host).await?;
+        let (desired, situation) = loaded.desired()?;
+        load::print_warnings(&loaded.warnings);
+        let report = converge(global, &host, &desired).await?;
+        let note = (!situation.holds_vips() && loaded.role.holds())
+            .then_some("the VIPs wait: this host stands by for another director");
+        Ok(conclude(global, &loaded.heading(), &report, note))
+    })
+}
+
+async fn converge(global: &Global, host: &Host, desired: &Desired) -> Result<Report, Failure> {
+    let quiet = global.quiet || global.output == Format::Json;
+    let report = reconcile::reconcile(host, desired, |change, outcome| {
+        if !quiet {
+            tell(desired, change, outcome);
+        }
+    });
+    Ok(report.await?)
+}
+
+fn tell(desired: &Desired, change: &Change, outcome: &Outcome) {
+    let origin = desired.origin.get(&change.id()).map(String::as_str);
+    let mut out = anstream::stdout().lock();
+    let shown = Shown { change, origin };
+    // A closed standard output must not keep a host from converging.
+    match outcome {
+        Outcome::Done => write!(out, "{shown}").ok(),
+        Outcome::Failed(error) => write!(out, "{shown}{}", failure(error)).ok(),
+        Outcome::Held { by } => write!(
+            out,
+            "{shown}    {MILD}left alone: it needs {by}, which failed{MILD:#}\n"
+        )
+        .ok(),
+    };
+}
+
+/// An error with its causes and what can be done about it.
+pub(super) fn failure(error: &HostError) -> String {
+    let mut text = format!("    {BAD}failed: {}{BAD:#}\n", chain(error));
+    if let Some(hint) = error.hint() {
+        text.push_str(&format!("    help: {hint}\n"));
+    }
+    text
+}
+
+/// An error with all its causes in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let said = source.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = source.source();
+    }
+    text
+}
+
+fn conclude(global: &Global, heading: &str, report: &Report, note: Option<&str>) -> Exit {
+    match global.output {
+        Format::Json => super::print(&json(report).to_string()),
+        Format::Text => text(global, heading, report, note),
+    }
+    let failed = report.changes.iter().filter_map(|(_, o)| match o {
+        Outcome::Failed(error) => Some(error),
+        Outcome::Done | Outcome::Held { .. } => None,
+    });
+    let errors: Vec<&HostError> = failed
+        .chain(report.unknown.iter().map(|(_, e)| e))
+        .collect();
+    match report.converged() {
+        true => Exit::Done,
+        false if !errors.is_empty() && errors.iter().all(|e| e.is_missing_package()) => {
+            Exit::NeedsPackage
+        }
+        false => Exit::Failed,
+    }
+}
+
+fn text(global: &Global, heading: &str, report: &Report, note: Option<&str>) {
+    for (kind, error) in &report.unknown {
+        let said = failure(error);
+        anstream::eprint!("{BAD}cannot look at any {kind}{BAD:#}\n{said}");
+    }
+    if !report.unsettled.is_empty() {
+        anstream::eprint!(
+            "{MILD}still different after the change:{MILD:#}\n{}",
+            report.unsettled
+        );
+    }
+    if global.quiet {
+        return;
+    }
+    let count = |wanted: fn(&Outcome) -> bool| {
+        report
+            .changes
+            .iter()
+            .filter(|(_, outcome)| wanted(outcome))
+            .count()
+    };
+    let done = count(|o| matches!(o, Outcome::Done));
+    let failed = count(|o| matches!(o, Outcome::Failed(_)));
+    let held = count(|o| matches!(o, Outcome::Held { .. }));
+    let line = match (report.converged(), done) {
+        (true, 0) => format!("{GOOD}{heading}: nothing to do{GOOD:#}"),
+        (true, n) => format!("{GOOD}{heading}: {} made{GOOD:#}", changes(n)),
+        (false, n) => format!(
+            "{BAD}{heading}: not converged; {} made, {failed} failed, {held} left alone{BAD:#}",
+            changes(n)
+        ),
+    };
+    super::print(&line);
+    if let Some(note) = note {
+        super::print(&format!("  {note}"));
+    }
+}
+
+/// `1 change`, `2 changes`.
+pub(super) fn changes(n: usize) -> String {
+    format!("{n} change{}", if n == 1 { "" } else { "s" })
+}
+
+fn json(report: &Report) -> serde_json::Value {
+    let changes: Vec<_> = report
+        .changes
+        .iter()
+        .map(|(change, outcome)| {
+            let (word, detail) = match outcome {
+                Outcome::Done => ("done", None),
+                Outcome::Failed(error) => ("failed", Some(chain(error))),
+                Outcome::Held { by } => ("held", Some(format!("needs {by}"))),
+            };
+            json!({"resource": change.id(), "change": change, "outcome": word, "detail": detail})
+        })
+        .collect();
+    let unknown: Vec<_> = report
+        .unknown
+        .iter()
+        .map(|(kind, error)| json!({"kind": kind, "error": chain(error)}))
+        .collect();
+    let unsettled: Vec<_> = report.unsettled.changes.iter().map(Change::id).collect();
+    json!({
+        "schema": "converge.apply/1",
+        "converged": report.converged(),
+        "changes": changes,
+        "unknown": unknown,
+        "unsettled": unsettled,
+    })
+}

@@ -1,0 +1,200 @@
+//! What every command begins with: files, this host, its role.
+
+use std::future::Future;
+use std::path::Path;
+
+use crate::cluster::{Cluster, HostEntry, WhoAmIError};
+use crate::diagnostic::Diagnostics;
+use crate::host::shelf::{self, Directory, Shelf};
+use crate::host::survey::{self, Survey};
+use crate::host::{FileError, Host, HostError};
+use crate::resource::Desired;
+use crate::role::{Catalog, Role};
+use crate::situation::Situation;
+
+use super::{Exit, Global};
+
+/// Why a command could not be carried out.
+#[derive(Debug)]
+pub enum Failure {
+    /// A file is wrong.
+    Config(Diagnostics),
+    /// The cluster file is not there or cannot be read.
+    Unreadable(FileError),
+    /// There is no such file.
+    NoCluster(std::path::PathBuf),
+    /// Which host this is cannot be told, or the role is another.
+    WhoAmI(String),
+    /// Only root may.
+    NotRoot,
+    /// Another converge is at work.
+    Busy,
+    /// The machine's fault.
+    Host(HostError),
+    /// The runtime did not start.
+    Runtime(std::io::Error),
+}
+
+impl<E: Into<HostError>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Host(error.into())
+    }
+}
+
+impl From<Diagnostics> for Failure {
+    fn from(found: Diagnostics) -> Self {
+        Failure::Config(found)
+    }
+}
+
+/// A host's role, with what it was made from.
+pub struct Loaded {
+    /// The role of the host.
+    pub role: Role,
+    /// What is not wrong but should be seen.
+    pub warnings: Diagnostics,
+}
+
+impl Loaded {
+    /// `web1 (realserver)`.
+    pub fn heading(&self) -> String {
+        format!("{} ({})", self.role.host, self.role.name)
+    }
+
+    /// What the host is to be before any word from a peer.
+    pub fn desired(&self) -> Result<(Desired, Situation), Failure> {
+        let situation = Situation::at_start(self.role.has_peers());
+        let desired = self.role.desired(&situation)?;
+        Ok((desired, situation))
+    }
+}
+
+/// Runs a command's body, and says what went wrong.
+pub fn with_runtime(body: impl Future<Output = Result<Exit, Failure>>) -> Exit {
+    let result = match super::runtime() {
+        Ok(runtime) => runtime.block_on(body),
+        Err(error) => Err(Failure::Runtime(error)),
+    };
+    result.unwrap_or_else(|failure| say(&failure))
+}
+
+/// Prints a failure; its exit code.
+pub fn say(failure: &Failure) -> Exit {
+    match failure {
+        Failure::Config(found) => {
+            anstream::eprint!("{}", found.render(true));
+            return Exit::BadConfig;
+        }
+        Failure::Unreadable(error) => error_line(&super::apply::chain(error), error.hint()),
+        Failure::NoCluster(path) => error_line(
+            &format!("there is no cluster file {}", path.display()),
+            Some("name one with --cluster FILE; `converge lab run` shows a whole cluster".into()),
+        ),
+        Failure::WhoAmI(text) => error_line(text, None),
+        Failure::NotRoot => error_line(
+            "only root may change this host",
+            Some("`converge plan` shows what would be changed".into()),
+        ),
+        Failure::Busy => error_line("another converge is at work on this host", None),
+        Failure::Host(error) => error_line(&super::apply::chain(error), error.hint()),
+        Failure::Runtime(error) => error_line(&format!("cannot start: {error}"), None),
+    }
+    match failure {
+        Failure::NotRoot => Exit::NoPermission,
+        Failure::Busy => Exit::Busy,
+        Failure::Host(_) | Failure::Runtime(_) => Exit::Failed,
+        Failure::Config(_)
+        | Failure::Unreadable(_)
+        | Failure::NoCluster(_)
+        | Failure::WhoAmI(_) => Exit::BadConfig,
+    }
+}
+
+pub fn error_line(text: &str, help: Option<String>) {
+    let red = anstyle::AnsiColor::Red.on_default().bold();
+    anstream::eprintln!("{red}error{red:#}: {text}");
+    if let Some(help) = help {
+        anstream::eprintln!("help: {help}");
+    }
+}
+
+/// Refuses anybody but root.
+pub fn must_be_root() -> Result<(), Failure> {
+    if nix::unistd::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(Failure::NotRoot)
+    }
+}
+
+/// Held while a host is changed.
+pub fn lock(host: &Host) -> Result<std::fs::File, Failure> {
+    host.files()
+        .lock("/run/converge/lock")?
+        .ok_or(Failure::Busy)
+}
+
+/// The cluster, and the role files and templates that are at hand for it.
+pub fn files(global: &Global, host: &Host) -> Result<(Cluster, Shelf, Diagnostics), Failure> {
+    let path = &std::path::absolute(&global.cluster).map_err(Failure::Runtime)?;
+    let text = host.files().read_text(path).map_err(Failure::Unreadable)?;
+    let text = text.ok_or_else(|| Failure::NoCluster(path.clone()))?;
+    let (cluster, warnings) = Cluster::parse(global.cluster.display().to_string(), &text)?;
+    let vendor = Path::new(shelf::VENDOR);
+    let root = Path::new("/");
+    let directories = [
+        Directory { path: vendor, shown: vendor },
+        Directory {
+            path: path.parent().unwrap_or(root),
+            shown: global.cluster.parent().unwrap_or(root),
+        },
+    ];
+    let shelf = Shelf::with_directories(host.files(), &directories).map_err(Failure::Unreadable)?;
+    Ok((cluster, shelf, warnings))
+}
+
+/// The cluster and the roles that its hosts have.
+pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagnostics), Failure> {
+    let (cluster, shelf, mut warnings) = files(global, host)?;
+    let (catalog, found) = Catalog::new(shelf, &cluster)?;
+    warnings.merge(found);
+    Ok((cluster, catalog, warnings))
+}
+
+/// Everything about the host that we run on.
+pub async fn this_host(global: &Global, host: &Host) -> Result<Loaded, Failure> {
+    let (cluster, catalog, mut warnings) = cluster(global, host)?;
+    let survey = survey::survey(host)?;
+    let entry = whoami(global, &cluster, &survey)?;
+    let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
+    warnings.merge(found);
+    Ok(Loaded { role, warnings })
+}
+
+fn whoami<'a>(
+    global: &Global,
+    cluster: &'a Cluster,
+    survey: &Survey,
+) -> Result<&'a HostEntry, Failure> {
+    let flag = global.host.as_deref();
+    let entry = cluster
+        .whoami(flag, &survey.hostname, &survey.addresses)
+        .map_err(|error: WhoAmIError| Failure::WhoAmI(error.to_string()))?;
+    match &global.role {
+        Some(role) if role.as_str() != entry.role.value.as_str() => Err(Failure::WhoAmI(format!(
+            "this host is {}, whose role is {}, not {role}; change its role in {} or name another \
+             host with --host",
+            entry.name,
+            entry.role.value,
+            global.cluster.display(),
+        ))),
+        Some(_) | None => Ok(entry),
+    }
+}
+
+/// Shows what should be seen, before anything is done.
+pub fn print_warnings(warnings: &Diagnostics) {
+    if !warnings.is_empty() {
+        anstream::eprint!("{}", warnings.render(true));
+    }
+}

@@ -1,0 +1,229 @@
+//! What a person types.
+//!
+//! One definition of the arguments makes the help texts, the shell completions and the man page.
+//! Each command is a file here: it loads, calls the library, prints, and says how it ended as an
+//! [`Exit`]. Results go to standard output, everything else to standard error.
+
+mod apply;
+mod exit;
+mod lab;
+mod lint;
+mod load;
+mod man;
+mod plan;
+mod render;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use exit::Exit;
+
+/// Makes this host be what its role says, and keeps it so.
+///
+/// Without a command it converges: `converge --role director-master` looks at the host, works out
+/// what differs, changes only that, and looks again. `converge plan` shows the same changes without
+/// making them.
+#[derive(Debug, Parser)]
+#[command(name = "converge", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   converged, or nothing to do
+  1   something failed; each failure is named
+  2   plan: changes are pending
+  4   something is missing that only a package can bring; it is named
+  5   another converge is at work on this host
+  64  wrong arguments
+  77  no permission
+  78  the cluster file or a role file is wrong";
+
+/// Options of every command.
+#[derive(Args, Clone, Debug)]
+pub struct Global {
+    /// The role of this host; it must be the one that the cluster file gives it.
+    #[arg(long, global = true, env = "CONVERGE_ROLE", value_name = "ROLE")]
+    pub role: Option<String>,
+    /// Which host of the cluster file this is; otherwise the hostname or an address tells.
+    #[arg(long, global = true, env = "CONVERGE_HOST", value_name = "NAME")]
+    pub host: Option<String>,
+    /// The cluster file. Roles and templates of your own lie beside it, in roles/ and templates/.
+    #[arg(
+        short,
+        long,
+        global = true,
+        env = "CONVERGE_CLUSTER",
+        value_name = "FILE",
+        default_value = "/etc/converge/cluster.toml"
+    )]
+    pub cluster: PathBuf,
+    /// How to print results.
+    #[arg(short, long, global = true, value_enum, default_value_t = Format::Text)]
+    pub output: Format,
+    /// When to use colour; NO_COLOR is honoured.
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Say more on standard error; twice for every step.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say nothing but errors.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// One JSON object.
+    Json,
+}
+
+/// When colour is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make this host be what its role says (the same as no command).
+    Apply,
+    /// Show what would be changed, without changing it; exit 2 if there is anything.
+    Plan,
+    /// Check the cluster file and every role it uses, for all hosts.
+    Lint,
+    /// Print what a host is to be: its files, sysctls, addresses, IPVS table.
+    Render(render::RenderArgs),
+    /// Measure a VIP as a client sees it: who answers, errors, gaps in milliseconds.
+    Probe(crate::probe::cli::ProbeArgs),
+    /// A cluster of real machines on this one, from a cluster file.
+    Lab {
+        #[command(subcommand)]
+        command: crate::lab::cli::LabCommand,
+    },
+    /// Print shell completions.
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the man page, in roff.
+    Man,
+    /// Print the JSON Schema of the cluster file or of role files, for editors.
+    Schema {
+        /// Which file.
+        #[arg(value_enum)]
+        of: man::SchemaOf,
+    },
+}
+
+/// Runs what the arguments say.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    log_to_stderr(&cli.global);
+    color_choice(cli.global.color);
+    run(cli)
+}
+
+/// clap ends with 2 for wrong arguments, which here means "changes are pending".
+fn usage(error: &clap::Error) -> ExitCode {
+    let asked_for = !error.use_stderr();
+    // Nothing can be done about a closed standard output here.
+    error.print().ok();
+    if asked_for {
+        ExitCode::SUCCESS
+    } else {
+        Exit::Usage.into()
+    }
+}
+
+fn run(cli: Cli) -> ExitCode {
+    let Cli { global, command } = cli;
+    let exit = match command {
+        None | Some(Command::Apply) => apply::run(&global),
+        Some(Command::Plan) => plan::run(&global),
+        Some(Command::Lint) => lint::run(&global),
+        Some(Command::Render(args)) => render::run(&global, &args),
+        Some(Command::Probe(args)) => return probe(&global, args),
+        Some(Command::Lab { command }) => return lab::run(&global, command),
+        Some(Command::Completion { shell }) => man::completion(shell),
+        Some(Command::Man) => man::man(),
+        Some(Command::Schema { of }) => man::schema(of),
+    };
+    exit.into()
+}
+
+fn color_choice(color: Color) {
+    let choice = match color {
+        Color::Auto => anstream::ColorChoice::Auto,
+        Color::Always => anstream::ColorChoice::Always,
+        Color::Never => anstream::ColorChoice::Never,
+    };
+    choice.write_global();
+}
+
+fn log_to_stderr(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "converge=info,warn",
+        (false, 2) => "converge=debug,info",
+        (false, _) => "trace",
+    };
+    let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERGE_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .compact()
+        .init();
+}
+
+/// The runtime of every command: one thread is enough, and starts at once.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+}
+
+fn probe(global: &Global, mut args: crate::probe::cli::ProbeArgs) -> ExitCode {
+    args.output = match global.output {
+        Format::Text => crate::probe::cli::Form::Text,
+        Format::Json => crate::probe::cli::Form::Json,
+    };
+    let result = runtime().map(|runtime| runtime.block_on(crate::probe::cli::run(&args)));
+    match result {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => {
+            load::error_line(&apply::chain(&error), None);
+            Exit::Failed.into()
+        }
+        Err(error) => {
+            load::error_line(&format!("cannot start: {error}"), None);
+            Exit::Failed.into()
+        }
+    }
+}
+
+/// One line on standard output. That nobody reads it is no failure of the command.
+fn print(line: &str) {
+    use std::io::Write;
+    writeln!(anstream::stdout().lock(), "{line}").ok();
+}

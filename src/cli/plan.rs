@@ -1,0 +1,63 @@
+//! `converge plan`: what would be changed, without changing it.
+
+use serde_json::json;
+
+use super::apply::{chain, changes, failure};
+use super::load::{self};
+use super::{Exit, Format, Global};
+use crate::host::Host;
+use crate::plan::Plan;
+use crate::reconcile;
+use crate::resource::Observed;
+
+/// Runs it.
+pub fn run(global: &Global) -> Exit {
+    load::with_runtime(async {
+        let host = Host::this();
+        let loaded = load::this_host(global, &host).await?;
+        let (desired, _) = loaded.desired()?;
+        load::print_warnings(&loaded.warnings);
+        let (plan, observed) = reconcile::look(&host, &desired).await?;
+        match global.output {
+            Format::Json => super::print(&as_json(&plan, &observed).to_string()),
+            Format::Text => text(global, &loaded.heading(), &plan, &observed),
+        }
+        Ok(match (observed.unknown.is_empty(), plan.is_empty()) {
+            (false, _) => Exit::Failed,
+            (true, true) => Exit::Done,
+            (true, false) => Exit::Pending,
+        })
+    })
+}
+
+fn text(global: &Global, heading: &str, plan: &Plan, observed: &Observed) {
+    for (kind, error) in &observed.unknown {
+        anstream::eprint!("cannot look at any {kind}\n{}", failure(error));
+    }
+    anstream::print!("{plan}");
+    if global.quiet {
+        return;
+    }
+    super::print(&match plan.changes.len() {
+        0 => format!("{heading}: nothing to do"),
+        n => format!("{heading}: {} pending; `converge` makes them", changes(n)),
+    });
+}
+
+fn as_json(plan: &Plan, observed: &Observed) -> serde_json::Value {
+    let pending: Vec<_> = plan
+        .changes
+        .iter()
+        .map(|change| {
+            let id = change.id();
+            let source = plan.origin.get(&id);
+            json!({"resource": id, "change": change, "source": source})
+        })
+        .collect();
+    let unknown: Vec<_> = observed
+        .unknown
+        .iter()
+        .map(|(kind, error)| json!({"kind": kind, "error": chain(error)}))
+        .collect();
+    json!({"schema": "converge.plan/1", "changes": pending, "unknown": unknown})
+}

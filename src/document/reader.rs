@@ -1,0 +1,454 @@
+//! Reads one table as its section says, and reports everything in it that is wrong.
+//!
+//! A value is taken as text, rendered if there are facts, parsed by its type and held against its
+//! shape. Nothing that is wrong stops the reading of what is right.
+
+use std::ops::Range;
+
+use super::fit::{advice, fits, wanted};
+use super::tree::{Content, Entry, Node, Table};
+use super::{Document, Field, Section, Shape, Spanned, Value, Var, listed};
+use crate::diagnostic::{Collector, Diagnostic, Place, suggest};
+use crate::role::facts::Facts;
+
+/// One table of a file with the section that says what may stand in it.
+///
+/// Unknown and missing keys are reported when the reader is made; wrong types and wrong values when
+/// they are asked for. Nothing that is wrong stops the reading of what is right.
+#[derive(Clone)]
+pub struct Reader<'a> {
+    document: &'a Document,
+    section: &'static Section,
+    facts: Option<&'a Facts>,
+    found: &'a Collector,
+    body: Body<'a>,
+    span: Range<usize>,
+    title: String,
+}
+
+/// What stands where the table is expected.
+#[derive(Clone, Copy)]
+enum Body<'a> {
+    Table(&'a Table),
+    /// A bare value that stands for this key.
+    Short(&'static str, &'a Node),
+}
+
+impl<'a> Reader<'a> {
+    pub(super) fn root(
+        document: &'a Document,
+        section: &'static Section,
+        facts: Option<&'a Facts>,
+        found: &'a Collector,
+    ) -> Reader<'a> {
+        let title = document.source.name.clone();
+        let Content::Table(table) = &document.root.content else {
+            unreachable!("the root of a document is a table");
+        };
+        Reader { document, section, facts, found, body: Body::Table(table), span: 0..0, title }
+            .checked()
+    }
+
+    /// The table's name as the author sees it: `[host.web1]`.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+
+    /// Where the table stands: its header, or its braces.
+    pub fn place(&self) -> Place {
+        self.document.place(self.span.clone())
+    }
+
+    /// Whether the key is there, right or wrong.
+    pub fn has(&self, key: &'static str) -> bool {
+        self.node(key).is_some()
+    }
+
+    /// Where the value of a key stands; the table's place when it is not there.
+    pub fn place_of(&self, key: &'static str) -> Place {
+        self.node(key).map_or_else(|| self.place(), |node| self.document.place(node.span.clone()))
+    }
+
+    /// Where a key stands; the table's place when it is not there.
+    pub fn place_of_key(&self, key: &'static str) -> Place {
+        match self.body {
+            Body::Table(table) => match table.get(key) {
+                Some(entry) => self.document.place(entry.key_span.clone()),
+                None => self.place(),
+            },
+            Body::Short(..) => self.place(),
+        }
+    }
+
+    /// Reports something that only the caller can know.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.document.report(diagnostic, self.found);
+    }
+
+    /// Reports what the section alone can tell of every key, whether or not anyone asks for it.
+    /// For a caller that gives up at the first value it cannot do without: what is reported twice
+    /// is shown once.
+    pub fn check(&self) {
+        for field in self.section.fields {
+            let Some(node) = self.node(field.key) else {
+                continue;
+            };
+            match (&field.shape, &node.content) {
+                (Shape::List(of), Content::List(items)) => {
+                    items.iter().for_each(|item| self.check_scalar(item, field.key, of));
+                }
+                (Shape::Var | Shape::Table(_) | Shape::Tables(_) | Shape::Map(_), _) => {}
+                (shape, _) => self.check_scalar(node, field.key, shape),
+            }
+        }
+    }
+
+    fn check_scalar(&self, node: &Node, key: &str, shape: &Shape) {
+        self.scalar::<String>(node, key, shape);
+    }
+
+    /// The facts that texts are rendered with.
+    pub fn facts(&self) -> Option<&'a Facts> {
+        self.facts
+    }
+
+    /// The same table, its texts rendered with other facts.
+    pub fn with_facts<'b>(&self, facts: &'b Facts) -> Reader<'b>
+    where
+        'a: 'b,
+    {
+        let reader: Reader<'b> = self.clone();
+        Reader { facts: Some(facts), ..reader }
+    }
+
+    /// The value of a key; `None` if it is absent or was reported as wrong.
+    pub fn get<T: Value>(&self, key: &'static str) -> Option<Spanned<T>> {
+        let field = self.field(key);
+        self.scalar(self.node(key)?, key, &field.shape)
+    }
+
+    /// The value of a key, else this default, which is placed at the table.
+    pub fn get_or<T: Value>(&self, key: &'static str, default: T) -> Spanned<T> {
+        self.get(key).unwrap_or_else(|| Spanned::new(default, self.place()))
+    }
+
+    /// The values of a list that are right; none if the key is absent.
+    pub fn list<T: Value>(&self, key: &'static str) -> Vec<Spanned<T>> {
+        let field = self.field(key);
+        let Shape::List(of) = field.shape else {
+            panic!("`{key}` of section `{}` is no list", self.section.name);
+        };
+        let Some(node) = self.node(key) else {
+            return Vec::new();
+        };
+        let Content::List(items) = &node.content else {
+            self.wrong_type(node, key, &field.shape);
+            return Vec::new();
+        };
+        items.iter().filter_map(|item| self.scalar(item, key, of)).collect()
+    }
+
+    /// The table behind a key.
+    pub fn table(&self, key: &'static str) -> Option<Reader<'a>> {
+        let field = self.field(key);
+        let Shape::Table(section) = field.shape else {
+            panic!("`{key}` of section `{}` is no table", self.section.name);
+        };
+        let node = self.node(key)?;
+        self.inner(node, section, format!("[{}]", self.path(key))).or_else(|| {
+            self.wrong_type(node, key, &field.shape);
+            None
+        })
+    }
+
+    /// The tables `[[key]]`; none if the key is absent.
+    pub fn tables(&self, key: &'static str) -> Vec<Reader<'a>> {
+        let field = self.field(key);
+        let Shape::Tables(section) = field.shape else {
+            panic!("`{key}` of section `{}` is no array of tables", self.section.name);
+        };
+        let Some(node) = self.node(key) else {
+            return Vec::new();
+        };
+        let Content::List(items) = &node.content else {
+            self.wrong_type(node, key, &field.shape);
+            return Vec::new();
+        };
+        let read = |item| {
+            self.inner(item, section, format!("[[{}]]", self.path(key))).or_else(|| {
+                let each = format!("each of `{key}`");
+                self.wrong(item, each, &self.path(key), &Shape::Table(section));
+                None
+            })
+        };
+        items.iter().filter_map(read).collect()
+    }
+
+    /// The tables `[key.NAME]` in the order of the file; none if the key is absent.
+    pub fn map(&self, key: &'static str) -> Vec<(Spanned<String>, Reader<'a>)> {
+        let field = self.field(key);
+        let Shape::Map(section) = field.shape else {
+            panic!("`{key}` of section `{}` is no map", self.section.name);
+        };
+        let Some(node) = self.node(key) else {
+            return Vec::new();
+        };
+        let Content::Table(table) = &node.content else {
+            self.wrong_type(node, key, &field.shape);
+            return Vec::new();
+        };
+        let read = |entry: &'a Entry| {
+            let name = Spanned::new(entry.key.clone(), self.document.place(entry.key_span.clone()));
+            let title = format!("[{}.{}]", self.path(key), entry.key);
+            match self.inner(&entry.node, section, title) {
+                Some(reader) => Some((name, reader)),
+                None => {
+                    let path = format!("{}.{}", self.path(key), entry.key);
+                    let named = format!("`{path}`");
+                    let short = section.short.and_then(|short| section.field(short));
+                    let shape = short.map_or(Shape::Table(section), |field| field.shape);
+                    self.wrong(&entry.node, named, &path, &shape);
+                    None
+                }
+            }
+        };
+        table.entries.iter().filter_map(read).collect()
+    }
+
+    /// The keys of the author's choice with their values, in the order of the file.
+    ///
+    /// A dotted key is one key: `net.ipv4.ip_forward = 0` needs no quotation marks. With facts, a
+    /// quoted key is a template as a value is.
+    pub fn open(&self) -> Vec<(Spanned<String>, Spanned<String>)> {
+        let open = self.section.open.as_ref();
+        let open = open.unwrap_or_else(|| panic!("section `{}` is not open", self.section.name));
+        let mut leaves = Vec::new();
+        for entry in self.open_entries() {
+            leaves_of(entry, entry.key.clone(), entry.key_span.start, &mut leaves);
+        }
+        let read = |(key, span, node): (String, Range<usize>, &'a Node)| {
+            let place = self.document.place(span);
+            let value = self.scalar::<String>(node, &key, &open.shape);
+            let key = self.rendered(Spanned::new(key, place))?;
+            Some((key, value?))
+        };
+        leaves.into_iter().filter_map(read).collect()
+    }
+
+    /// The variables of an open section, as they are written.
+    pub fn vars(&self) -> Vec<(Spanned<String>, Spanned<Var>)> {
+        let read = |entry: &'a Entry| {
+            let name = Spanned::new(entry.key.clone(), self.document.place(entry.key_span.clone()));
+            Some((name, self.var(&entry.node, &entry.key, true)?))
+        };
+        self.open_entries().filter_map(read).collect()
+    }
+
+    fn var(&self, node: &Node, key: &str, lists: bool) -> Option<Spanned<Var>> {
+        let var = match &node.content {
+            Content::Text(text) => Var::Text(text.clone()),
+            Content::Integer(number) => Var::Integer(*number),
+            Content::Bool(truth) => Var::Bool(*truth),
+            Content::List(items) if lists => {
+                let read = |item| self.var(item, key, false);
+                Var::List(items.iter().filter_map(read).collect())
+            }
+            Content::List(_)
+            | Content::HugeInteger
+            | Content::Float
+            | Content::Datetime
+            | Content::Table(_) => {
+                match lists {
+                    true => self.wrong_type(node, key, &Shape::Var),
+                    false => self.wrong(node, format!("each of `{key}`"), key, &Shape::Text),
+                }
+                return None;
+            }
+        };
+        Some(Spanned::new(var, self.document.place(node.span.clone())))
+    }
+
+    fn field(&self, key: &str) -> &'static Field {
+        let field = self.section.field(key);
+        field.unwrap_or_else(|| panic!("section `{}` has no key `{key}`", self.section.name))
+    }
+
+    fn node(&self, key: &str) -> Option<&'a Node> {
+        self.field(key);
+        match self.body {
+            Body::Table(table) => table.get(key).map(|entry| &entry.node),
+            Body::Short(short, node) => (short == key).then_some(node),
+        }
+    }
+
+    fn open_entries(&self) -> impl Iterator<Item = &'a Entry> + use<'a> {
+        let (section, body) = (self.section, self.body);
+        let entries = match body {
+            Body::Table(table) => table.entries.as_slice(),
+            Body::Short(..) => &[],
+        };
+        entries.iter().filter(move |entry| section.field(&entry.key).is_none())
+    }
+
+    /// The reader of a table inside this one; `None` if there is no table.
+    fn inner(
+        &self,
+        node: &'a Node,
+        section: &'static Section,
+        title: String,
+    ) -> Option<Reader<'a>> {
+        let body = match (&node.content, section.short) {
+            (Content::Table(table), _) => Body::Table(table),
+            (Content::List(_), _) | (_, None) => return None,
+            (_, Some(short)) => Body::Short(short, node),
+        };
+        let span = node.span.clone();
+        Some(Reader { section, body, span, title, ..self.clone() }.checked())
+    }
+
+    /// `host.web1` of a key of this table.
+    fn path(&self, key: &str) -> String {
+        let inside = self.title.trim_start_matches('[').trim_end_matches(']');
+        let root = self.title == self.document.source.name;
+        if root { key.to_owned() } else { format!("{inside}.{key}") }
+    }
+
+    /// A text, whole number or truth value, rendered if it is a template, held against its shape.
+    fn scalar<T: Value>(&self, node: &Node, key: &str, shape: &Shape) -> Option<Spanned<T>> {
+        let place = self.document.place(node.span.clone());
+        let Some(written) = node.scalar() else {
+            self.wrong_type(node, key, shape);
+            return None;
+        };
+        let is_text = matches!(node.content, Content::Text(_));
+        let text = match is_text {
+            true => self.rendered(Spanned::new(written.clone(), place.clone()))?.value,
+            false => written.clone(),
+        };
+        let value = fits(shape, key, &text).and_then(|()| T::parse(&text));
+        match value {
+            Ok(value) => Some(Spanned::new(value, place)),
+            Err(wrong) => {
+                let wants = format!("`{key}` must be {}", wanted::<T>(shape));
+                let diagnostic = Diagnostic::error(place, wrong).label(wants);
+                self.report(match text == written {
+                    true => diagnostic,
+                    false => diagnostic.help(format!("`{written}` stands for `{text}` here")),
+                });
+                None
+            }
+        }
+    }
+
+    fn rendered(&self, template: Spanned<String>) -> Option<Spanned<String>> {
+        let Some(facts) = self.facts else {
+            return Some(template);
+        };
+        match facts.render(&template) {
+            Ok(text) => Some(Spanned::new(text, template.place)),
+            Err(wrong) => {
+                wrong.into_iter().for_each(|diagnostic| self.report(diagnostic));
+                None
+            }
+        }
+    }
+
+    fn wrong_type(&self, node: &Node, key: &str, shape: &Shape) {
+        self.wrong(node, format!("`{key}`"), &self.path(key), shape);
+    }
+
+    /// Reports a value of the wrong type; `named` is what a message calls it.
+    fn wrong(&self, node: &Node, named: String, path: &str, shape: &Shape) {
+        let place = self.document.place(node.span.clone());
+        let title = format!("{named} must be {}, not {}", shape.what(), node.what());
+        let advice = advice(node, place.text(), path, shape);
+        let diagnostic = Diagnostic::error(place, title);
+        self.report(match advice {
+            Some(advice) => diagnostic.help(advice),
+            None => diagnostic,
+        });
+    }
+
+    /// Reports unknown and missing keys.
+    fn checked(self) -> Reader<'a> {
+        let Body::Table(table) = self.body else {
+            return self;
+        };
+        let mut meant = Vec::new();
+        let unknown = |entry: &&Entry| self.section.field(&entry.key).is_none();
+        for entry in table.entries.iter().filter(unknown) {
+            if self.section.open.is_none() {
+                meant.extend(self.unknown_key(entry, table));
+            }
+        }
+        // In a file that is not TOML, the missing key may stand in the part that was not read.
+        if self.document.broken.is_empty() {
+            let missing = |field: &&Field| field.required && table.get(field.key).is_none();
+            for field in self.section.fields.iter().filter(missing) {
+                if !meant.contains(&field.key) {
+                    self.report(self.missing_key(field));
+                }
+            }
+        }
+        self
+    }
+
+    /// Reports an unknown key; returns the key that was meant in its place.
+    fn unknown_key(&self, entry: &Entry, table: &Table) -> Option<&'static str> {
+        let place = self.document.place(entry.key_span.clone());
+        let keys: Vec<&'static str> = self.section.fields.iter().map(|field| field.key).collect();
+        let absent = keys.iter().copied().filter(|key| table.get(key).is_none());
+        let meant = suggest(&entry.key, absent).or_else(|| suggest(&entry.key, keys.clone()));
+        let title = format!("unknown key `{}` in `{}`", entry.key, self.title);
+        let diagnostic = match meant.and_then(|meant| self.section.field(meant)) {
+            Some(field) => {
+                Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
+                    .help(format!("`{}`: {}", field.key, field.doc))
+            }
+            None if keys.is_empty() => Diagnostic::error(place, title),
+            None => {
+                let help = format!("the keys of `{}` are {}", self.title, listed(&keys));
+                Diagnostic::error(place, title).help(help)
+            }
+        };
+        self.report(diagnostic);
+        meant
+    }
+
+    fn missing_key(&self, field: &Field) -> Diagnostic {
+        let title = format!("`{}` lacks the key `{}`", self.title, field.key);
+        let add = match (&field.shape, field.shape.example()) {
+            (Shape::Tables(_), _) => format!("[[{}]]", self.path(field.key)),
+            (Shape::Map(_), _) => format!("[{}.NAME]", self.path(field.key)),
+            (_, Some(example)) => format!("{} = {example}", field.key),
+            (_, None) => format!("[{}]", self.path(field.key)),
+        };
+        Diagnostic::error(self.place(), title).help(format!("add `{add}`: {}", field.doc))
+    }
+}
+
+/// Every value below a dotted key, with the whole key and where that stands.
+fn leaves_of<'a>(
+    entry: &'a Entry,
+    key: String,
+    start: usize,
+    leaves: &mut Vec<(String, Range<usize>, &'a Node)>,
+) {
+    match &entry.node.content {
+        Content::Table(table) => {
+            for inner in &table.entries {
+                // The same first part stands on several lines: count from the nearest one.
+                let near = inner.key_span.start >= start;
+                let start = if near { start } else { inner.key_span.start };
+                leaves_of(inner, format!("{key}.{}", inner.key), start, leaves);
+            }
+        }
+        Content::Text(_)
+        | Content::Integer(_)
+        | Content::HugeInteger
+        | Content::Bool(_)
+        | Content::Float
+        | Content::Datetime
+        | Content::List(_) => leaves.push((key, entry.key_span.clone(), &entry.node)),
+    }
+}

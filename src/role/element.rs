@@ -1,0 +1,226 @@
+//! One table of a role file, once for each host or VIP that it is for.
+//!
+//! Every `[[section]]` understands two keys beside its own: `for-each` repeats it for every host of
+//! a role, or for every VIP, which is then `{{each.…}}`; `when` leaves it out if it renders to
+//! nothing, to `false` or to `0`. In both cases `{{of.…}}` is the host that it is about: the
+//! repeated one, or this one.
+
+use std::net::IpAddr;
+
+use serde_json::Value as Json;
+
+use super::catalog::Catalog;
+use super::facts::{EachItem, Facts};
+use crate::cluster::{Cluster, HostEntry, HostName};
+use crate::diagnostic::{Diagnostic, Place, suggest};
+use crate::document::{Field, Reader, Shape, Spanned, Value};
+
+/// `for-each`, for the table of every section.
+pub const FOR_EACH: Field = Field::optional(
+    "for-each",
+    Shape::Text,
+    "Repeats this for every host of a role, or for every VIP with \"vip\"; {{each.name}} and so on \
+     is then the one in turn.",
+);
+
+/// `when`, for the table of every section.
+pub const WHEN: Field = Field::optional(
+    "when",
+    Shape::Text,
+    "Leaves this out if the text is empty, \"false\" or \"0\" once it is rendered.",
+);
+
+/// What the sections of a role are read against.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The cluster.
+    pub cluster: &'a Cluster,
+    /// Roles and templates.
+    pub catalog: &'a Catalog,
+    /// The host whose role it is.
+    pub me: &'a HostEntry,
+}
+
+/// One table for one host or VIP.
+pub struct Element<'a> {
+    reader: Reader<'a>,
+    facts: &'a Facts,
+    around: Surroundings<'a>,
+}
+
+/// Calls `read` for each thing that the table is for.
+pub fn each_element(
+    reader: &Reader<'_>,
+    facts: &Facts,
+    around: Surroundings<'_>,
+    mut read: impl FnMut(&Element<'_>),
+) {
+    let facts_of_each: Vec<Facts> = match reader.get::<String>("for-each") {
+        None => vec![facts.with("of", host_object(facts, &around.me.name.value))],
+        Some(role) => items(reader, &role, around)
+            .iter()
+            .map(|item| match item {
+                EachItem::Host(name) => {
+                    let facts = facts.with_each(item);
+                    facts.with("of", host_object(&facts, name))
+                }
+                EachItem::Vip(_) => {
+                    let facts = facts.with_each(item);
+                    facts.with("of", host_object(&facts, &around.me.name.value))
+                }
+            })
+            .collect(),
+    };
+    for facts in &facts_of_each {
+        let element = Element {
+            reader: reader.with_facts(facts),
+            facts,
+            around,
+        };
+        if element.applies() {
+            read(&element);
+        }
+    }
+}
+
+fn host_object(facts: &Facts, name: &HostName) -> Json {
+    facts.get("host").and_then(|hosts| hosts.get(name.as_str())).cloned().unwrap_or(Json::Null)
+}
+
+fn items(reader: &Reader<'_>, role: &Spanned<String>, around: Surroundings<'_>) -> Vec<EachItem> {
+    if role.value == "vip" {
+        return around
+            .cluster
+            .vips
+            .iter()
+            .map(|v| EachItem::Vip(v.name.value.clone()))
+            .collect();
+    }
+    if !around.catalog.knows(&role.value) {
+        reader.report(unknown_role(role, around.catalog));
+    }
+    let hosts = around.cluster.hosts_of_role(&role.value);
+    hosts
+        .map(|h| EachItem::Host(h.name.value.clone()))
+        .collect()
+}
+
+fn unknown_role(role: &Spanned<String>, catalog: &Catalog) -> Diagnostic {
+    let names: Vec<&str> = catalog.names().chain(["vip"]).collect();
+    let title = match suggest(&role.value, names.iter().copied()) {
+        Some(meant) => format!("there is no role `{role}`, did you mean `{meant}`?"),
+        None => format!("there is no role `{role}`"),
+    };
+    Diagnostic::error(role.place.clone(), title)
+        .help(format!("the roles are {}", crate::document::listed(&names)))
+}
+
+impl Element<'_> {
+    fn applies(&self) -> bool {
+        if !self.reader.has("when") {
+            return true;
+        }
+        let when = self.reader.get::<String>("when").map(|w| w.value);
+        !matches!(
+            when.as_deref().map(str::trim),
+            None | Some("" | "false" | "0")
+        )
+    }
+
+    /// The name of the host's role.
+    pub fn role(&self) -> &str {
+        self.around.me.role.value.as_str()
+    }
+
+    /// Where the table stands.
+    pub fn place(&self) -> Place {
+        self.reader.place()
+    }
+
+    /// Reports something that is wrong.
+    pub fn report(&self, diagnostic: Diagnostic) {
+        self.reader.report(diagnostic);
+    }
+
+    /// A value; `None` if it is left out, or was reported as wrong.
+    pub fn get<T: Value>(&self, key: &'static str) -> Option<Spanned<T>> {
+        self.reader.get(key)
+    }
+
+    /// A text; `None` if it is left out or empty.
+    pub fn text(&self, key: &'static str) -> Option<String> {
+        self.get::<String>(key)
+            .map(|t| t.value)
+            .filter(|t| !t.is_empty())
+    }
+
+    /// The values of a list.
+    pub fn list(&self, key: &'static str) -> Vec<String> {
+        self.reader
+            .list::<String>(key)
+            .into_iter()
+            .map(|s| s.value)
+            .collect()
+    }
+
+    /// Calls `read` for every host of a role, with its address and the same table, in which the
+    /// host is now `{{NAME.…}}`.
+    pub fn for_each_host(
+        &self,
+        role: &Spanned<String>,
+        name: &str,
+        mut read: impl FnMut(IpAddr, &Element<'_>),
+    ) {
+        if !self.around.catalog.knows(&role.value) {
+            self.report(unknown_role(role, self.around.catalog));
+        }
+        for host in self.around.cluster.hosts_of_role(&role.value) {
+            let facts = self
+                .facts
+                .with(name, host_object(self.facts, &host.name.value));
+            let reader = self.reader.with_facts(&facts);
+            let element = Element {
+                reader,
+                facts: &facts,
+                around: self.around,
+            };
+            read(host.address.addr(), &element);
+        }
+    }
+
+    /// A template of `templates/`, rendered with one more fact. `standard` is used where the role
+    /// names none.
+    pub fn template(
+        &self,
+        named: Option<&Spanned<String>>,
+        standard: &str,
+        fact: &str,
+        value: Json,
+    ) -> Option<String> {
+        let name = named.map_or(standard, |n| n.value.as_str());
+        let Some(source) = self.around.catalog.template(name) else {
+            let place = named.map_or_else(|| self.place(), |n| n.place.clone());
+            self.report(no_template(place, name, self.around.catalog));
+            return None;
+        };
+        match self.facts.with(fact, value).render_file(source) {
+            Ok(text) => Some(text),
+            Err(found) => {
+                found.iter().for_each(|d| self.report(d.clone()));
+                None
+            }
+        }
+    }
+}
+
+fn no_template(place: Place, name: &str, catalog: &Catalog) -> Diagnostic {
+    let names: Vec<&str> = catalog.template_names().collect();
+    let title = match suggest(name, names.iter().copied()) {
+        Some(meant) => format!("there is no template `{name}`, did you mean `{meant}`?"),
+        None => format!("there is no template `{name}`"),
+    };
+    Diagnostic::error(place, title).help(format!(
+        "the templates are {}",
+        crate::document::listed(&names)
+    ))
+}

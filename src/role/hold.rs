@@ -1,0 +1,87 @@
+//! `[[hold]]`: a VIP that a director holds while it is the active one.
+
+use ipnet::IpNet;
+
+use super::element::{Element, FOR_EACH, WHEN};
+use super::want::Want;
+use crate::diagnostic::Place;
+use crate::document::{Field, Section, Shape};
+use crate::ipvs::VirtualServerId;
+use crate::resource::address::Address;
+use crate::resource::{Id, Kind, Resource};
+use crate::situation::Situation;
+
+/// The keys of `[[hold]]`.
+pub const SECTION: Section = Section::new(
+    "hold",
+    "A VIP that this host holds: at once if no other host could, else while it is active.",
+    &[
+        FOR_EACH,
+        WHEN,
+        Field::required(
+            "address",
+            Shape::Prefix,
+            "The VIP with its prefix length, mostly /32.",
+        ),
+        Field::required("interface", Shape::Text, "The interface that it goes on."),
+        Field::optional(
+            "label",
+            Shape::Text,
+            "The name that ifconfig shows for it, IPv4 only.",
+        )
+        .default("\"\""),
+    ],
+);
+
+/// A VIP to hold.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    place: Place,
+    address: IpNet,
+    interface: String,
+    label: Option<String>,
+}
+
+impl Hold {
+    /// Reads the section.
+    pub fn read(e: &Element<'_>) -> Option<Self> {
+        let address = e.get::<IpNet>("address")?;
+        let interface = e.get::<String>("interface")?.value;
+        let label = e.text("label").filter(|_| address.value.addr().is_ipv4());
+        Some(Hold {
+            place: e.place(),
+            address: address.value,
+            interface,
+            label,
+        })
+    }
+
+    /// The VIP, last of all: it needs what is served under it.
+    pub fn expand(&self, situation: &Situation, want: &mut Want) {
+        if !situation.holds_vips() {
+            return;
+        }
+        let vip = self.address.addr();
+        let served = want.ids(|id| id.kind == Kind::VirtualServer);
+        let needs: Vec<Id> = served
+            .into_iter()
+            .filter(|id| serves(want, id, vip))
+            .collect();
+        let address = Address {
+            address: self.address,
+            interface: self.interface.clone(),
+            label: self.label.clone(),
+        };
+        want.add_after(&self.place, address, needs);
+    }
+}
+
+fn serves(want: &Want, id: &Id, vip: std::net::IpAddr) -> bool {
+    match want.get(id) {
+        Some(Resource::VirtualServer(server)) => match server.id() {
+            VirtualServerId::Address { addr, .. } => addr == vip,
+            VirtualServerId::Fwmark { .. } => false,
+        },
+        Some(_) | None => false,
+    }
+}
