@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use converge::lab::{HostSpec, Lab, LabSpec, Options};
 
+mod inside;
 mod machines;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
