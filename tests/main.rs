@@ -1,5 +1,8 @@
 //! The integration tests, one binary.
 
+mod ipvs;
 mod kinds;
 mod lab;
 mod probe;
+mod tidy;
+mod topologies;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
 use crate::diagnostic::Diagnostics;
-use crate::host::shelf::{self, Shelf};
+use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
 use crate::host::{FileError, Host, HostError};
 use crate::resource::Desired;
@@ -134,15 +134,28 @@ pub fn lock(host: &Host) -> Result<std::fs::File, Failure> {
         .ok_or(Failure::Busy)
 }
 
-/// The cluster and its role files, wherever they lie.
-pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagnostics), Failure> {
+/// The cluster, and the role files and templates that are at hand for it.
+pub fn files(global: &Global, host: &Host) -> Result<(Cluster, Shelf, Diagnostics), Failure> {
     let path = &std::path::absolute(&global.cluster).map_err(Failure::Runtime)?;
     let text = host.files().read_text(path).map_err(Failure::Unreadable)?;
     let text = text.ok_or_else(|| Failure::NoCluster(path.clone()))?;
-    let (cluster, mut warnings) = Cluster::parse(global.cluster.display().to_string(), &text)?;
-    let beside = path.parent().unwrap_or(Path::new("/"));
-    let directories = [Path::new(shelf::VENDOR), beside];
+    let (cluster, warnings) = Cluster::parse(global.cluster.display().to_string(), &text)?;
+    let vendor = Path::new(shelf::VENDOR);
+    let root = Path::new("/");
+    let directories = [
+        Directory { path: vendor, shown: vendor },
+        Directory {
+            path: path.parent().unwrap_or(root),
+            shown: global.cluster.parent().unwrap_or(root),
+        },
+    ];
     let shelf = Shelf::with_directories(host.files(), &directories).map_err(Failure::Unreadable)?;
+    Ok((cluster, shelf, warnings))
+}
+
+/// The cluster and the roles that its hosts have.
+pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagnostics), Failure> {
+    let (cluster, shelf, mut warnings) = files(global, host)?;
     let (catalog, found) = Catalog::new(shelf, &cluster)?;
     warnings.merge(found);
     Ok((cluster, catalog, warnings))

@@ -1,6 +1,7 @@
 //! The man page and the JSON Schemas, from the same definitions that parse.
 
 use clap::{CommandFactory, ValueEnum};
+use clap_complete::Shell;
 
 use super::{Cli, Exit};
 use crate::document::schema;
@@ -16,14 +17,29 @@ pub enum SchemaOf {
 
 /// Prints converge(8).
 pub fn man() -> Exit {
-    let man = clap_mangen::Man::new(Cli::command()).section("8");
-    match man.render(&mut std::io::stdout().lock()) {
-        Ok(()) => Exit::Done,
+    let mut text = Vec::new();
+    match clap_mangen::Man::new(Cli::command()).section("8").render(&mut text) {
+        Ok(()) => print(&text),
         Err(error) => {
-            anstream::eprintln!("error: cannot print the man page: {error}");
-            Exit::Failed
+            anstream::eprintln!("error: cannot make the man page: {error}");
+            return Exit::Failed;
         }
     }
+    Exit::Done
+}
+
+/// Prints a shell's completions.
+pub fn completion(shell: Shell) -> Exit {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "converge", &mut text);
+    print(&text);
+    Exit::Done
+}
+
+/// That nobody reads on is no failure of ours.
+fn print(text: &[u8]) {
+    use std::io::Write;
+    std::io::stdout().lock().write_all(text).ok();
 }
 
 /// Prints a schema.

@@ -6,6 +6,7 @@
 
 mod apply;
 mod exit;
+mod lab;
 mod lint;
 mod load;
 mod man;
@@ -15,7 +16,7 @@ mod render;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use exit::Exit;
 
@@ -160,16 +161,8 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Lint) => lint::run(&global),
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => return probe(&global, args),
-        Some(Command::Lab { command }) => return crate::lab::cli::run(command),
-        Some(Command::Completion { shell }) => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "converge",
-                &mut std::io::stdout(),
-            );
-            Exit::Done
-        }
+        Some(Command::Lab { command }) => return lab::run(&global, command),
+        Some(Command::Completion { shell }) => man::completion(shell),
         Some(Command::Man) => man::man(),
         Some(Command::Schema { of }) => man::schema(of),
     };

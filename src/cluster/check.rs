@@ -49,19 +49,22 @@ fn directors(cluster: &Cluster) -> Vec<&HostEntry> {
 /// Reports what two entries both claim: an address, an Ethernet address, a label.
 fn taken_twice(cluster: &Cluster, found: &Collector) {
     let hosts = cluster.hosts.values();
-    let addresses = hosts
-        .clone()
-        .map(|host| (host.address.addr(), &host.address.place, format!("host `{}`", host.name)))
-        .chain(cluster.vips.iter().map(|vip| {
-            (vip.address.addr(), &vip.address.place, format!("VIP `{}`", vip.name))
-        }));
+    let addresses =
+        hosts
+            .clone()
+            .map(|host| (host.address.addr(), &host.address.place, format!("host `{}`", host.name)))
+            .chain(cluster.vips.iter().map(|vip| {
+                (vip.address.addr(), &vip.address.place, format!("VIP `{}`", vip.name))
+            }));
     twice("address", addresses, found);
     let macs = hosts.filter_map(|host| {
         host.mac.as_ref().map(|mac| (mac.as_str(), &mac.place, format!("host `{}`", host.name)))
     });
     twice("Ethernet address", macs, found);
     let labels = cluster.vips.iter().filter_map(|vip| {
-        vip.label.as_ref().map(|label| (label.as_str(), &label.place, format!("VIP `{}`", vip.name)))
+        vip.label
+            .as_ref()
+            .map(|label| (label.as_str(), &label.place, format!("VIP `{}`", vip.name)))
     });
     twice("label", labels, found);
 }
@@ -214,13 +217,15 @@ fn free(cluster: &Cluster, addr: IpAddr, subnet: IpNet) -> bool {
 
 /// Warns of hosts that are not in the subnet that most are in.
 fn one_subnet(cluster: &Cluster, found: &Collector) {
+    let director = |host: &&HostEntry| host.role.as_str().starts_with(DIRECTOR);
     let mut subnets: BTreeMap<IpNet, Vec<&HostEntry>> = BTreeMap::new();
     for host in cluster.hosts.values() {
         subnets.entry(host.address.trunc()).or_default().push(host);
     }
     for ipv4 in [true, false] {
         let family = || subnets.iter().filter(move |(net, _)| net.addr().is_ipv4() == ipv4);
-        let Some((most, members)) = family().max_by_key(|(_, hosts)| hosts.len()) else {
+        let weight = |hosts: &[&HostEntry]| (hosts.len(), hosts.iter().any(director));
+        let Some((most, members)) = family().max_by_key(|(_, hosts)| weight(hosts)) else {
             continue;
         };
         for (subnet, hosts) in family().filter(|(subnet, _)| *subnet != most) {

@@ -1,4 +1,7 @@
 //! What may stand in a cluster file, and how it becomes a [`Cluster`].
+//!
+//! The sections are the single source for the checks, the JSON Schema and the reference. An entry
+//! with a mistake is left out, and the rest is read all the same, so that all mistakes are told.
 
 use std::net::IpAddr;
 
@@ -15,16 +18,13 @@ pub static CLUSTER: Section = Section::new(
     &[
         Field::required(
             "version",
-            Shape::Integer {
-                min: 1,
-                max: i64::MAX,
-            },
-            "the version of this file's format, 1",
+            Shape::Integer { min: 1, max: 1 },
+            "The version of this file's format.",
         ),
-        Field::required("name", Shape::Text, "what the cluster is called"),
-        Field::optional("vip", Shape::Map(&VIP), "the virtual addresses, by name"),
-        Field::required("host", Shape::Map(&HOST), "the hosts, by name"),
-        Field::optional("vars", Shape::Table(&VARS), "variables for every host"),
+        Field::required("name", Shape::Text, "What the cluster is called."),
+        Field::optional("vip", Shape::Map(&VIP), "The virtual addresses, by name."),
+        Field::required("host", Shape::Map(&HOST), "The hosts, by name."),
+        Field::optional("vars", Shape::Table(&VARS), "Variables for every host."),
     ],
 );
 
@@ -35,23 +35,15 @@ static VIP: Section = Section::new(
         Field::required(
             "address",
             Shape::AddressOrPrefix,
-            "the address; without prefix length it is a /32, or a /128",
+            "The address; without prefix length it is a /32, or a /128.",
         ),
         Field::optional(
             "interface",
             Shape::Text,
-            "where directors hold it, if not on the interface of their own address",
+            "Where directors hold it, if not on the interface of their own address.",
         ),
-        Field::optional(
-            "label",
-            Shape::Text,
-            "the label that ifconfig shows, such as ens33:0",
-        ),
-        Field::optional(
-            "vars",
-            Shape::Table(&VARS),
-            "variables that differ for this address",
-        ),
+        Field::optional("label", Shape::Text, "The label that ifconfig shows, such as ens33:0."),
+        Field::optional("vars", Shape::Table(&VARS), "Variables that differ for this address."),
     ],
 )
 .short("address");
@@ -60,27 +52,11 @@ static HOST: Section = Section::new(
     "host",
     "A host: what it is for and where it is reached.",
     &[
-        Field::required(
-            "role",
-            Shape::Text,
-            "what the host is for: the name of a role file",
-        ),
-        Field::required(
-            "address",
-            Shape::Prefix,
-            "its address, with its subnet's prefix length",
-        ),
-        Field::required(
-            "interface",
-            Shape::Text,
-            "the interface that has the address",
-        ),
-        Field::optional("mac", Shape::Text, "the interface's Ethernet address"),
-        Field::optional(
-            "vars",
-            Shape::Table(&VARS),
-            "variables that differ for this host",
-        ),
+        Field::required("role", Shape::Text, "What the host is for: the name of a role file."),
+        Field::required("address", Shape::Prefix, "Its address, with its subnet's prefix length."),
+        Field::required("interface", Shape::Text, "The interface that has the address."),
+        Field::optional("mac", Shape::Text, "The interface's Ethernet address."),
+        Field::optional("vars", Shape::Table(&VARS), "Variables that differ for this host."),
     ],
 );
 
@@ -88,7 +64,7 @@ static VARS: Section = Section::new("vars", "Variables, for {{vars.NAME}} in rol
     .open(
         "a variable",
         Shape::Var,
-        "its value: a text, a number, true or false, or a list of those",
+        "Its value: a text, a number, true or false, or a list of those.",
     );
 
 pub(super) fn parse(name: String, text: String) -> Result<(Cluster, Diagnostics), Diagnostics> {
@@ -107,27 +83,12 @@ fn cluster(document: &Document, found: &Collector) -> Option<Cluster> {
     let root = document.read(&CLUSTER, None, found);
     let version = root.get::<Version>("version");
     let name = root.get("name");
-    let hosts = root
-        .map("host")
-        .into_iter()
-        .filter_map(|(name, table)| host(name, &table));
+    let hosts = root.map("host").into_iter().filter_map(|(name, table)| host(name, &table));
     let hosts = hosts.map(|host| (host.name.value.clone(), host)).collect();
-    let vips = root
-        .map("vip")
-        .into_iter()
-        .filter_map(|(name, table)| vip(name, &table))
-        .collect();
-    let vars = root
-        .table("vars")
-        .map_or_else(Vars::new, |table| vars(&table));
+    let vips = root.map("vip").into_iter().filter_map(|(name, table)| vip(name, &table)).collect();
+    let vars = root.table("vars").map_or_else(Vars::new, |table| vars(&table));
     version?;
-    Some(Cluster {
-        source: document.source().clone(),
-        name: name?,
-        hosts,
-        vips,
-        vars,
-    })
+    Some(Cluster { source: document.source().clone(), name: name?, hosts, vips, vars })
 }
 
 fn host(name: Spanned<String>, table: &Reader<'_>) -> Option<HostEntry> {
@@ -152,14 +113,7 @@ fn vip(name: Spanned<String>, table: &Reader<'_>) -> Option<VipEntry> {
     let (interface, label) = (table.get("interface"), table.get("label"));
     let vars = own_vars(table);
     let address = address?.map(|VipAddress(address)| address);
-    Some(VipEntry {
-        name: name?,
-        address,
-        interface,
-        label,
-        vars,
-        place: table.place(),
-    })
+    Some(VipEntry { name: name?, address, interface, label, vars, place: table.place() })
 }
 
 /// The key of a table is a name of its own type.
@@ -175,17 +129,11 @@ fn named<T: Value>(key: Spanned<String>, table: &Reader<'_>) -> Option<Spanned<T
 }
 
 fn own_vars(table: &Reader<'_>) -> Vars {
-    table
-        .table("vars")
-        .map_or_else(Vars::new, |table| vars(&table))
+    table.table("vars").map_or_else(Vars::new, |table| vars(&table))
 }
 
 fn vars(table: &Reader<'_>) -> Vars {
-    table
-        .vars()
-        .into_iter()
-        .map(|(name, value)| (name.value, value))
-        .collect()
+    table.vars().into_iter().map(|(name, value)| (name.value, value)).collect()
 }
 
 /// The file's format.
@@ -197,9 +145,7 @@ impl Value for Version {
     fn parse(text: &str) -> Result<Self, String> {
         match text {
             "1" => Ok(Version),
-            _ => Err(format!(
-                "version `{text}` is unknown; this converge reads version 1"
-            )),
+            _ => Err(format!("version `{text}` is unknown; this converge reads version 1")),
         }
     }
 }

@@ -1,4 +1,7 @@
 //! Names in a cluster file: types that cannot hold a wrong one.
+//!
+//! They are stricter than the kernel where a name also becomes part of a file name or of a
+//! template's path: small letters, digits and dashes.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -103,9 +106,7 @@ fn host_name(text: &str) -> Result<(), String> {
         return Err("a host name cannot be empty".into());
     }
     if text.len() > LONGEST_HOST_NAME {
-        return Err(format!(
-            "a host name has at most {LONGEST_HOST_NAME} characters"
-        ));
+        return Err(format!("a host name has at most {LONGEST_HOST_NAME} characters"));
     }
     for part in text.split('.') {
         if part.is_empty() || part.len() > LONGEST_LABEL {
@@ -134,18 +135,13 @@ fn letters(whole: &str, part: &str, what: &str) -> Result<(), String> {
         return Err(if wrong.is_ascii_uppercase() {
             format!("`{whole}` is not {what} here: write it in small letters, `{lower}`")
         } else if wrong == '_' {
-            format!(
-                "`{whole}` is not {what}: write a dash for `_`, `{}`",
-                lower.replace('_', "-")
-            )
+            format!("`{whole}` is not {what}: write a dash for `_`, `{}`", lower.replace('_', "-"))
         } else {
             format!("`{whole}` is not {what}: `{wrong}` is none of a to z, 0 to 9 and dash")
         });
     }
     if part.starts_with('-') || part.ends_with('-') {
-        return Err(format!(
-            "`{whole}` is not {what}: a dash stands at the end or the start"
-        ));
+        return Err(format!("`{whole}` is not {what}: a dash stands at the end or the start"));
     }
     Ok(())
 }
@@ -159,26 +155,19 @@ fn interface_name(text: &str) -> Result<(), String> {
     if text == "." || text == ".." {
         return Err(format!("`{text}` is not an interface name"));
     }
-    match text
-        .chars()
-        .find(|c| *c == '/' || *c == ':' || c.is_whitespace() || c.is_control())
-    {
+    match text.chars().find(|c| *c == '/' || *c == ':' || c.is_whitespace() || c.is_control()) {
         Some(':') => Err(format!(
             "`{text}` is a label, not an interface name; the interface is `{}`",
             text.split(':').next().unwrap_or(text)
         )),
-        Some(wrong) => Err(format!(
-            "`{text}` is not an interface name: it cannot hold `{wrong}`"
-        )),
+        Some(wrong) => Err(format!("`{text}` is not an interface name: it cannot hold `{wrong}`")),
         None => Ok(()),
     }
 }
 
 fn label(text: &str) -> Result<(), String> {
     if text.len() > LONGEST_INTERFACE {
-        return Err(format!(
-            "`{text}` is too long for a label: at most {LONGEST_INTERFACE} bytes"
-        ));
+        return Err(format!("`{text}` is too long for a label: at most {LONGEST_INTERFACE} bytes"));
     }
     match text.split_once(':') {
         Some((interface, rest)) if !rest.is_empty() && !rest.contains(char::is_whitespace) => {
@@ -193,24 +182,15 @@ fn label(text: &str) -> Result<(), String> {
 fn mac_address(text: &str) -> Result<(), String> {
     let bytes: Vec<&str> = text.split(':').collect();
     let byte = |part: &&str| {
-        part.len() == 2
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
     if bytes.len() == 6 && bytes.iter().all(byte) {
         return Ok(());
     }
     let normal = text.to_lowercase().replace('-', ":");
     let meant = normal != text && mac_address(&normal).is_ok();
-    let hint = if meant {
-        format!("; write `{normal}`")
-    } else {
-        String::new()
-    };
-    Err(format!(
-        "`{text}` is not an Ethernet address such as `52:54:00:12:34:56`{hint}"
-    ))
+    let hint = if meant { format!("; write `{normal}`") } else { String::new() };
+    Err(format!("`{text}` is not an Ethernet address such as `52:54:00:12:34:56`{hint}"))
 }
 
 #[cfg(test)]
@@ -228,22 +208,10 @@ mod tests {
         }
         let cases = [
             ("", "a host name cannot be empty"),
-            (
-                "Web1",
-                "`Web1` is not a host name here: write it in small letters, `web1`",
-            ),
-            (
-                "web_1",
-                "`web_1` is not a host name: write a dash for `_`, `web-1`",
-            ),
-            (
-                "web 1",
-                "`web 1` is not a host name: ` ` is none of a to z, 0 to 9 and dash",
-            ),
-            (
-                "-web",
-                "`-web` is not a host name: a dash stands at the end or the start",
-            ),
+            ("Web1", "`Web1` is not a host name here: write it in small letters, `web1`"),
+            ("web_1", "`web_1` is not a host name: write a dash for `_`, `web-1`"),
+            ("web 1", "`web 1` is not a host name: ` ` is none of a to z, 0 to 9 and dash"),
+            ("-web", "`-web` is not a host name: a dash stands at the end or the start"),
         ];
         for (name, wrong) in cases {
             assert_eq!(said::<HostName>(name), wrong);
@@ -266,10 +234,7 @@ mod tests {
 
     #[test]
     fn a_label_begins_with_its_interface() {
-        assert_eq!(
-            Label::parse("ens33:1").map(|l| l.interface().to_owned()),
-            Ok("ens33".into())
-        );
+        assert_eq!(Label::parse("ens33:1").map(|l| l.interface().to_owned()), Ok("ens33".into()));
         for label in ["ens33", "ens33:", ":0", "enp130s0f0np0:00"] {
             assert_ne!(said::<Label>(label), "", "{label:?}");
         }

@@ -1,4 +1,7 @@
 //! Which host of the cluster file this machine is.
+//!
+//! Pure: hostname and addresses are handed in. When none fits, the error says what was looked at
+//! and which hosts there are.
 
 use std::net::IpAddr;
 
@@ -56,20 +59,15 @@ pub enum WhoAmIError {
 }
 
 impl Cluster {
-    /// The host that this machine is: `--host`, else the hostname (a full name is also looked for by
-    /// its first part, and the other way round), else the host whose address this machine has.
+    /// The host that this machine is: `--host`, else the hostname (a full name is also looked for
+    /// by its first part, and the other way round), else the host whose address this machine has.
     pub fn whoami(
         &self,
         host_flag: Option<&str>,
         hostname: &str,
         my_addresses: &[IpAddr],
     ) -> Result<&HostEntry, WhoAmIError> {
-        let names = || {
-            self.hosts
-                .keys()
-                .map(ToString::to_string)
-                .collect::<Vec<_>>()
-        };
+        let names = || self.hosts.keys().map(ToString::to_string).collect::<Vec<_>>();
         let meant = |name: &str| {
             suggest(name, self.hosts.keys().map(|host| host.as_str())).map(str::to_owned)
         };
@@ -122,8 +120,7 @@ impl Cluster {
 }
 
 fn nearest(name: &Option<String>) -> String {
-    name.as_ref()
-        .map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
+    name.as_ref().map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"))
 }
 
 fn existing(names: &[String]) -> String {

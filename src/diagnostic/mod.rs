@@ -25,10 +25,7 @@ pub struct Source {
 impl Source {
     /// A source to point into.
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Source> {
-        Arc::new(Source {
-            name: name.into(),
-            text: text.into(),
-        })
+        Arc::new(Source { name: name.into(), text: text.into() })
     }
 }
 
@@ -47,10 +44,7 @@ impl Place {
         let text = &source.text;
         let start = text.floor_char_boundary(span.start);
         let end = text.floor_char_boundary(span.end).max(start);
-        Place {
-            source: Arc::clone(source),
-            span: start..end,
-        }
+        Place { source: Arc::clone(source), span: start..end }
     }
 
     /// The text that stands there.
@@ -110,38 +104,22 @@ impl Diagnostic {
     /// An error at a place.
     pub fn error(place: Place, title: impl Into<String>) -> Diagnostic {
         let (severity, title, label) = (Severity::Error, title.into(), String::new());
-        Diagnostic {
-            severity,
-            title,
-            place,
-            label,
-            help: None,
-            related: Vec::new(),
-        }
+        Diagnostic { severity, title, place, label, help: None, related: Vec::new() }
     }
 
     /// A warning at a place.
     pub fn warning(place: Place, title: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            severity: Severity::Warning,
-            ..Diagnostic::error(place, title)
-        }
+        Diagnostic { severity: Severity::Warning, ..Diagnostic::error(place, title) }
     }
 
     /// Says something right under the underlined text.
     pub fn label(self, label: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            label: label.into(),
-            ..self
-        }
+        Diagnostic { label: label.into(), ..self }
     }
 
     /// Says what would be right.
     pub fn help(self, help: impl Into<String>) -> Diagnostic {
-        Diagnostic {
-            help: Some(help.into()),
-            ..self
-        }
+        Diagnostic { help: Some(help.into()), ..self }
     }
 
     /// Points at another place that belongs to it.
@@ -263,4 +241,16 @@ impl Collector {
     pub fn into_diagnostics(self) -> Diagnostics {
         self.found.into_inner()
     }
+}
+
+/// Holds what is shown against a file of messages that people have read and found good. Run with
+/// `UPDATE=1` to write the file anew, and read what changed.
+#[cfg(test)]
+pub(crate) fn golden(path: &str, shown: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, shown).expect("the file can be written");
+    }
+    let good = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(shown, good, "{path} says otherwise");
 }

@@ -1,4 +1,7 @@
 //! How diagnostics are shown: to a person as a compiler does, to an editor as JSON.
+//!
+//! Both are sorted by file and position, and neither decides anything. Colours are ANSI sequences
+//! if asked for.
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
@@ -9,11 +12,7 @@ impl Diagnostics {
     /// Every diagnostic with its file, line and column, the text underlined, what would be right,
     /// and at the end how many there are. Empty when nothing is wrong.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let mut shown = String::new();
         for diagnostic in self.sorted() {
             shown.push_str(&renderer.render(&groups(diagnostic)));
@@ -29,25 +28,15 @@ impl Diagnostics {
     /// `2 errors and 1 warning in cluster.toml`; nothing when nothing is wrong.
     pub fn count(&self) -> Option<String> {
         let sorted = self.sorted();
-        let errors = sorted
-            .iter()
-            .filter(|d| d.severity == Severity::Error)
-            .count();
-        let mut files: Vec<&str> = sorted
-            .iter()
-            .map(|d| d.place.source.name.as_str())
-            .collect();
+        let errors = sorted.iter().filter(|d| d.severity == Severity::Error).count();
+        let mut files: Vec<&str> = sorted.iter().map(|d| d.place.source.name.as_str()).collect();
         files.dedup();
         let counted = match (errors, sorted.len() - errors) {
             (0, 0) => return None,
             (errors, 0) => many(errors, "error"),
             (0, warnings) => many(warnings, "warning"),
             (errors, warnings) => {
-                format!(
-                    "{} and {}",
-                    many(errors, "error"),
-                    many(warnings, "warning")
-                )
+                format!("{} and {}", many(errors, "error"), many(warnings, "warning"))
             }
         };
         Some(format!("{counted} in {}", files.join(", ")))
@@ -107,16 +96,12 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
     };
     let place = &diagnostic.place;
     let label = Some(diagnostic.label.as_str()).filter(|label| !label.is_empty());
-    let (here, elsewhere): (Vec<_>, Vec<_>) = diagnostic
-        .related
-        .iter()
-        .partition(|(other, _)| other.source == place.source);
+    let (here, elsewhere): (Vec<_>, Vec<_>) =
+        diagnostic.related.iter().partition(|(other, _)| other.source == place.source);
     let snippet = snippet(&place.source)
         .annotation(annotation(AnnotationKind::Primary, place).label(label))
         .annotations(here.iter().map(|(other, says)| context(other, says)));
-    let mut group = level
-        .primary_title(diagnostic.title.as_str())
-        .element(snippet);
+    let mut group = level.primary_title(diagnostic.title.as_str()).element(snippet);
     for (other, says) in elsewhere {
         group = group.element(self::snippet(&other.source).annotation(context(other, says)));
     }

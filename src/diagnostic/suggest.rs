@@ -1,4 +1,7 @@
 //! The word that was meant.
+//!
+//! A suggestion that is far off is worse than none: the bound is about one slip for every three
+//! letters.
 
 /// The candidate that `word` is most likely a slip of, if one is near enough: about one slip for
 /// every three letters, where a swap of neighbours is one slip and case is none.
@@ -7,28 +10,16 @@ pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let near = |candidate: &'a str| {
         let other = folded(candidate);
         let slips = distance(&word, &other);
-        let bound = word
-            .len()
-            .max(other.len())
-            .div_ceil(3)
-            .min(word.len().max(1));
+        let bound = word.len().max(other.len()).div_ceil(3).min(word.len().max(1));
         (slips <= bound && slips < other.len().max(2)).then_some((slips, candidate))
     };
-    candidates
-        .into_iter()
-        .filter_map(near)
-        .min()
-        .map(|(_, candidate)| candidate)
+    candidates.into_iter().filter_map(near).min().map(|(_, candidate)| candidate)
 }
 
 /// Case, and the ways to join words, do not count as slips.
 fn folded(word: &str) -> Vec<char> {
     let join = |c| if c == '_' || c == ' ' { '-' } else { c };
-    word.trim()
-        .chars()
-        .flat_map(char::to_lowercase)
-        .map(join)
-        .collect()
+    word.trim().chars().flat_map(char::to_lowercase).map(join).collect()
 }
 
 /// Insertions, deletions, replacements and swaps of neighbours from one word to the other.
@@ -57,16 +48,7 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_suggested_and_a_far_one_is_not() {
-        let keys = [
-            "scheduler",
-            "port",
-            "protocol",
-            "forward",
-            "role",
-            "wlc",
-            "lc",
-            "rr",
-        ];
+        let keys = ["scheduler", "port", "protocol", "forward", "role", "wlc", "lc", "rr"];
         let cases = [
             ("schedular", Some("scheduler")),
             ("shceduler", Some("scheduler")),

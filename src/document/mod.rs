@@ -1,10 +1,11 @@
 //! A TOML file of ours: read once, every value with its place, all that is wrong at once.
 //!
 //! [`Document::parse`] finds syntax errors, several in one pass, and keeps what can be read.
-//! [`Document::read`] lays a [`Section`] over it: the [`Reader`] reports unknown keys, missing keys,
-//! wrong types and wrong values into a [`Collector`], and hands out values with their places.
+//! [`Document::read`] lays a [`Section`] over it: the [`Reader`] reports unknown keys, missing
+//! keys, wrong types and wrong values into a [`Collector`], and hands out values with their places.
 //! Nothing here knows what the values mean.
 
+mod fit;
 mod reader;
 pub mod schema;
 mod section;
@@ -43,10 +44,7 @@ impl<T> Spanned<T> {
 
     /// Another value at the same place.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Spanned<U> {
-        Spanned {
-            value: f(self.value),
-            place: self.place,
-        }
+        Spanned { value: f(self.value), place: self.place }
     }
 }
 
@@ -104,25 +102,21 @@ impl Document {
         let table = Table::from_toml(table.get_ref());
         let mut found = Diagnostics::default();
         let mut broken = BTreeSet::new();
-        for error in errors {
-            let diagnostic = syntax::diagnostic(&source, &error, &table);
+        let mut wrong: Vec<Diagnostic> =
+            errors.iter().map(|error| syntax::diagnostic(&source, error, &table)).collect();
+        wrong.sort_by_key(|diagnostic| diagnostic.place.span.start);
+        for diagnostic in wrong {
             // One slip often makes several errors; the first of a line says it.
-            if broken.insert(diagnostic.place.line_column().0) {
+            let (line, _) = diagnostic.place.line_column();
+            if broken.insert(line) {
+                if syntax::breaks_table(&diagnostic) {
+                    broken.extend(lines_below(&source, line));
+                }
                 found.push(diagnostic);
             }
         }
-        let root = Node {
-            span: 0..0,
-            content: Content::Table(table),
-        };
-        (
-            Document {
-                source,
-                root,
-                broken,
-            },
-            found,
-        )
+        let root = Node { span: 0..0, content: Content::Table(table) };
+        (Document { source, root, broken }, found)
     }
 
     /// The file.
@@ -141,6 +135,7 @@ impl Document {
         Reader::root(self, section, facts, found)
     }
 
+    /// Where a stretch of the file stands.
     fn place(&self, span: Range<usize>) -> Place {
         Place::new(&self.source, span)
     }
@@ -152,3 +147,12 @@ impl Document {
         }
     }
 }
+
+/// The lines between a header that is wrong and the next one: their keys belong to nothing.
+fn lines_below(source: &Source, header: usize) -> impl Iterator<Item = usize> + '_ {
+    let below = source.text.lines().enumerate().skip(header);
+    below.take_while(|(_, text)| !text.trim_start().starts_with('[')).map(|(line, _)| line + 1)
+}
+
+#[cfg(test)]
+mod tests;

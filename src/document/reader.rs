@@ -1,9 +1,13 @@
 //! Reads one table as its section says, and reports everything in it that is wrong.
+//!
+//! A value is taken as text, rendered if there are facts, parsed by its type and held against its
+//! shape. Nothing that is wrong stops the reading of what is right.
 
 use std::ops::Range;
 
+use super::fit::{advice, fits, wanted};
 use super::tree::{Content, Entry, Node, Table};
-use super::{Document, Field, Section, Shape, Spanned, Value, Var, listed, unknown};
+use super::{Document, Field, Section, Shape, Spanned, Value, Var, listed};
 use crate::diagnostic::{Collector, Diagnostic, Place, suggest};
 use crate::role::facts::Facts;
 
@@ -41,16 +45,8 @@ impl<'a> Reader<'a> {
         let Content::Table(table) = &document.root.content else {
             unreachable!("the root of a document is a table");
         };
-        Reader {
-            document,
-            section,
-            facts,
-            found,
-            body: Body::Table(table),
-            span: 0..0,
-            title,
-        }
-        .checked()
+        Reader { document, section, facts, found, body: Body::Table(table), span: 0..0, title }
+            .checked()
     }
 
     /// The table's name as the author sees it: `[host.web1]`.
@@ -70,10 +66,7 @@ impl<'a> Reader<'a> {
 
     /// Where the value of a key stands; the table's place when it is not there.
     pub fn place_of(&self, key: &'static str) -> Place {
-        self.node(key).map_or_else(
-            || self.place(),
-            |node| self.document.place(node.span.clone()),
-        )
+        self.node(key).map_or_else(|| self.place(), |node| self.document.place(node.span.clone()))
     }
 
     /// Where a key stands; the table's place when it is not there.
@@ -92,6 +85,28 @@ impl<'a> Reader<'a> {
         self.document.report(diagnostic, self.found);
     }
 
+    /// Reports what the section alone can tell of every key, whether or not anyone asks for it.
+    /// For a caller that gives up at the first value it cannot do without: what is reported twice
+    /// is shown once.
+    pub fn check(&self) {
+        for field in self.section.fields {
+            let Some(node) = self.node(field.key) else {
+                continue;
+            };
+            match (&field.shape, &node.content) {
+                (Shape::List(of), Content::List(items)) => {
+                    items.iter().for_each(|item| self.check_scalar(item, field.key, of));
+                }
+                (Shape::Var | Shape::Table(_) | Shape::Tables(_) | Shape::Map(_), _) => {}
+                (shape, _) => self.check_scalar(node, field.key, shape),
+            }
+        }
+    }
+
+    fn check_scalar(&self, node: &Node, key: &str, shape: &Shape) {
+        self.scalar::<String>(node, key, shape);
+    }
+
     /// The facts that texts are rendered with.
     pub fn facts(&self) -> Option<&'a Facts> {
         self.facts
@@ -103,10 +118,7 @@ impl<'a> Reader<'a> {
         'a: 'b,
     {
         let reader: Reader<'b> = self.clone();
-        Reader {
-            facts: Some(facts),
-            ..reader
-        }
+        Reader { facts: Some(facts), ..reader }
     }
 
     /// The value of a key; `None` if it is absent or was reported as wrong.
@@ -117,8 +129,7 @@ impl<'a> Reader<'a> {
 
     /// The value of a key, else this default, which is placed at the table.
     pub fn get_or<T: Value>(&self, key: &'static str, default: T) -> Spanned<T> {
-        self.get(key)
-            .unwrap_or_else(|| Spanned::new(default, self.place()))
+        self.get(key).unwrap_or_else(|| Spanned::new(default, self.place()))
     }
 
     /// The values of a list that are right; none if the key is absent.
@@ -134,10 +145,7 @@ impl<'a> Reader<'a> {
             self.wrong_type(node, key, &field.shape);
             return Vec::new();
         };
-        items
-            .iter()
-            .filter_map(|item| self.scalar(item, key, of))
-            .collect()
+        items.iter().filter_map(|item| self.scalar(item, key, of)).collect()
     }
 
     /// The table behind a key.
@@ -147,38 +155,31 @@ impl<'a> Reader<'a> {
             panic!("`{key}` of section `{}` is no table", self.section.name);
         };
         let node = self.node(key)?;
-        self.inner(node, section, format!("[{}]", self.path(key)))
-            .or_else(|| {
-                self.wrong_type(node, key, &field.shape);
-                None
-            })
+        self.inner(node, section, format!("[{}]", self.path(key))).or_else(|| {
+            self.wrong_type(node, key, &field.shape);
+            None
+        })
     }
 
     /// The tables `[[key]]`; none if the key is absent.
     pub fn tables(&self, key: &'static str) -> Vec<Reader<'a>> {
         let field = self.field(key);
         let Shape::Tables(section) = field.shape else {
-            panic!(
-                "`{key}` of section `{}` is no array of tables",
-                self.section.name
-            );
+            panic!("`{key}` of section `{}` is no array of tables", self.section.name);
         };
         let Some(node) = self.node(key) else {
             return Vec::new();
         };
-        let items = match &node.content {
-            Content::List(items) => items,
-            _ => {
-                self.wrong_type(node, key, &field.shape);
-                return Vec::new();
-            }
+        let Content::List(items) = &node.content else {
+            self.wrong_type(node, key, &field.shape);
+            return Vec::new();
         };
         let read = |item| {
-            self.inner(item, section, format!("[[{}]]", self.path(key)))
-                .or_else(|| {
-                    self.wrong_type(item, key, &field.shape);
-                    None
-                })
+            self.inner(item, section, format!("[[{}]]", self.path(key))).or_else(|| {
+                let each = format!("each of `{key}`");
+                self.wrong(item, each, &self.path(key), &Shape::Table(section));
+                None
+            })
         };
         items.iter().filter_map(read).collect()
     }
@@ -197,15 +198,16 @@ impl<'a> Reader<'a> {
             return Vec::new();
         };
         let read = |entry: &'a Entry| {
-            let name = Spanned::new(
-                entry.key.clone(),
-                self.document.place(entry.key_span.clone()),
-            );
+            let name = Spanned::new(entry.key.clone(), self.document.place(entry.key_span.clone()));
             let title = format!("[{}.{}]", self.path(key), entry.key);
             match self.inner(&entry.node, section, title) {
                 Some(reader) => Some((name, reader)),
                 None => {
-                    self.wrong_type(&entry.node, &entry.key, &field.shape);
+                    let path = format!("{}.{}", self.path(key), entry.key);
+                    let named = format!("`{path}`");
+                    let short = section.short.and_then(|short| section.field(short));
+                    let shape = short.map_or(Shape::Table(section), |field| field.shape);
+                    self.wrong(&entry.node, named, &path, &shape);
                     None
                 }
             }
@@ -236,10 +238,7 @@ impl<'a> Reader<'a> {
     /// The variables of an open section, as they are written.
     pub fn vars(&self) -> Vec<(Spanned<String>, Spanned<Var>)> {
         let read = |entry: &'a Entry| {
-            let name = Spanned::new(
-                entry.key.clone(),
-                self.document.place(entry.key_span.clone()),
-            );
+            let name = Spanned::new(entry.key.clone(), self.document.place(entry.key_span.clone()));
             Some((name, self.var(&entry.node, &entry.key, true)?))
         };
         self.open_entries().filter_map(read).collect()
@@ -256,10 +255,13 @@ impl<'a> Reader<'a> {
             }
             Content::List(_)
             | Content::HugeInteger
-            | Content::Float(_)
+            | Content::Float
             | Content::Datetime
             | Content::Table(_) => {
-                self.wrong_type(node, key, &Shape::Var);
+                match lists {
+                    true => self.wrong_type(node, key, &Shape::Var),
+                    false => self.wrong(node, format!("each of `{key}`"), key, &Shape::Text),
+                }
                 return None;
             }
         };
@@ -285,9 +287,7 @@ impl<'a> Reader<'a> {
             Body::Table(table) => table.entries.as_slice(),
             Body::Short(..) => &[],
         };
-        entries
-            .iter()
-            .filter(move |entry| section.field(&entry.key).is_none())
+        entries.iter().filter(move |entry| section.field(&entry.key).is_none())
     }
 
     /// The reader of a table inside this one; `None` if there is no table.
@@ -303,27 +303,14 @@ impl<'a> Reader<'a> {
             (_, Some(short)) => Body::Short(short, node),
         };
         let span = node.span.clone();
-        Some(
-            Reader {
-                section,
-                body,
-                span,
-                title,
-                ..self.clone()
-            }
-            .checked(),
-        )
+        Some(Reader { section, body, span, title, ..self.clone() }.checked())
     }
 
     /// `host.web1` of a key of this table.
     fn path(&self, key: &str) -> String {
         let inside = self.title.trim_start_matches('[').trim_end_matches(']');
         let root = self.title == self.document.source.name;
-        if root {
-            key.to_owned()
-        } else {
-            format!("{inside}.{key}")
-        }
+        if root { key.to_owned() } else { format!("{inside}.{key}") }
     }
 
     /// A text, whole number or truth value, rendered if it is a template, held against its shape.
@@ -335,16 +322,14 @@ impl<'a> Reader<'a> {
         };
         let is_text = matches!(node.content, Content::Text(_));
         let text = match is_text {
-            true => {
-                self.rendered(Spanned::new(written.clone(), place.clone()))?
-                    .value
-            }
+            true => self.rendered(Spanned::new(written.clone(), place.clone()))?.value,
             false => written.clone(),
         };
-        match fits(shape, key, &text).and_then(|()| T::parse(&text)) {
+        let value = fits(shape, key, &text).and_then(|()| T::parse(&text));
+        match value {
             Ok(value) => Some(Spanned::new(value, place)),
             Err(wrong) => {
-                let wants = format!("`{key}` is {}", wanted::<T>(shape));
+                let wants = format!("`{key}` must be {}", wanted::<T>(shape));
                 let diagnostic = Diagnostic::error(place, wrong).label(wants);
                 self.report(match text == written {
                     true => diagnostic,
@@ -362,62 +347,72 @@ impl<'a> Reader<'a> {
         match facts.render(&template) {
             Ok(text) => Some(Spanned::new(text, template.place)),
             Err(wrong) => {
-                wrong
-                    .into_iter()
-                    .for_each(|diagnostic| self.report(diagnostic));
+                wrong.into_iter().for_each(|diagnostic| self.report(diagnostic));
                 None
             }
         }
     }
 
     fn wrong_type(&self, node: &Node, key: &str, shape: &Shape) {
+        self.wrong(node, format!("`{key}`"), &self.path(key), shape);
+    }
+
+    /// Reports a value of the wrong type; `named` is what a message calls it.
+    fn wrong(&self, node: &Node, named: String, path: &str, shape: &Shape) {
         let place = self.document.place(node.span.clone());
-        let title = format!("`{key}` is {}, not {}", shape.what(), node.what());
+        let title = format!("{named} must be {}, not {}", shape.what(), node.what());
+        let advice = advice(node, place.text(), path, shape);
         let diagnostic = Diagnostic::error(place, title);
-        self.report(match (type_advice(node, key, shape), shape) {
-            (Some(advice), _) => diagnostic.help(advice),
-            (None, _) => diagnostic,
+        self.report(match advice {
+            Some(advice) => diagnostic.help(advice),
+            None => diagnostic,
         });
     }
 
+    /// Reports unknown and missing keys.
     fn checked(self) -> Reader<'a> {
         let Body::Table(table) = self.body else {
             return self;
         };
-        for entry in &table.entries {
-            if self.section.open.is_none() && self.section.field(&entry.key).is_none() {
-                self.report(self.unknown_key(entry));
+        let mut meant = Vec::new();
+        let unknown = |entry: &&Entry| self.section.field(&entry.key).is_none();
+        for entry in table.entries.iter().filter(unknown) {
+            if self.section.open.is_none() {
+                meant.extend(self.unknown_key(entry, table));
             }
         }
-        let missing = |field: &&Field| field.required && table.get(field.key).is_none();
         // In a file that is not TOML, the missing key may stand in the part that was not read.
         if self.document.broken.is_empty() {
+            let missing = |field: &&Field| field.required && table.get(field.key).is_none();
             for field in self.section.fields.iter().filter(missing) {
-                self.report(self.missing_key(field));
+                if !meant.contains(&field.key) {
+                    self.report(self.missing_key(field));
+                }
             }
         }
         self
     }
 
-    fn unknown_key(&self, entry: &Entry) -> Diagnostic {
+    /// Reports an unknown key; returns the key that was meant in its place.
+    fn unknown_key(&self, entry: &Entry, table: &Table) -> Option<&'static str> {
         let place = self.document.place(entry.key_span.clone());
-        let keys: Vec<&str> = self.section.fields.iter().map(|field| field.key).collect();
+        let keys: Vec<&'static str> = self.section.fields.iter().map(|field| field.key).collect();
+        let absent = keys.iter().copied().filter(|key| table.get(key).is_none());
+        let meant = suggest(&entry.key, absent).or_else(|| suggest(&entry.key, keys.clone()));
         let title = format!("unknown key `{}` in `{}`", entry.key, self.title);
-        match suggest(&entry.key, keys.iter().copied()) {
-            Some(meant) => {
-                let says = self.section.field(meant).map_or("", |field| field.doc);
-                Diagnostic::error(place, format!("{title}, did you mean `{meant}`?"))
-                    .label("unknown key")
-                    .help(format!("`{meant}`: {says}"))
+        let diagnostic = match meant.and_then(|meant| self.section.field(meant)) {
+            Some(field) => {
+                Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
+                    .help(format!("`{}`: {}", field.key, field.doc))
             }
-            None => Diagnostic::error(place, title)
-                .label("unknown key")
-                .help(format!(
-                    "the keys of `{}` are {}",
-                    self.title,
-                    listed(&keys)
-                )),
-        }
+            None if keys.is_empty() => Diagnostic::error(place, title),
+            None => {
+                let help = format!("the keys of `{}` are {}", self.title, listed(&keys));
+                Diagnostic::error(place, title).help(help)
+            }
+        };
+        self.report(diagnostic);
+        meant
     }
 
     fn missing_key(&self, field: &Field) -> Diagnostic {
@@ -452,69 +447,8 @@ fn leaves_of<'a>(
         | Content::Integer(_)
         | Content::HugeInteger
         | Content::Bool(_)
-        | Content::Float(_)
+        | Content::Float
         | Content::Datetime
         | Content::List(_) => leaves.push((key, entry.key_span.clone(), &entry.node)),
-    }
-}
-
-/// Holds a text against what the shape alone can tell.
-fn fits(shape: &Shape, key: &str, text: &str) -> Result<(), String> {
-    match shape {
-        Shape::Integer { min, max } => match text.parse::<i64>() {
-            Ok(number) if number < *min => {
-                Err(format!("`{number}` is below {min}, the smallest allowed"))
-            }
-            Ok(number) if number > *max => {
-                Err(format!("`{number}` is above {max}, the largest allowed"))
-            }
-            Ok(_) => Ok(()),
-            Err(_) => Err(format!("`{text}` is not a whole number")),
-        },
-        Shape::OneOf(words) if !words.contains(&text) => Err(unknown(key, text, words)),
-        Shape::OneOf(_)
-        | Shape::Text
-        | Shape::Bool
-        | Shape::Address
-        | Shape::Prefix
-        | Shape::AddressOrPrefix
-        | Shape::Duration
-        | Shape::Path
-        | Shape::Var
-        | Shape::List(_)
-        | Shape::Table(_)
-        | Shape::Tables(_)
-        | Shape::Map(_) => Ok(()),
-    }
-}
-
-/// What a key wants: the shape says it better than the type, unless it only says "a text".
-fn wanted<T: Value>(shape: &Shape) -> String {
-    if matches!(shape, Shape::Text | Shape::Var) {
-        T::WHAT.to_owned()
-    } else {
-        shape.what()
-    }
-}
-
-fn type_advice(node: &Node, key: &str, shape: &Shape) -> Option<String> {
-    match (shape, &node.content) {
-        (Shape::Tables(_), Content::Table(_)) => {
-            Some(format!("write the header with double brackets: [[{key}]]"))
-        }
-        (Shape::Table(_) | Shape::Map(_), Content::List(_)) => {
-            Some(format!("write the header with single brackets: [{key}]"))
-        }
-        (Shape::List(_), _) => Some(match node.scalar() {
-            Some(_) => format!("put it into brackets: {key} = [{}]", "…"),
-            None => format!("write {key} = {}", shape.example()?),
-        }),
-        (Shape::Text | Shape::Var, Content::Float(number)) => {
-            Some(format!("put it into quotation marks: \"{number}\""))
-        }
-        (Shape::Integer { .. } | Shape::Duration, Content::Float(_)) => {
-            Some("write it without a fraction, in a smaller unit if need be".into())
-        }
-        _ => None,
     }
 }

@@ -85,29 +85,17 @@ pub enum Shape {
 impl Section {
     /// A section with fixed keys.
     pub const fn new(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
-        Section {
-            name,
-            doc,
-            fields,
-            open: None,
-            short: None,
-        }
+        Section { name, doc, fields, open: None, short: None }
     }
 
     /// Allows keys of the author's choice.
     pub const fn open(self, what: &'static str, shape: Shape, doc: &'static str) -> Section {
-        Section {
-            open: Some(OpenKeys { what, shape, doc }),
-            ..self
-        }
+        Section { open: Some(OpenKeys { what, shape, doc }), ..self }
     }
 
     /// Allows a bare value in place of the table; it stands for this key.
     pub const fn short(self, key: &'static str) -> Section {
-        Section {
-            short: Some(key),
-            ..self
-        }
+        Section { short: Some(key), ..self }
     }
 
     /// The field of this key.
@@ -119,32 +107,17 @@ impl Section {
 impl Field {
     /// A key that has to be there.
     pub const fn required(key: &'static str, shape: Shape, doc: &'static str) -> Field {
-        Field {
-            key,
-            shape,
-            required: true,
-            doc,
-            default: None,
-        }
+        Field { key, shape, required: true, doc, default: None }
     }
 
     /// A key that may be left out.
     pub const fn optional(key: &'static str, shape: Shape, doc: &'static str) -> Field {
-        Field {
-            key,
-            shape,
-            required: false,
-            doc,
-            default: None,
-        }
+        Field { key, shape, required: false, doc, default: None }
     }
 
     /// Says what holds when it is left out.
     pub const fn default(self, default: &'static str) -> Field {
-        Field {
-            default: Some(default),
-            ..self
-        }
+        Field { default: Some(default), ..self }
     }
 }
 
@@ -153,19 +126,21 @@ impl Shape {
     pub fn what(&self) -> String {
         match self {
             Shape::Text => "a text".into(),
+            Shape::Integer { min, max } if min == max => format!("the number {min}"),
             Shape::Integer { min, max: i64::MAX } => format!("a whole number from {min}"),
             Shape::Integer { min, max } => format!("a whole number from {min} to {max}"),
             Shape::Bool => "true or false".into(),
             Shape::OneOf(words) => format!("one of {}", words.join(", ")),
             Shape::Address => "an IP address".into(),
-            Shape::Prefix => "an IP address with prefix length, such as \"192.0.2.1/24\"".into(),
+            Shape::Prefix => "an IP address with prefix, such as \"192.0.2.1/24\"".into(),
             Shape::AddressOrPrefix => "an IP address, with or without prefix length".into(),
             Shape::Duration => "a length of time, such as \"500ms\", \"3s\" or \"1m\"".into(),
             Shape::Path => "an absolute path".into(),
             Shape::Var => "a text, a number, true or false, or a list of those".into(),
             Shape::List(of) => format!("a list, each {}", of.what()),
-            Shape::Table(_) | Shape::Map(_) => "a table".into(),
+            Shape::Table(_) => "a table".into(),
             Shape::Tables(_) => "tables".into(),
+            Shape::Map(_) => "tables by name".into(),
         }
     }
 

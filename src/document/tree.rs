@@ -1,6 +1,7 @@
 //! A TOML file as a tree in which every key and every value knows where it stands.
 //!
-//! Owned, and in the order of the file: the parser's own tree borrows the text and is sorted by key.
+//! Owned, and in the order of the file: the parser's own tree borrows the text and is sorted by
+//! key.
 
 use std::ops::Range;
 
@@ -37,7 +38,7 @@ pub(super) enum Content {
     /// A whole number that is beyond 64 bits.
     HugeInteger,
     Bool(bool),
-    Float(String),
+    Float,
     Datetime,
     List(Vec<Node>),
     Table(Table),
@@ -58,20 +59,13 @@ impl Table {
 impl Entry {
     fn from_toml((key, value): (&TomlSpanned<DeString<'_>>, &TomlSpanned<DeValue<'_>>)) -> Entry {
         let node = Node::from_toml(value);
-        Entry {
-            key: key.get_ref().to_string(),
-            key_span: key.span(),
-            node,
-        }
+        Entry { key: key.get_ref().to_string(), key_span: key.span(), node }
     }
 }
 
 impl Node {
     fn from_toml(value: &TomlSpanned<DeValue<'_>>) -> Node {
-        Node {
-            span: value.span(),
-            content: Content::from_toml(value.get_ref()),
-        }
+        Node { span: value.span(), content: Content::from_toml(value.get_ref()) }
     }
 
     /// What it is, for a message: "a list".
@@ -82,7 +76,7 @@ impl Node {
             Content::HugeInteger => "a whole number beyond 64 bits",
             Content::Bool(true) => "true",
             Content::Bool(false) => "false",
-            Content::Float(_) => "a number with a fraction",
+            Content::Float => "a number with a fraction",
             Content::Datetime => "a date or time",
             Content::List(_) => "a list",
             Content::Table(_) => "a table",
@@ -96,7 +90,7 @@ impl Node {
             Content::Integer(number) => Some(number.to_string()),
             Content::Bool(truth) => Some(truth.to_string()),
             Content::HugeInteger
-            | Content::Float(_)
+            | Content::Float
             | Content::Datetime
             | Content::List(_)
             | Content::Table(_) => None,
@@ -109,7 +103,7 @@ impl Content {
         match value {
             DeValue::String(text) => Content::Text(text.to_string()),
             DeValue::Integer(number) => Content::integer(number),
-            DeValue::Float(number) => Content::Float(number.to_string()),
+            DeValue::Float(_) => Content::Float,
             DeValue::Boolean(truth) => Content::Bool(*truth),
             DeValue::Datetime(_) => Content::Datetime,
             DeValue::Array(items) => Content::List(items.iter().map(Node::from_toml).collect()),

@@ -1,4 +1,7 @@
 //! Types that a text of a TOML file becomes, and what to say when it cannot.
+//!
+//! A refusal says what is wrong with this very text and what would be right, in half a sentence:
+//! the place, the key and what the key wants are added by the reader.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -80,9 +83,7 @@ impl Value for Ipv4Addr {
     fn parse(text: &str) -> Result<Self, String> {
         match IpAddr::parse(text)? {
             IpAddr::V4(address) => Ok(address),
-            IpAddr::V6(_) => Err(format!(
-                "`{text}` is an IPv6 address; an IPv4 one is wanted"
-            )),
+            IpAddr::V6(_) => Err(format!("`{text}` is an IPv6 address; an IPv4 one is wanted")),
         }
     }
 }
@@ -99,29 +100,21 @@ fn not_an_address(text: &str) -> String {
     {
         return format!("`{text}` has a port; the bare address is `{address}`");
     }
-    format!(
-        "`{text}` is not an IP address{}",
-        address_slip(text).unwrap_or_default()
-    )
+    format!("`{text}` is not an IP address{}", address_slip(text).unwrap_or_default())
 }
 
 /// What is wrong with a text that was meant as an IPv4 address.
 fn address_slip(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('.').collect();
     let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() < 2 || !parts.iter().all(|part| digits(part)) {
+    if parts.len() < 2 || !parts.iter().all(digits) {
         return None;
     }
     if parts.len() != 4 {
-        return Some(format!(
-            ": it has {} numbers where four are needed",
-            parts.len()
-        ));
+        return Some(format!(": it has {} numbers where four are needed", parts.len()));
     }
     let large = parts.iter().find(|part| part.parse::<u8>().is_err());
-    let padded = parts
-        .iter()
-        .find(|part| part.len() > 1 && part.starts_with('0'));
+    let padded = parts.iter().find(|part| part.len() > 1 && part.starts_with('0'));
     let large = large.map(|part| format!(": {part} is above 255"));
     large.or_else(|| padded.map(|part| format!(": {part} has a leading zero")))
 }
@@ -132,18 +125,14 @@ impl Value for IpNet {
     fn parse(text: &str) -> Result<Self, String> {
         let Some((address, prefix)) = text.split_once('/') else {
             IpAddr::parse(text)?;
-            return Err(format!(
-                "`{text}` has no prefix length, such as `{text}/24`"
-            ));
+            return Err(format!("`{text}` has no prefix length, such as `{text}/24`"));
         };
         let address = IpAddr::parse(address)?;
         let longest = if address.is_ipv4() { 32 } else { 128 };
         if let Ok(mask) = prefix.parse::<Ipv4Addr>()
             && let Ok(length) = ipnet::ipv4_mask_to_prefix(mask)
         {
-            return Err(format!(
-                "`{prefix}` is a netmask; write `{address}/{length}`"
-            ));
+            return Err(format!("`{prefix}` is a netmask; write `{address}/{length}`"));
         }
         let wrong =
             || format!("`/{prefix}` is not a prefix length; it is a number from 0 to {longest}");
@@ -156,9 +145,7 @@ impl Value for Duration {
     const WHAT: &'static str = "a length of time, such as \"500ms\", \"3s\" or \"1m\"";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let digits = text
-            .find(|c: char| !c.is_ascii_digit())
-            .unwrap_or(text.len());
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
         let (number, unit) = text.split_at(digits);
         let hint = "write a whole number and a unit, such as `500ms`, `3s`, `1m` or `2h`";
         if number.is_empty() {
@@ -175,10 +162,7 @@ impl Value for Duration {
         };
         let number: Option<u64> = number.parse().ok();
         let long = || format!("`{text}` is longer than any clock can count");
-        number
-            .and_then(|n| n.checked_mul(millis))
-            .map(Duration::from_millis)
-            .ok_or_else(long)
+        number.and_then(|n| n.checked_mul(millis)).map(Duration::from_millis).ok_or_else(long)
     }
 }
 
@@ -187,17 +171,13 @@ impl Value for PathBuf {
 
     fn parse(text: &str) -> Result<Self, String> {
         if !text.starts_with('/') {
-            return Err(format!(
-                "`{text}` is not absolute; it has to start with `/`"
-            ));
+            return Err(format!("`{text}` is not absolute; it has to start with `/`"));
         }
         if text.contains('\0') {
             return Err("a path cannot hold a null byte".into());
         }
         if text.split('/').any(|part| part == "..") {
-            return Err(format!(
-                "`{text}` climbs with `..`; write the path it ends at"
-            ));
+            return Err(format!("`{text}` climbs with `..`; write the path it ends at"));
         }
         Ok(PathBuf::from(text))
     }
@@ -208,9 +188,7 @@ impl Value for PathBuf {
 pub fn one_of<T: Copy>(what: &str, words: &[(&'static str, T)], text: &str) -> Result<T, String> {
     let found = words.iter().find(|(word, _)| *word == text);
     let names: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    found
-        .map(|(_, value)| *value)
-        .ok_or_else(|| unknown(what, text, &names))
+    found.map(|(_, value)| *value).ok_or_else(|| unknown(what, text, &names))
 }
 
 /// "unknown scheduler `wlcc`, did you mean `wlc`?", else with all there are.
@@ -224,10 +202,7 @@ pub fn unknown(what: &str, word: &str, known: &[&str]) -> String {
 
 /// "`a`, `b` and `c`".
 pub fn listed<S: AsRef<str>>(words: &[S]) -> String {
-    let quoted: Vec<String> = words
-        .iter()
-        .map(|word| format!("`{}`", word.as_ref()))
-        .collect();
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{}`", word.as_ref())).collect();
     match quoted.as_slice() {
         [] => String::new(),
         [one] => one.clone(),
@@ -240,9 +215,7 @@ mod tests {
     use super::*;
 
     fn wrong<T: Value>(text: &str) -> String {
-        T::parse(text)
-            .err()
-            .unwrap_or_else(|| panic!("{text:?} was taken"))
+        T::parse(text).err().unwrap_or_else(|| panic!("{text:?} was taken"))
     }
 
     #[test]
@@ -252,22 +225,10 @@ mod tests {
                 "192.168.1",
                 "`192.168.1` is not an IP address: it has 3 numbers where four are needed",
             ),
-            (
-                "192.168.1.256",
-                "`192.168.1.256` is not an IP address: 256 is above 255",
-            ),
-            (
-                "192.168.001.2",
-                "`192.168.001.2` is not an IP address: 001 has a leading zero",
-            ),
-            (
-                "10.0.0.1/24",
-                "`10.0.0.1/24` has a prefix length; the bare address is `10.0.0.1`",
-            ),
-            (
-                "10.0.0.1:80",
-                "`10.0.0.1:80` has a port; the bare address is `10.0.0.1`",
-            ),
+            ("192.168.1.256", "`192.168.1.256` is not an IP address: 256 is above 255"),
+            ("192.168.001.2", "`192.168.001.2` is not an IP address: 001 has a leading zero"),
+            ("10.0.0.1/24", "`10.0.0.1/24` has a prefix length; the bare address is `10.0.0.1`"),
+            ("10.0.0.1:80", "`10.0.0.1:80` has a port; the bare address is `10.0.0.1`"),
             ("web1", "`web1` is not an IP address"),
         ];
         for (text, said) in cases {
@@ -277,31 +238,13 @@ mod tests {
 
     #[test]
     fn an_address_with_prefix_may_have_host_bits_and_needs_the_prefix() {
-        assert_eq!(
-            IpNet::parse("10.0.0.7/24").expect("fits").to_string(),
-            "10.0.0.7/24"
-        );
-        assert_eq!(
-            IpNet::parse("fd00::7/64").expect("fits").to_string(),
-            "fd00::7/64"
-        );
+        assert_eq!(IpNet::parse("10.0.0.7/24").expect("fits").to_string(), "10.0.0.7/24");
+        assert_eq!(IpNet::parse("fd00::7/64").expect("fits").to_string(), "fd00::7/64");
         let cases = [
-            (
-                "10.0.0.7",
-                "`10.0.0.7` has no prefix length, such as `10.0.0.7/24`",
-            ),
-            (
-                "10.0.0.7/33",
-                "`/33` is not a prefix length; it is a number from 0 to 32",
-            ),
-            (
-                "10.0.0.7/",
-                "`/` is not a prefix length; it is a number from 0 to 32",
-            ),
-            (
-                "10.0.0.7/255.255.255.0",
-                "`255.255.255.0` is a netmask; write `10.0.0.7/24`",
-            ),
+            ("10.0.0.7", "`10.0.0.7` has no prefix length, such as `10.0.0.7/24`"),
+            ("10.0.0.7/33", "`/33` is not a prefix length; it is a number from 0 to 32"),
+            ("10.0.0.7/", "`/` is not a prefix length; it is a number from 0 to 32"),
+            ("10.0.0.7/255.255.255.0", "`255.255.255.0` is a netmask; write `10.0.0.7/24`"),
         ];
         for (text, said) in cases {
             assert_eq!(wrong::<IpNet>(text), said);
@@ -310,19 +253,11 @@ mod tests {
 
     #[test]
     fn a_length_of_time_needs_its_unit() {
-        let cases = [
-            ("500ms", 500),
-            ("3s", 3_000),
-            ("1m", 60_000),
-            ("2h", 7_200_000),
-        ];
+        let cases = [("500ms", 500), ("3s", 3_000), ("1m", 60_000), ("2h", 7_200_000)];
         for (text, millis) in cases {
             assert_eq!(Duration::parse(text), Ok(Duration::from_millis(millis)));
         }
-        assert_eq!(
-            wrong::<Duration>("3"),
-            "`3` has no unit; write `3s` for seconds"
-        );
+        assert_eq!(wrong::<Duration>("3"), "`3` has no unit; write `3s` for seconds");
         assert!(wrong::<Duration>("soon").contains("such as `500ms`"));
         assert!(wrong::<Duration>("99999999999999999999s").contains("longer than any clock"));
         assert!(wrong::<Duration>("-3s").contains("is not a length of time"));
@@ -330,10 +265,7 @@ mod tests {
 
     #[test]
     fn a_number_says_which_end_it_is_beyond() {
-        assert_eq!(
-            wrong::<u16>("65536"),
-            "`65536` is above 65535, the largest allowed"
-        );
+        assert_eq!(wrong::<u16>("65536"), "`65536` is above 65535, the largest allowed");
         assert_eq!(wrong::<u8>("-1"), "`-1` is below 0, the smallest allowed");
         assert_eq!(wrong::<u8>("web"), "`web` is not a whole number");
     }

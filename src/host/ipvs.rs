@@ -4,25 +4,24 @@
 //! network namespace of the thread that opens it. Two things make it fast: many commands go in one
 //! system call, and many datagrams of a dump come in one.
 
+mod error;
+mod socket;
+
 use std::collections::BTreeMap;
-use std::io::IoSliceMut;
-use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::sys::socket::{
-    self, AddressFamily, MsgFlags, MultiHeaders, NetlinkAddr, SockFlag, SockProtocol, SockType,
-    setsockopt, sockopt,
-};
-use nix::sys::time::{TimeVal, TimeValLike};
+
+pub use error::IpvsError;
 
 use crate::ipvs::model::{
     Destination, DestinationId, Family, FamilyError, Info, ServerSettings, SyncDaemon, Timeouts,
     VirtualServer, VirtualServerId,
 };
 use crate::ipvs::refusal::Refusal;
-use crate::ipvs::wire::frame::{self, Answer, Content, Messages};
+use crate::ipvs::wire::frame::{self, Answer, Content};
 use crate::ipvs::wire::{Command, DecodeError, Query, Reply, control};
+use socket::Channel;
 
 /// The family's name (`IPVS_GENL_NAME`).
 const FAMILY_NAME: &str = "IPVS";
@@ -31,87 +30,17 @@ const LOADED_SIGN: &str = "/proc/self/net/ip_vs";
 /// Commands in one system call. More gains nothing measurable, and 100 of the longest stay far
 /// below the smallest default send buffer (160 KiB).
 const BATCH: usize = 100;
-/// A dump fills datagrams of at most 32 KiB, however large the buffer (`netlink_dump`).
-const DATAGRAM: usize = 32 * 1024;
-/// Datagrams received in one system call.
-const DATAGRAMS: usize = 8;
-/// Room for answers that wait in the kernel. A batch that fails entirely takes about 100 KiB.
-const RECEIVE_BUFFER: usize = 1024 * 1024;
-/// The kernel answers within the system call that asked; this bounds a kernel that does not.
-const DEADLINE_SECONDS: i64 = 10;
 /// How often a table that changes while it is read is read again.
 const READS: u32 = 5;
-
-/// What went wrong with the IPVS table.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum IpvsError {
-    /// The kernel has no IPVS, and no module to load.
-    #[error("this kernel has no IPVS: module ip_vs (CONFIG_IP_VS) is neither loaded nor loadable")]
-    Absent,
-    /// A system call failed.
-    #[error("cannot {step}: {errno}")]
-    Socket {
-        /// What was being done.
-        step: &'static str,
-        /// Why it failed.
-        errno: Errno,
-    },
-    /// The kernel refused a question.
-    #[error("the kernel does not answer about its IPVS table: {errno}{}", privilege(*errno))]
-    Asked {
-        /// Its reason.
-        errno: Errno,
-    },
-    /// The kernel refused a command.
-    #[error(transparent)]
-    Refused(Box<Refusal>),
-    /// A command was sent and its outcome is not known.
-    #[error("it is not known whether the kernel could {command}: {errno}")]
-    Lost {
-        /// What was to be done.
-        command: Box<Command>,
-        /// Why the answer is missing.
-        errno: Errno,
-    },
-    /// An answer makes no sense.
-    #[error("the kernel's answer about its IPVS table is not understood")]
-    Answer(#[from] DecodeError),
-    /// The table changed each time it was read.
-    #[error("the IPVS table changed while it was read, {READS} times in a row")]
-    Unsteady,
-}
-
-impl IpvsError {
-    /// The kernel's number for it, or `EBADMSG` for what is not understood.
-    pub fn errno(&self) -> Errno {
-        match self {
-            Self::Socket { errno, .. } | Self::Asked { errno } | Self::Lost { errno, .. } => *errno,
-            Self::Refused(refusal) => refusal.errno,
-            Self::Absent => Errno::ENOENT,
-            Self::Unsteady => Errno::EAGAIN,
-            Self::Answer(_) => Errno::EBADMSG,
-        }
-    }
-}
-
-fn privilege(errno: Errno) -> &'static str {
-    if errno == Errno::EPERM {
-        " (it needs CAP_NET_ADMIN, run it as root)"
-    } else {
-        ""
-    }
-}
 
 /// A socket to the kernel's IPVS table.
 ///
 /// After an error other than [`IpvsError::Refused`] answers may be under way still: open another.
 pub struct Client {
-    socket: OwnedFd,
+    channel: Channel,
     family: u16,
     sequence: u32,
     out: Vec<u8>,
-    datagrams: Vec<Vec<u8>>,
-    headers: MultiHeaders<NetlinkAddr>,
 }
 
 /// Virtual servers by what they are.
@@ -127,12 +56,10 @@ impl Client {
     /// Opens the table. The kernel loads `ip_vs` if it may and can.
     pub fn open() -> Result<Self, IpvsError> {
         let mut client = Self {
-            socket: open_socket()?,
+            channel: Channel::open()?,
             family: control::CONTROL_FAMILY,
             sequence: 0,
             out: Vec::new(),
-            datagrams: vec![vec![0; DATAGRAM]; DATAGRAMS],
-            headers: MultiHeaders::preallocate(DATAGRAMS, None),
         };
         client.family = client.look_up()?;
         Ok(client)
@@ -161,7 +88,7 @@ impl Client {
                 Ok(Some(table)) => return Ok(table),
                 Ok(None) => {}
                 // Answers were lost, and more of them may be under way on this socket.
-                Err(error) if error.errno() == Errno::ENOBUFS => self.socket = open_socket()?,
+                Err(error) if error.errno() == Errno::ENOBUFS => self.channel = Channel::open()?,
                 Err(error) => return Err(error),
             }
         }
@@ -212,27 +139,21 @@ impl Client {
         results
     }
 
-    /// Only the last command asks for an answer. The kernel carries out the messages of a datagram
-    /// one after the other, within the system call, and reports a failure unasked; so when the last
-    /// one is answered, every other either has its failure in the queue before it or succeeded.
+    /// No command asks for an answer: the kernel carries out the messages of a datagram one after
+    /// the other, within the system call, and reports a failure unasked. A question closes the
+    /// batch; once it is answered, each command either has its failure in the queue before the
+    /// answer or succeeded. (Asking for the last command's answer instead would not do: the kernel
+    /// swallows that of one that was interrupted, such as stopping a daemon that has just started.)
     fn apply_batch(&mut self, batch: &[Command], results: &mut Vec<Result<(), IpvsError>>) {
         let first = self.sequence.wrapping_add(1);
         let start = results.len();
         results.extend(batch.iter().map(|_| Ok(())));
         self.out.clear();
-        for (at, command) in batch.iter().enumerate() {
-            self.sequence = self.sequence.wrapping_add(1);
-            let last = at + 1 == batch.len();
-            let answer = if last {
-                Answer::Acknowledge
-            } else {
-                Answer::Brief
-            };
-            frame::request(&mut self.out, self.family, answer, self.sequence, |out| {
-                command.encode(out);
-            });
+        for command in batch {
+            self.append(Answer::Brief, |out| command.encode(out));
         }
-        let outcome = self.send().and_then(|()| {
+        self.append(Answer::Brief, |out| Query::Info.encode(out));
+        let outcome = self.channel.send(&self.out).and_then(|()| {
             self.collect_failures(|sequence, errno| {
                 let at = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
                 let (Some(command), Some(result)) = (batch.get(at), results.get_mut(start + at))
@@ -257,20 +178,19 @@ impl Client {
         }
     }
 
-    /// Receives until the last message sent is answered.
+    /// Receives until the closing question is answered.
     fn collect_failures(&mut self, mut failed: impl FnMut(u32, Errno)) -> Result<(), IpvsError> {
-        let last = self.sequence;
-        self.receive(|message| {
-            let errno = match message.content {
-                Content::Failed(code) => Some(Errno::from_raw(code)),
-                Content::Acknowledged => None,
+        let closing = self.sequence;
+        self.channel.receive(|message| {
+            match message.content {
+                Content::Failed(code) => failed(message.sequence, Errno::from_raw(code)),
                 Content::Overrun => return Err(overrun()),
-                Content::Data(_) | Content::Done { .. } | Content::Nothing => return Ok(false),
-            };
-            if let Some(errno) = errno {
-                failed(message.sequence, errno);
+                Content::Data(_)
+                | Content::Acknowledged
+                | Content::Done { .. }
+                | Content::Nothing => {}
             }
-            Ok(message.sequence == last)
+            Ok(message.sequence == closing)
         })
     }
 
@@ -336,7 +256,7 @@ impl Client {
     ) -> Result<Dump, IpvsError> {
         let sequence = self.request(query, Answer::Dump)?;
         let mut dump = Dump::Complete;
-        self.receive(|message| {
+        self.channel.receive(|message| {
             if message.sequence != sequence {
                 return Ok(false);
             }
@@ -368,7 +288,7 @@ impl Client {
     fn ask<T>(&mut self, query: Query, pick: impl Fn(Reply) -> Option<T>) -> Result<T, IpvsError> {
         let sequence = self.request(query, Answer::Brief)?;
         let mut answer = None;
-        self.receive(|message| match message.content {
+        self.channel.receive(|message| match message.content {
             _ if message.sequence != sequence => Ok(false),
             Content::Data(payload) => {
                 answer = pick(Reply::decode(payload, Family::Ipv4)?);
@@ -386,31 +306,26 @@ impl Client {
     }
 
     fn request(&mut self, query: Query, answer: Answer) -> Result<u32, IpvsError> {
-        self.sequence = self.sequence.wrapping_add(1);
         self.out.clear();
-        frame::request(&mut self.out, self.family, answer, self.sequence, |out| {
-            query.encode(out)
-        });
-        self.send()?;
+        self.append(answer, |out| query.encode(out));
+        self.channel.send(&self.out)?;
         Ok(self.sequence)
     }
 
-    fn look_up(&mut self) -> Result<u16, IpvsError> {
+    /// Adds a message to what is sent next.
+    fn append(&mut self, answer: Answer, payload: impl FnOnce(&mut Vec<u8>)) {
         self.sequence = self.sequence.wrapping_add(1);
-        let sequence = self.sequence;
+        frame::request(&mut self.out, self.family, answer, self.sequence, payload);
+    }
+
+    fn look_up(&mut self) -> Result<u16, IpvsError> {
         self.out.clear();
-        frame::request(
-            &mut self.out,
-            control::CONTROL_FAMILY,
-            Answer::Brief,
-            sequence,
-            |out| {
-                control::encode_lookup(out, FAMILY_NAME);
-            },
-        );
-        self.send()?;
+        self.append(Answer::Brief, |out| {
+            control::encode_lookup(out, FAMILY_NAME)
+        });
+        self.channel.send(&self.out)?;
         let mut family = None;
-        self.receive(|message| match message.content {
+        self.channel.receive(|message| match message.content {
             Content::Data(payload) => {
                 family = Some(control::decode_family(payload)?);
                 Ok(true)
@@ -429,85 +344,6 @@ impl Client {
         })?;
         family.ok_or(IpvsError::Absent)
     }
-
-    fn send(&mut self) -> Result<(), IpvsError> {
-        let failed = |errno| IpvsError::Socket {
-            step: "send to the kernel",
-            errno,
-        };
-        let fd = self.socket.as_raw_fd();
-        socket::send(fd, &self.out, MsgFlags::empty())
-            .map(drop)
-            .map_err(failed)
-    }
-
-    /// Receives until `each` says that it has seen the last message.
-    fn receive(
-        &mut self,
-        mut each: impl FnMut(frame::Incoming<'_>) -> Result<bool, IpvsError>,
-    ) -> Result<(), IpvsError> {
-        let failed = |errno| IpvsError::Socket {
-            step: "receive from the kernel",
-            errno,
-        };
-        loop {
-            let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
-                .datagrams
-                .iter_mut()
-                .map(|d| [IoSliceMut::new(d)])
-                .collect();
-            let received = socket::recvmmsg(
-                self.socket.as_raw_fd(),
-                &mut self.headers,
-                slices.iter_mut(),
-                // Waits for the first datagram and takes the others that are there.
-                MsgFlags::MSG_WAITFORONE,
-                None,
-            );
-            let received = match received {
-                Err(Errno::EINTR) => continue,
-                other => other.map_err(failed)?,
-            };
-            let mut done = false;
-            for datagram in received {
-                if datagram.flags.contains(MsgFlags::MSG_TRUNC) {
-                    let what = "datagram, which is larger than the kernel says it makes them,";
-                    return Err(DecodeError::Truncated { what }.into());
-                }
-                for bytes in datagram.iovs() {
-                    for message in Messages::new(bytes) {
-                        done |= each(message?)?;
-                    }
-                }
-            }
-            if done {
-                return Ok(());
-            }
-        }
-    }
-}
-
-fn open_socket() -> Result<OwnedFd, IpvsError> {
-    let failed = |errno| IpvsError::Socket {
-        step: "open a netlink socket",
-        errno,
-    };
-    let fd = socket::socket(
-        AddressFamily::Netlink,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::NetlinkGeneric,
-    )
-    .map_err(failed)?;
-    socket::bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0)).map_err(failed)?;
-    // Beyond the limit of the host if we may; what the host allows is enough in most cases.
-    if setsockopt(&fd, sockopt::RcvBufForce, &RECEIVE_BUFFER).is_err() {
-        setsockopt(&fd, sockopt::RcvBuf, &RECEIVE_BUFFER).map_err(failed)?;
-    }
-    let deadline = TimeVal::seconds(DEADLINE_SECONDS);
-    setsockopt(&fd, sockopt::ReceiveTimeout, &deadline).map_err(failed)?;
-    setsockopt(&fd, sockopt::SendTimeout, &deadline).map_err(failed)?;
-    Ok(fd)
 }
 
 fn assemble(

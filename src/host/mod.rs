@@ -44,8 +44,8 @@ pub enum HostError {
     #[error(transparent)]
     File(#[from] FileError),
     /// Remembering what we made. Nothing is made that would be forgotten.
-    #[error("not made, because the ledger cannot be written")]
-    Ledger(#[source] FileError),
+    #[error("not made, because the ledger cannot be written: {0}")]
+    Ledger(FileError),
     /// Running a program.
     #[error(transparent)]
     Command(#[from] CommandError),
@@ -55,27 +55,27 @@ pub enum HostError {
     /// Reading or changing the IPVS table.
     #[error(transparent)]
     Ipvs(#[from] IpvsError),
+    /// Asking the kernel over rtnetlink.
+    #[error(transparent)]
+    Netlink(#[from] NetlinkError),
     /// Looking up a user or a group.
     #[error(transparent)]
     User(#[from] UserError),
     /// A file whose check failed.
     #[error(transparent)]
     Unproven(#[from] UnprovenError),
-    /// A mount point that is taken, or something that cannot be mounted.
-    #[error(transparent)]
-    Mount(#[from] MountError),
-    /// Something that cannot be exported.
-    #[error(transparent)]
-    Export(#[from] ExportError),
-    /// Asking the kernel over rtnetlink.
-    #[error(transparent)]
-    Netlink(#[from] NetlinkError),
     /// Somebody else's thing stands where ours is to stand.
     #[error(transparent)]
     Foreign(#[from] Foreign),
     /// The kernel has no such module.
     #[error(transparent)]
     NoModule(#[from] NoModule),
+    /// A mount point that is taken, or something that cannot be mounted.
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    /// Something that cannot be exported.
+    #[error(transparent)]
+    Export(#[from] ExportError),
 }
 
 /// Somebody else's thing stands where ours is to stand; what is foreign is never changed.
@@ -97,11 +97,7 @@ impl Foreign {
 impl HostError {
     /// Whether only a package can help.
     pub fn is_missing_package(&self) -> bool {
-        matches!(
-            self,
-            HostError::Command(CommandError::Missing { .. })
-                | HostError::Unit(UnitError::NoSuchUnit { .. })
-        )
+        matches!(self, HostError::Command(CommandError::Missing { .. }))
     }
 
     /// What the operator can do about it, where we know.
@@ -110,14 +106,14 @@ impl HostError {
             HostError::File(e) | HostError::Ledger(e) => e.hint(),
             HostError::Command(e) => e.hint(),
             HostError::Unit(e) => e.hint(),
-            HostError::User(e) => e.hint(),
-            HostError::Unproven(e) => e.hint(),
-            HostError::Mount(e) => e.hint(),
-            HostError::Export(e) => e.hint(),
             HostError::Ipvs(_) => None,
             HostError::Netlink(e) => e.hint(),
+            HostError::User(e) => e.hint(),
+            HostError::Unproven(e) => e.hint(),
             HostError::Foreign(e) => Some(e.hint()),
             HostError::NoModule(e) => Some(e.hint()),
+            HostError::Mount(e) => e.hint(),
+            HostError::Export(e) => e.hint(),
         }
     }
 }
@@ -125,8 +121,8 @@ impl HostError {
 /// This machine.
 pub struct Host {
     files: files::Files,
-    units: units::Units,
     netlink: OnceCell<netlink::Netlink>,
+    units: units::Units,
 }
 
 impl Host {
@@ -139,8 +135,8 @@ impl Host {
     pub fn rooted(root: &Path) -> Self {
         Host {
             files: files::Files::new(PathBuf::from(root)),
-            units: units::Units::new(PathBuf::from(root)),
             netlink: OnceCell::new(),
+            units: units::Units::new(PathBuf::from(root)),
         }
     }
 
@@ -149,13 +145,13 @@ impl Host {
         &self.files
     }
 
-    /// The door to systemd.
-    pub fn units(&self) -> &units::Units {
-        &self.units
-    }
-
     /// The door to links, addresses, routes and rules, opened when first asked for.
     pub async fn netlink(&self) -> Result<&netlink::Netlink, NetlinkError> {
         self.netlink.get_or_try_init(async || netlink::Netlink::open()).await
+    }
+
+    /// The door to systemd.
+    pub fn units(&self) -> &units::Units {
+        &self.units
     }
 }

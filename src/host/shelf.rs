@@ -73,40 +73,40 @@ impl Shelf {
     }
 
     /// The embedded ones, and over them those of these directories, the last one winning.
-    pub fn with_directories(files: &Files, directories: &[&Path]) -> Result<Self, FileError> {
+    pub fn with_directories(files: &Files, directories: &[Directory<'_>]) -> Result<Self, FileError> {
         let mut shelf = Self::embedded();
         for directory in directories {
-            add(files, &mut shelf.roles, &directory.join("roles"), ".toml")?;
-            add(
-                files,
-                &mut shelf.templates,
-                &directory.join("templates"),
-                ".hbs",
-            )?;
+            add(files, &mut shelf.roles, directory, "roles", ".toml")?;
+            add(files, &mut shelf.templates, directory, "templates", ".hbs")?;
         }
         Ok(shelf)
     }
 }
 
+/// A directory that has `roles/` and `templates/`.
+#[derive(Clone, Copy, Debug)]
+pub struct Directory<'a> {
+    /// Where it is; absolute.
+    pub path: &'a Path,
+    /// What the user calls it.
+    pub shown: &'a Path,
+}
+
 fn add(
     files: &Files,
     into: &mut BTreeMap<String, Text>,
-    directory: &Path,
+    directory: &Directory<'_>,
+    folder: &str,
     ending: &str,
 ) -> Result<(), FileError> {
-    for name in files.list(directory)? {
+    let path = directory.path.join(folder);
+    for name in files.list(&path)? {
         let Some(stem) = name.strip_suffix(ending).filter(|s| !s.starts_with('.')) else {
             continue;
         };
-        let path = directory.join(&name);
-        if let Some(text) = files.read_text(&path)? {
-            into.insert(
-                stem.to_owned(),
-                Text {
-                    shown: path.display().to_string(),
-                    text,
-                },
-            );
+        if let Some(text) = files.read_text(path.join(&name))? {
+            let shown = directory.shown.join(folder).join(&name).display().to_string();
+            into.insert(stem.to_owned(), Text { shown, text });
         }
     }
     Ok(())

@@ -127,6 +127,11 @@ impl Element<'_> {
         )
     }
 
+    /// The name of the host's role.
+    pub fn role(&self) -> &str {
+        self.around.me.role.value.as_str()
+    }
+
     /// Where the table stands.
     pub fn place(&self) -> Place {
         self.reader.place()

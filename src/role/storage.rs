@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::element::{Element, FOR_EACH, WHEN};
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Diagnostic;
 use crate::document::{Field, Section, Shape, Value};
 use crate::resource::directory::Directory;
 use crate::resource::export::Export;
@@ -155,7 +155,7 @@ pub fn file(e: &Element<'_>) -> Option<File> {
     };
     let check = e.list("check");
     let check = (!check.is_empty()).then_some(check);
-    let content = if once { content } else { signed(&path, &content, &e.place()) };
+    let content = if once { content } else { signed(&path, &content, e.role()) };
     Some(File {
         path,
         content,
@@ -168,18 +168,17 @@ pub fn file(e: &Element<'_>) -> Option<File> {
 
 /// A content that begins with a line saying who wrote it, where the path tells how a comment is
 /// written there.
-pub fn signed(path: &Path, content: &str, place: &Place) -> String {
-    const SAYS: &str = "Written by converge; changes here are undone. It comes from";
-    let from = &place.source.name;
+pub fn signed(path: &Path, content: &str, role: &str) -> String {
+    let says = format!("Written by converge for role {role}; changes here are undone.");
     match path.extension().and_then(|e| e.to_str()) {
         Some("conf" | "cfg" | "exports" | "service" | "mount" | "rules" | "sh" | "toml")
             if !content.starts_with("#!") =>
         {
-            format!("# {SAYS} {from}.\n{content}")
+            format!("# {says}\n{content}")
         }
         Some("html" | "htm" | "xml") if content.starts_with("<!doctype html>\n") => {
             let rest = &content["<!doctype html>\n".len()..];
-            format!("<!doctype html>\n<!-- {SAYS} {from}. -->\n{rest}")
+            format!("<!doctype html>\n<!-- {says} -->\n{rest}")
         }
         Some(_) | None => content.to_owned(),
     }

@@ -238,7 +238,7 @@ impl VirtualServers {
         };
         for (addr, port, destination) in &self.servers {
             let port = port.unwrap_or(own_port);
-            server.insert(DestinationId { addr: *addr, port }, *destination)?;
+            server.insert_destination(DestinationId { addr: *addr, port }, *destination)?;
         }
         // Until checks say otherwise every real server counts as alive.
         if let (Some(fallback), true) = (self.fallback, self.servers.is_empty()) {
@@ -251,7 +251,7 @@ impl VirtualServers {
             } else {
                 Forward::Route
             };
-            server.insert(id, Destination::new(forward))?;
+            server.insert_destination(id, Destination::new(forward))?;
         }
         Ok(server)
     }

@@ -71,7 +71,7 @@ impl Web {
         let standard = format!("{name}-site.conf");
         let content = e.template(template.as_ref(), &standard, "web", web)?;
         let path = server.drop_in_directory.join("converge.conf");
-        let content = storage::signed(&path, &content, &e.place());
+        let content = storage::signed(&path, &content, e.role());
         let check = Some(server.test.clone());
         let drop_in = File {
             path,

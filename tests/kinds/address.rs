@@ -5,6 +5,7 @@ use converge::resource::address::Address;
 use converge::resource::{Desired, Resource};
 
 use super::apart::each_in_a_namespace;
+use super::uml::each_in_uml;
 use super::{attempt, converge, desired, plan, sh};
 
 fn address(address: &str, interface: &str, label: Option<&str>) -> Resource {
@@ -124,5 +125,14 @@ fn hint_of(report: &converge::reconcile::Report) -> (String, String) {
     match &report.changes[0].1 {
         Outcome::Failed(error) => (error.to_string(), error.hint().unwrap_or_default()),
         outcome @ (Outcome::Done | Outcome::Held { .. }) => panic!("{outcome:?}"),
+    }
+}
+
+each_in_uml! {
+    async fn a_vip_comes_is_put_back_and_goes_on_an_older_kernel(host) {
+        assert_eq!(converge(host, &desired([vip()])).await, 1);
+        sh("ip addr del 192.0.2.100/32 dev lo");
+        assert_eq!(converge(host, &desired([vip()])).await, 1);
+        assert_eq!(converge(host, &Desired::default()).await, 1);
     }
 }

@@ -15,7 +15,7 @@ use nix::unistd::geteuid;
 /// Set in the child.
 const APART: &str = "CONVERGE_TEST_APART";
 /// Printed by the child after the body, so that a run of no test does not pass for a success.
-const PASSED: &str = "the body ran to its end";
+pub(crate) const PASSED: &str = "the body ran to its end";
 
 /// `name` is the test's path below the crate.
 pub(crate) fn in_namespace(name: &str, body: impl AsyncFnOnce(&Host)) {

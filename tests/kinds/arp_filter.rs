@@ -5,6 +5,7 @@ use converge::resource::arp_filter::ArpFilter;
 use converge::resource::{Desired, Resource};
 
 use super::apart::each_in_a_namespace;
+use super::uml::each_in_uml;
 use super::{converge, desired, sh};
 
 fn filter(vip: &str, source: &str) -> Resource {
@@ -17,7 +18,7 @@ fn filter(vip: &str, source: &str) -> Resource {
 }
 
 /// `arptables` is the flavour to look with.
-pub(super) async fn comes_is_damaged_is_put_back_and_goes(host: &Host, arptables: &str) {
+async fn comes_is_damaged_is_put_back_and_goes(host: &Host, arptables: &str) {
     sh(&format!("{arptables} -A INPUT -s 203.0.113.9 -j DROP"));
     let foreign = sh(&format!("{arptables} -L -n"));
     let one = filter("192.0.2.1", "192.0.2.7");
@@ -77,5 +78,11 @@ each_in_a_namespace! {
         converge(host, &Desired::default()).await;
         assert!(learns(), "the VIP is shown again");
         sh(&format!("kill {}", sleep.trim()));
+    }
+}
+
+each_in_uml! {
+    async fn the_older_tables_serve_where_nf_tables_has_no_arp(host) {
+        comes_is_damaged_is_put_back_and_goes(host, "arptables-legacy").await;
     }
 }

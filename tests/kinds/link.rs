@@ -4,6 +4,7 @@ use converge::resource::link::{Link, LinkType};
 use converge::resource::{Desired, Resource};
 
 use super::apart::each_in_a_namespace;
+use super::uml::each_in_uml;
 use super::{attempt, converge, desired, sh};
 
 fn link(interface: &str, create: Option<LinkType>, up: bool) -> Resource {
@@ -38,5 +39,38 @@ each_in_a_namespace! {
         sh("ip link add eth7 type veth peer name eth8 && ip link set eth7 alias converge");
         assert_eq!(converge(host, &Desired::default()).await, 0);
         sh("ip link show eth7");
+    }
+}
+
+each_in_uml! {
+    async fn interfaces_of_ours_come_change_are_put_back_and_go(host) {
+        let local = |text: &str| text.parse().expect("an address");
+        let ipip = |text| LinkType::Ipip { local: local(text) };
+        sh("ip link add theirs type dummy && modprobe ipip");
+        let wanted = |outer| desired([
+            link("vips", Some(LinkType::Dummy), true),
+            link("tun7", Some(ipip(outer)), true),
+            link("gre7", Some(LinkType::Gre { local: local("192.0.2.7") }), true),
+            link("tunl0", None, true),
+        ]);
+        assert_eq!(converge(host, &wanted("192.0.2.7")).await, 4);
+        assert!(sh("ip -d link show tun7").contains("ipip any remote any local 192.0.2.7")
+            || sh("ip -d link show tun7").contains("ipip remote any local 192.0.2.7"));
+        assert_eq!(converge(host, &wanted("192.0.2.8")).await, 1);
+        sh("ip link set vips down && ip link del gre7");
+        assert_eq!(converge(host, &wanted("192.0.2.8")).await, 2);
+        sh("ip link add converge-new type dummy");
+        assert_eq!(converge(host, &wanted("192.0.2.8")).await, 1);
+        assert_eq!(converge(host, &Desired::default()).await, 3);
+        let left = sh("ip link show");
+        assert!(left.contains("theirs") && left.contains("tunl0") && !left.contains("vips"), "{left}");
+    }
+
+    async fn a_foreign_interface_of_the_wanted_type_serves(host) {
+        sh("ip link add vips type dummy");
+        let wanted = desired([link("vips", Some(LinkType::Dummy), true)]);
+        assert_eq!(converge(host, &wanted).await, 1);
+        assert_eq!(converge(host, &Desired::default()).await, 0);
+        sh("ip link show vips");
     }
 }

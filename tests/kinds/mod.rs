@@ -7,8 +7,11 @@ mod address;
 mod apart;
 mod arp_filter;
 mod link;
+mod module;
 mod route;
 mod rule;
+mod snat;
+mod uml;
 
 use std::process::Command;
 

@@ -281,7 +281,7 @@ impl VirtualServer {
     }
 
     /// Adds a destination, or replaces the one of the same address and port.
-    pub fn insert(
+    pub fn insert_destination(
         &mut self,
         id: DestinationId,
         destination: Destination,
@@ -299,7 +299,7 @@ impl VirtualServer {
     }
 
     /// Takes a destination out.
-    pub fn remove(&mut self, id: &DestinationId) -> Option<Destination> {
+    pub fn remove_destination(&mut self, id: &DestinationId) -> Option<Destination> {
         self.destinations.remove(id)
     }
 
@@ -309,7 +309,7 @@ impl VirtualServer {
         destinations: impl IntoIterator<Item = (DestinationId, Destination)>,
     ) -> Result<Self, FamilyError> {
         for (id, destination) in destinations {
-            self.insert(id, destination)?;
+            self.insert_destination(id, destination)?;
         }
         Ok(self)
     }
@@ -429,11 +429,11 @@ mod tests {
             port: 80,
         };
         assert!(
-            web.insert(destination, Destination::new(Forward::Route))
+            web.insert_destination(destination, Destination::new(Forward::Route))
                 .is_err()
         );
         let tunnel = Destination::new(Forward::Tunnel(Tunnel::Ipip));
-        assert_eq!(web.insert(destination, tunnel), Ok(None));
+        assert_eq!(web.insert_destination(destination, tunnel), Ok(None));
     }
 
     #[test]
@@ -442,7 +442,7 @@ mod tests {
             VirtualServer::new(id("TCP 192.0.2.1:80"), rr()).unwrap_or_else(|e| panic!("{e}"));
         let destination = "192.0.2.9:80".parse().unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(
-            web.insert(destination, Destination::new(Forward::Masquerade)),
+            web.insert_destination(destination, Destination::new(Forward::Masquerade)),
             Ok(None)
         );
         assert_eq!(

@@ -10,8 +10,6 @@ const GENL_VERSION: u8 = 1;
 
 /// It is a request (`NLM_F_REQUEST`).
 const REQUEST: u16 = 0x1;
-/// An answer is wanted even when all went well (`NLM_F_ACK`).
-const ACK: u16 = 0x4;
 /// All entries are wanted (`NLM_F_DUMP`).
 const DUMP: u16 = 0x300;
 /// The table changed while it was dumped (`NLM_F_DUMP_INTR`).
@@ -28,8 +26,6 @@ const OVERRUN: u16 = 4;
 pub enum Answer {
     /// Only when it fails, or with what was asked for.
     Brief,
-    /// Always, at the end.
-    Acknowledge,
     /// With every entry and an end mark.
     Dump,
 }
@@ -45,7 +41,6 @@ pub fn request(
     let start = out.len();
     let flags = match answer {
         Answer::Brief => REQUEST,
-        Answer::Acknowledge => REQUEST | ACK,
         Answer::Dump => REQUEST | DUMP,
     };
     out.extend_from_slice(&[0; 4]);

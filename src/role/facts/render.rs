@@ -1,4 +1,12 @@
 //! Strict rendering: the text, or every unknown name at its place.
+//!
+//! Names that are certain to be rendered are checked first, all of them. A template of nothing but
+//! text and names is then put together here; every other goes through handlebars.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "handlebars' enums are non-exhaustive: a wildcard is needed in any case"
+)]
 
 use std::ops::Range;
 use std::sync::LazyLock;

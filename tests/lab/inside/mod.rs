@@ -12,7 +12,7 @@ use std::process::Command;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use converge::host::Host;
-use converge::lab::{Lab, Options};
+use converge::lab::Lab;
 use converge::reconcile::{Outcome, Report, look, reconcile};
 use converge::resource::{Desired, Resource};
 
@@ -22,20 +22,16 @@ const INSIDE: &str = "CONVERGE_TEST_INSIDE";
 const PASSED: &str = "the body ran to its end";
 
 /// One machine for all, one test at a time.
-static MACHINE: LazyLock<Mutex<Lab>> = LazyLock::new(|| {
+static MACHINE: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| {
     let binary = std::env::current_exe().expect("our own path");
-    let options = Options {
-        binary: Some(binary),
-        ..Options::default()
-    };
-    let lab = Lab::start(&super::spec("inside", &["one"]), &options);
-    Mutex::new(lab.unwrap_or_else(|error| panic!("{error}")))
+    super::boot_with("inside", &["one"], binary).map(Mutex::new)
 });
 
 /// Runs a test's body in the machine. `name` is the test's path below the crate.
 fn inside(name: &str, body: impl AsyncFnOnce(&Host)) {
     if std::env::var_os(INSIDE).is_none() {
-        let machine = MACHINE.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(machine) = MACHINE.as_ref() else { return };
+        let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
         let command = format!("{INSIDE}=1 RUST_BACKTRACE=0 converge --exact {name} --nocapture");
         let output = machine
             .host("one")

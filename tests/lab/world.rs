@@ -1,0 +1,139 @@
+//! The cluster with one director, two web servers, an NFS host and a client, as real machines, for
+//! all tests that want one. A test takes it for itself and finds it converged.
+
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use converge::cluster::Cluster;
+use converge::lab::from_cluster::lab_spec;
+use converge::lab::{Host, Lab, Options, Output};
+use serde_json::Value;
+
+/// The cluster file that every test begins with.
+pub const BASE: &str = include_str!("../topologies/one-director/cluster.toml");
+/// What clients ask.
+pub const VIP: &str = "192.168.142.100";
+/// Hosts in an order in which nobody waits for a later one.
+pub const HOSTS: [&str; 5] = ["nfs", "web1", "web2", "director", "client"];
+/// Longer than any converge takes on a loaded machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+static WORLD: LazyLock<Mutex<World>> = LazyLock::new(|| Mutex::new(World::boot()));
+
+/// Machines that are what the cluster file says.
+pub struct World {
+    lab: Lab,
+}
+
+/// The machines, for one test at a time, converged to the base cluster.
+pub fn world() -> MutexGuard<'static, World> {
+    // A test that failed holds no invariant that the next one needs: all is converged again.
+    let world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+    world.be(BASE);
+    world
+}
+
+impl World {
+    fn boot() -> World {
+        let (cluster, _) = Cluster::parse("cluster.toml", BASE).expect("the shipped example");
+        let spec = lab_spec(&cluster, Default::default());
+        let binary = Some(env!("CARGO_BIN_EXE_converge").into());
+        let lab = Lab::start(&spec, &Options { binary, ..Options::default() });
+        World { lab: lab.unwrap_or_else(|error| panic!("the lab does not start: {error}")) }
+    }
+
+    /// Gives every host this cluster file and converges them all.
+    pub fn be(&self, cluster: &str) {
+        for host in HOSTS {
+            self.give(host, cluster);
+        }
+        for host in HOSTS {
+            let output = self.converge(host);
+            assert!(output.success(), "{host} does not converge:\n{}{}", output.stdout, output.stderr);
+        }
+    }
+
+    /// Gives one host this cluster file.
+    pub fn give(&self, host: &str, cluster: &str) {
+        self.host(host)
+            .write_file("/etc/converge/cluster.toml", cluster)
+            .unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Takes the host's role away: it becomes a client, for which nothing is to be done.
+    pub fn leave(&self, host: &str) {
+        let (cluster, _) = Cluster::parse("cluster.toml", BASE).expect("the shipped example");
+        let role = cluster.hosts.values().find(|h| h.name.as_str() == host).expect("a host of it");
+        let lines = BASE.lines().map(str::to_owned);
+        let mut inside = false;
+        let lines = lines.map(|line| {
+            if line.starts_with('[') {
+                inside = line == format!("[host.{host}]");
+            }
+            let own = line == format!("role = \"{}\"", role.role.as_str()) && inside;
+            if own { "role = \"client\"".to_owned() } else { line }
+        });
+        self.give(host, &lines.collect::<Vec<_>>().join("\n"));
+        let output = self.converge(host);
+        assert!(output.success(), "{host} cannot leave:\n{}{}", output.stdout, output.stderr);
+        self.give(host, BASE);
+    }
+
+    /// A machine.
+    pub fn host<'a>(&'a self, name: &'a str) -> Host<'a> {
+        self.lab.host(name)
+    }
+
+    /// The machines.
+    pub fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    /// Runs a line that has to succeed; its output.
+    pub fn ok(&self, host: &str, line: &str) -> String {
+        match self.host(host).ok(line) {
+            Ok(output) => output.stdout,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    /// Runs `converge`.
+    pub fn converge(&self, host: &str) -> Output {
+        match self.host(host).run_for("converge", b"", PATIENCE) {
+            Ok(output) => output,
+            Err(error) => panic!("{error}\n{}", self.lab.logs()),
+        }
+    }
+
+    /// What `converge plan` says is pending, by kind and name.
+    pub fn pending(&self, host: &str) -> Vec<String> {
+        let output = self.host(host).run("converge plan -o json").unwrap_or_else(|e| panic!("{e}"));
+        let plan: Value = serde_json::from_str(&output.stdout)
+            .unwrap_or_else(|e| panic!("{host}: {e}: {}{}", output.stdout, output.stderr));
+        let changes = plan["changes"].as_array().cloned().unwrap_or_default();
+        let id = |c: &Value| {
+            let part = |key: &str| c["resource"][key].as_str().unwrap_or_default().to_owned();
+            format!("{} {}", part("kind"), part("name"))
+        };
+        assert_eq!(plan["unknown"], serde_json::json!([]), "{host}: {plan}");
+        changes.iter().map(id).collect()
+    }
+
+    /// What the client sees at the VIP in this many requests.
+    pub fn probe(&self, count: u32) -> Value {
+        let line = format!("converge probe http://{VIP}/ --count {count} -o json");
+        let output = self.host("client").run(&line).unwrap_or_else(|error| panic!("{error}"));
+        serde_json::from_str(&output.stdout)
+            .unwrap_or_else(|e| panic!("{e}: {}{}", output.stdout, output.stderr))
+    }
+
+    /// Asserts that the client reaches the VIP, every request is answered, and both servers
+    /// answer in turn.
+    pub fn both_servers_answer(&self) {
+        let seen = self.probe(10);
+        let all = format!("{seen}\n{}", self.ok("director", "ipvsadm -Ln; ip -br address"));
+        assert_eq!(seen["ok"], 10, "{all}");
+        assert_eq!(seen["servers"]["web1"], 5, "{all}");
+        assert_eq!(seen["servers"]["web2"], 5, "{all}");
+    }
+}
