@@ -51,6 +51,13 @@ impl<'a> Name<'a> {
     }
 }
 
+impl<'a> Name<'a> {
+    /// The first part; none of `this`.
+    pub(super) fn first(&self) -> Option<&'a str> {
+        self.parts.first().map(|(_, part)| *part)
+    }
+}
+
 /// Why a name stands for nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Miss {
