@@ -1,14 +1,88 @@
 //! `converge lab …`: what a person types.
 
-use std::path::PathBuf;
+use std::error::Error;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use super::client::{Lab, Options};
+use super::control::{HostStatus, Life};
 use super::rundir::RunDir;
-use super::{agent, daemon, keeper};
+use super::spec::LabSpec;
+use super::switch::{Damage, Direction, Impairment};
+use super::{agent, daemon, keeper, shell, story};
 
 /// A cluster of real machines on this machine.
 #[derive(Debug, clap::Subcommand)]
 pub enum LabCommand {
+    /// Boot the machines, let them converge, look through the VIP, clean up.
+    Run {
+        /// A cluster file; the shipped example if there is none.
+        file: Option<PathBuf>,
+    },
+    /// Boot the machines and leave them up.
+    Up {
+        /// A cluster file; the shipped example if there is none.
+        file: Option<PathBuf>,
+    },
+    /// End the lab and forget its disks.
+    Down {
+        /// The lab.
+        #[command(flatten)]
+        lab: Which,
+    },
+    /// Show the machines of the lab.
+    Status {
+        /// The lab.
+        #[command(flatten)]
+        lab: Which,
+    },
+    /// A shell, or one command, on a machine.
+    Sh {
+        /// The lab.
+        #[command(flatten)]
+        lab: Which,
+        /// The machine.
+        host: String,
+        /// The command; a shell if there is none.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<String>,
+    },
+    /// Damage or heal the cable between a machine and the switch.
+    Link {
+        /// The lab.
+        #[command(flatten)]
+        lab: Which,
+        /// The machine.
+        host: String,
+        /// Which way, as the machine sees it.
+        #[arg(long, value_enum, default_value = "both", global = true)]
+        direction: Direction,
+        /// What it does from now on.
+        #[command(subcommand)]
+        damage: LinkCommand,
+    },
+    /// Pull the plug of a machine.
+    Kill(Target),
+    /// Power a machine on, with the disk it had.
+    Boot(Target),
+    /// Let no instruction of a machine run, as on a host that is busy elsewhere.
+    Stop(Target),
+    /// Let a stopped machine run on.
+    Resume(Target),
+    /// Write frames to a pcap file from now on, until the lab ends.
+    Pcap {
+        /// The lab.
+        #[command(flatten)]
+        lab: Which,
+        /// The file.
+        file: PathBuf,
+        /// Only what this machine sends and receives.
+        #[arg(long)]
+        host: Option<String>,
+    },
     /// Owns the machines of a lab (internal).
     #[command(hide = true)]
     Daemon {
@@ -23,7 +97,7 @@ pub enum LabCommand {
     Keeper {
         /// The machine's command line.
         #[arg(last = true)]
-        command: Vec<std::ffi::OsString>,
+        command: Vec<OsString>,
     },
     /// Runs commands inside a machine (internal).
     #[command(hide = true)]
@@ -33,20 +107,267 @@ pub enum LabCommand {
     },
 }
 
-/// Does what was asked for.
-pub fn run(command: LabCommand) -> ExitCode {
-    let result: Result<(), Box<dyn std::error::Error>> = match command {
-        LabCommand::Daemon { directory, lifeline } => {
-            daemon::serve(RunDir::at(&directory), lifeline).map_err(Into::into)
+/// Which of the labs that are up.
+#[derive(Debug, clap::Args)]
+pub struct Which {
+    /// The lab's name, if more than one is up.
+    #[arg(long = "lab")]
+    name: Option<String>,
+}
+
+/// One machine of a lab.
+#[derive(Debug, clap::Args)]
+pub struct Target {
+    #[command(flatten)]
+    lab: Which,
+    /// The machine.
+    host: String,
+}
+
+/// What a cable can be made to do.
+#[derive(Debug, Clone, Copy, clap::Subcommand)]
+pub enum LinkCommand {
+    /// Let nothing pass.
+    Cut,
+    /// Let everything pass later.
+    Delay {
+        /// By so many milliseconds.
+        milliseconds: u64,
+    },
+    /// Lose frames.
+    Loss {
+        /// So many of a hundred.
+        #[arg(value_parser = percentage)]
+        percent: f64,
+    },
+    /// Let frames arrive twice.
+    Dup {
+        /// So many of a hundred.
+        #[arg(value_parser = percentage)]
+        percent: f64,
+    },
+    /// Make it as good as new.
+    Heal,
+}
+
+/// Why no lab could be chosen.
+#[derive(Debug, thiserror::Error)]
+enum ChoiceError {
+    #[error("no lab is up: `converge lab up` starts one")]
+    None,
+    #[error("several labs are up, say which: --lab {}", .0.join(" or --lab "))]
+    Several(Vec<String>),
+    #[error("no host `{host}` in the lab `{lab}`; there are {}", .hosts.join(", "))]
+    Host {
+        host: String,
+        lab: String,
+        hosts: Vec<String>,
+    },
+}
+
+type Outcome = Result<ExitCode, Box<dyn Error>>;
+
+/// Does what was asked for. `load` reads a cluster file, or the shipped example.
+pub fn run(
+    command: LabCommand,
+    load: impl Fn(Option<&Path>) -> Result<LabSpec, Box<dyn Error>>,
+) -> ExitCode {
+    act(command, load).unwrap_or_else(|error| {
+        eprintln!("converge lab: {error}");
+        let mut cause = error.source();
+        while let Some(deeper) = cause {
+            eprintln!("  because: {deeper}");
+            cause = deeper.source();
         }
-        LabCommand::Keeper { command } => keeper::keep(&command).map_err(Into::into),
-        LabCommand::Agent { device } => agent::serve(&device).map_err(Into::into),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("converge lab: {error}");
-            ExitCode::FAILURE
+        ExitCode::FAILURE
+    })
+}
+
+fn act(
+    command: LabCommand,
+    load: impl Fn(Option<&Path>) -> Result<LabSpec, Box<dyn Error>>,
+) -> Outcome {
+    match command {
+        LabCommand::Run { file } => run_story(&load(file.as_deref())?),
+        LabCommand::Up { file } => up(&load(file.as_deref())?),
+        LabCommand::Down { lab } => done(lab.join()?.down()),
+        LabCommand::Status { lab } => status(&lab.join()?),
+        LabCommand::Sh { lab, host, command } => {
+            let lab = lab.join()?;
+            let status = shell::attach(&lab.host(known(&lab, &host)?), &command.join(" "))?;
+            Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
+        LabCommand::Link {
+            lab,
+            host,
+            direction,
+            damage,
+        } => {
+            let lab = lab.join()?;
+            done(
+                lab.link(known(&lab, &host)?)
+                    .damage(direction, damage.into()),
+            )
+        }
+        LabCommand::Kill(target) => target.with(|lab, host| done(lab.host(host).kill())),
+        LabCommand::Boot(target) => target.with(|lab, host| done(lab.host(host).boot())),
+        LabCommand::Stop(target) => target.with(|lab, host| done(lab.host(host).stop())),
+        LabCommand::Resume(target) => target.with(|lab, host| done(lab.host(host).resume())),
+        LabCommand::Pcap { lab, file, host } => {
+            let lab = lab.join()?;
+            match host {
+                Some(host) => done(lab.host(known(&lab, &host)?).pcap(&file)),
+                None => done(lab.pcap(&file)),
+            }
+        }
+        LabCommand::Daemon {
+            directory,
+            lifeline,
+        } => done(daemon::serve(RunDir::at(&directory), lifeline)),
+        LabCommand::Keeper { command } => done(keeper::keep(&command)),
+        LabCommand::Agent { device } => done(agent::serve(&device)),
+    }
+}
+
+fn done<E: Error + 'static>(result: Result<(), E>) -> Outcome {
+    result?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_story(spec: &LabSpec) -> Outcome {
+    let lab = story::boot(spec, &Options::default(), false)?;
+    let converged = story::converge(&lab, spec)?;
+    let seen = story::look(&lab, spec)?;
+    Ok(if converged && seen {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn up(spec: &LabSpec) -> Outcome {
+    let lab = story::boot(spec, &Options::default(), true)?;
+    let first = spec.hosts.first().map_or("HOST", |host| &host.name);
+    let text = format!(
+        "`converge lab sh {first}` opens a shell there, `converge lab down` ends the lab `{}`.",
+        lab.name()
+    );
+    writeln!(io::stdout(), "{text}")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn status(lab: &Lab) -> Outcome {
+    let mut out = io::stdout();
+    for host in lab.status()? {
+        let HostStatus {
+            name,
+            role,
+            address,
+            outward,
+            inward,
+            ..
+        } = &host;
+        let state = state(&host);
+        let link = [("out", outward), ("in", inward)].map(|(way, what)| describe(way, *what));
+        let line = format!(
+            "{name:<10} {role:<16} {:<16} {state:<18} {}",
+            address.addr(),
+            link.concat()
+        );
+        writeln!(out, "{}", line.trim_end())?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn state(host: &HostStatus) -> String {
+    let took = host.boot.unwrap_or_default().as_secs_f64();
+    match host.life {
+        _ if host.stopped => "stopped".into(),
+        Life::Down => "down".into(),
+        Life::Booting | Life::Reachable => "booting".into(),
+        Life::Ready => format!("up, booted in {took:.1} s"),
+    }
+}
+
+fn describe(way: &str, impairment: Impairment) -> String {
+    let Impairment {
+        cut,
+        delay,
+        loss,
+        duplicate,
+    } = impairment;
+    let mut text = String::new();
+    let mut add = |what: String| text.push_str(&format!("[{way}: {what}] "));
+    if cut {
+        add("cut".into());
+    }
+    if !delay.is_zero() {
+        add(format!("{} ms later", delay.as_millis()));
+    }
+    if loss > 0.0 {
+        add(format!("{:.0} % lost", loss * 100.0));
+    }
+    if duplicate > 0.0 {
+        add(format!("{:.0} % twice", duplicate * 100.0));
+    }
+    text
+}
+
+impl Which {
+    fn join(&self) -> Result<Lab, Box<dyn Error>> {
+        if let Some(name) = &self.name {
+            return Ok(Lab::join(name)?);
+        }
+        let names = Lab::all();
+        match names.as_slice() {
+            [] => Err(ChoiceError::None.into()),
+            [name] => Ok(Lab::join(name)?),
+            [..] => Err(ChoiceError::Several(names).into()),
+        }
+    }
+}
+
+impl Target {
+    fn with(&self, act: impl Fn(&Lab, &str) -> Outcome) -> Outcome {
+        let lab = self.lab.join()?;
+        act(&lab, known(&lab, &self.host)?)
+    }
+}
+
+fn known<'a>(lab: &Lab, host: &'a str) -> Result<&'a str, ChoiceError> {
+    if lab.hosts().iter().any(|name| name == host) {
+        return Ok(host);
+    }
+    let (lab, hosts) = (lab.name().to_owned(), lab.hosts().to_vec());
+    Err(ChoiceError::Host {
+        host: host.to_owned(),
+        lab,
+        hosts,
+    })
+}
+
+impl From<LinkCommand> for Damage {
+    fn from(command: LinkCommand) -> Damage {
+        match command {
+            LinkCommand::Cut => Damage::Cut,
+            LinkCommand::Delay { milliseconds } => {
+                Damage::Delay(Duration::from_millis(milliseconds))
+            }
+            LinkCommand::Loss { percent } => Damage::Loss(percent / 100.0),
+            LinkCommand::Dup { percent } => Damage::Duplicate(percent / 100.0),
+            LinkCommand::Heal => Damage::Heal,
+        }
+    }
+}
+
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text
+        .trim_end_matches('%')
+        .parse::<f64>()
+        .map_err(|error| error.to_string())?;
+    if (0.0..=100.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("not within 0 and 100".into())
     }
 }

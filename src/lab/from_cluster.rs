@@ -30,6 +30,7 @@ pub fn lab_spec(cluster: &Cluster, own_files: BTreeMap<String, String>) -> LabSp
         hosts,
         cluster_file: Some(cluster.source.text.clone()),
         extra_files: own_files.into_iter().map(placed).collect(),
+        urls: Vec::new(),
     }
 }
 

@@ -8,7 +8,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -78,7 +78,9 @@ pub fn ensure(extra_packages: &[String]) -> Result<Image, ImageError> {
     };
     let name = recipe.name();
     let own = cache_directory();
-    if let Some(image) = [own.as_path(), Path::new(SYSTEM_CACHE)].iter().find_map(|d| at(d, &name))
+    if let Some(image) = [own.as_path(), Path::new(SYSTEM_CACHE)]
+        .iter()
+        .find_map(|d| at(d, &name))
     {
         return Ok(image);
     }
@@ -90,25 +92,33 @@ pub fn ensure(extra_packages: &[String]) -> Result<Image, ImageError> {
     }
     build(&recipe, &own, &announcer)?;
     drop(lock);
-    at(&own, &name).ok_or(ImageError::Build { output: "it wrote no image".into() })
+    at(&own, &name).ok_or(ImageError::Build {
+        output: "it wrote no image".into(),
+    })
 }
 
 fn release() -> Result<String, ImageError> {
     let text = fs::read_to_string("/etc/os-release").map_err(|_| ImageError::NoRelease)?;
-    recipe::codename(&text).map(str::to_owned).ok_or(ImageError::NoRelease)
+    recipe::codename(&text)
+        .map(str::to_owned)
+        .ok_or(ImageError::NoRelease)
 }
 
 fn kernel() -> Result<String, ImageError> {
     let entries = fs::read_dir(MODULES).map_err(|_| ImageError::NoModules)?;
-    let mut versions: Vec<_> =
-        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    let mut versions: Vec<_> = entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
     versions.sort();
     versions.pop().ok_or(ImageError::NoModules)
 }
 
 fn cache_directory() -> PathBuf {
     let from = |name: &str| {
-        std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute())
+        std::env::var_os(name)
+            .map(PathBuf::from)
+            .filter(|path| path.is_absolute())
     };
     let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
     cache.map_or_else(|| SYSTEM_CACHE.into(), |cache| cache.join("converge/lab"))
@@ -116,7 +126,10 @@ fn cache_directory() -> PathBuf {
 
 fn at(cache: &Path, name: &str) -> Option<Image> {
     let directory = cache.join(name);
-    let image = Image { root: directory.join("root.ext4"), disk: directory.join("disk.ext4") };
+    let image = Image {
+        root: directory.join("root.ext4"),
+        disk: directory.join("disk.ext4"),
+    };
     (image.root.is_file() && image.disk.is_file()).then_some(image)
 }
 
@@ -125,7 +138,8 @@ fn lock(cache: &Path, announcer: &Announcer) -> Result<File, ImageError> {
     let file = File::create(&path).map_err(|source| failed("cannot make", &path, source))?;
     if file.try_lock().is_err() {
         announcer.phase("waiting for another run that is building it");
-        file.lock().map_err(|source| failed("cannot lock", &path, source))?;
+        file.lock()
+            .map_err(|source| failed("cannot lock", &path, source))?;
     }
     Ok(file)
 }
@@ -135,7 +149,10 @@ fn build(recipe: &Recipe, cache: &Path, announcer: &Announcer) -> Result<(), Ima
     let half = cache.join(format!("{}.half", recipe.name()));
     // What an interrupted run left behind.
     fs::remove_dir_all(&half).ok();
-    fs::create_dir(&half).map_err(|source| failed("cannot make", &half, source))?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&half)
+        .map_err(|source| failed("cannot make", &half, source))?;
     let built = prepare(&work, recipe).and_then(|mirrors| {
         announcer.phase("looking for packages");
         run(recipe, &work, &half, &mirrors, announcer)
@@ -165,7 +182,10 @@ fn prepare(work: &Path, recipe: &Recipe) -> Result<Vec<PathBuf>, ImageError> {
     }
     let dump = Command::new("apt-config").arg("dump").output();
     let dump = dump.map(|output| output.stdout).unwrap_or_default();
-    write(&work.join("apt.conf"), &sources::apt_options(&String::from_utf8_lossy(&dump)))?;
+    write(
+        &work.join("apt.conf"),
+        &sources::apt_options(&String::from_utf8_lossy(&dump)),
+    )?;
     let (stanzas, lines) = host_sources(&recipe.suite);
     let mut mirrors = Vec::new();
     for (name, text) in [("lab.sources", stanzas), ("lab.list", lines)] {
@@ -178,14 +198,19 @@ fn prepare(work: &Path, recipe: &Recipe) -> Result<Vec<PathBuf>, ImageError> {
 }
 
 fn host_sources(suite: &str) -> (String, String) {
-    let parts = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
+    let parts = fs::read_dir("/etc/apt/sources.list.d")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut files: Vec<_> = parts.map(|entry| entry.path()).collect();
     files.push("/etc/apt/sources.list".into());
     files.sort();
     let (mut stanzas, mut lines) = (String::new(), String::new());
     for file in files {
         // A file that root alone may read belongs to a source with a password.
-        let Ok(text) = fs::read_to_string(&file) else { continue };
+        let Ok(text) = fs::read_to_string(&file) else {
+            continue;
+        };
         match file.extension().and_then(|extension| extension.to_str()) {
             Some("sources") => stanzas.push_str(&sources::stanzas_for(suite, &text)),
             Some("list") => lines.push_str(&sources::lines_for(suite, &text)),
@@ -202,15 +227,26 @@ fn run(
     mirrors: &[PathBuf],
     announcer: &Announcer,
 ) -> Result<(), ImageError> {
+    let (root, disk) = (half.join("root.ext4"), half.join("disk.ext4"));
+    for file in [&root, &disk] {
+        write(file, "")?;
+        // For the hook, which is nobody's root. Their directory is for their owner alone.
+        fs::set_permissions(file, fs::Permissions::from_mode(0o666))
+            .map_err(|source| failed("cannot open", file, source))?;
+    }
     let mut child = Command::new("sh")
         // Only a shell opens descriptors of given numbers; -u is for the names in it.
-        .args(["-uc", "exec mmdebstrap \"$@\" 8> \"$LAB_ROOT\" 9> \"$LAB_DISK\"", "mmdebstrap"])
+        .args([
+            "-uc",
+            "exec mmdebstrap \"$@\" 8<> \"$LAB_ROOT\" 9<> \"$LAB_DISK\"",
+            "mmdebstrap",
+        ])
         .args(arguments(recipe, work))
         .args(mirrors)
         .env("LAB_GUEST", work)
         .env("LAB_MODULES", MODULES)
-        .env("LAB_ROOT", half.join("root.ext4"))
-        .env("LAB_DISK", half.join("disk.ext4"))
+        .env("LAB_ROOT", &root)
+        .env("LAB_DISK", &disk)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -227,13 +263,19 @@ fn run(
             output.push('\n');
         }
     }
-    let status = child.wait().map_err(|source| failed("cannot await", work, source))?;
+    let status = child
+        .wait()
+        .map_err(|source| failed("cannot await", work, source))?;
     if status.success() {
         return Ok(());
     }
     Err(match unreachable(&output) {
-        Some(line) => ImageError::Unreachable { line: line.trim().to_owned() },
-        None => ImageError::Build { output: tail(&output, 20) },
+        Some(line) => ImageError::Unreachable {
+            line: line.trim().to_owned(),
+        },
+        None => ImageError::Build {
+            output: tail(&output, 20),
+        },
     })
 }
 
@@ -246,6 +288,8 @@ fn arguments(recipe: &Recipe, work: &Path) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = vec![
         "--variant=minbase".into(),
         "--format=null".into(),
+        // A tree that is only read once need not survive a power cut.
+        "--dpkgopt=force-unsafe-io".into(),
         // The hook has taken away what the last steps want to clean.
         "--skip=cleanup".into(),
         format!("--include={}", recipe.packages().join(",")).into(),
@@ -264,5 +308,9 @@ fn write(path: &Path, text: &str) -> Result<(), ImageError> {
 }
 
 fn failed(what: &'static str, path: &Path, source: io::Error) -> ImageError {
-    ImageError::File { what, path: path.to_owned(), source }
+    ImageError::File {
+        what,
+        path: path.to_owned(),
+        source,
+    }
 }

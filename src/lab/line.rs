@@ -1,26 +1,40 @@
 //! The host's end of a machine's serial line: many commands on one stream.
 //!
 //! Each command has an id and a route to whoever waits for its messages. A reader that does not
-//! keep up holds up the line, as on any wire; when the machine is gone, all routes end.
+//! keep up holds up the line, as on any wire; when the machine is gone, all routes end. The
+//! machine acknowledges what it has read, because its kernel's serial driver stalls for good when
+//! more arrives than its terminal layer has room for.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::frame::{Decoder, Message};
 
 /// Messages that wait for their reader, 8 MiB at most.
 const ROUTE_LENGTH: usize = 256;
 
+/// Unread bytes on the line: half of the 4096 for which the terminal layer has room.
+const WINDOW: usize = 2048;
+
 /// The line to one machine, for one boot of it.
 #[derive(Debug)]
 pub struct Line {
     writer: Mutex<UnixStream>,
+    unread: Mutex<Unread>,
+    acknowledged: Condvar,
     routes: Mutex<BTreeMap<u32, SyncSender<Message>>>,
     next: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Unread {
+    bytes: usize,
+    /// The machine is gone.
+    ended: bool,
 }
 
 /// What the machine says on its own.
@@ -35,27 +49,63 @@ pub enum Event {
 impl Line {
     /// A line on this stream; somebody has to [`attend`](Line::attend) to it.
     pub fn new(stream: UnixStream) -> Line {
-        let (writer, routes) = (Mutex::new(stream), Mutex::default());
-        Line { writer, routes, next: AtomicU32::new(1) }
+        Line {
+            writer: Mutex::new(stream),
+            unread: Mutex::default(),
+            acknowledged: Condvar::new(),
+            routes: Mutex::default(),
+            next: AtomicU32::new(1),
+        }
     }
 
     /// A new command's id and the messages that will come for it.
     pub fn open(&self) -> (u32, Receiver<Message>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = sync_channel(ROUTE_LENGTH);
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id, sender);
         (id, receiver)
     }
 
     /// Nobody waits for this command any more.
     pub fn close(&self, id: u32) {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
     }
 
     /// Sends a message to the machine.
     pub fn send(&self, message: &Message) -> io::Result<()> {
         let bytes = message.encode();
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes)
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        for part in bytes.chunks(WINDOW) {
+            self.wait_for_room(part.len())?;
+            writer.write_all(part)?;
+        }
+        Ok(())
+    }
+
+    fn wait_for_room(&self, length: usize) -> io::Result<()> {
+        let mut unread = self.unread.lock().unwrap_or_else(PoisonError::into_inner);
+        while unread.bytes + length > WINDOW {
+            if unread.ended {
+                return Err(io::ErrorKind::BrokenPipe.into());
+            }
+            unread = self
+                .acknowledged
+                .wait(unread)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        unread.bytes += length;
+        Ok(())
+    }
+
+    fn note_unread(&self, change: impl FnOnce(&mut Unread)) {
+        change(&mut self.unread.lock().unwrap_or_else(PoisonError::into_inner));
+        self.acknowledged.notify_all();
     }
 
     /// Distributes what the machine says, until it is gone.
@@ -68,6 +118,7 @@ impl Line {
                 self.distribute(message, &mut tell);
             }
         }
+        self.note_unread(|unread| unread.ended = true);
         self.forget_all();
     }
 
@@ -76,8 +127,13 @@ impl Line {
             Message::Hello => {
                 // An agent that starts again knows nothing of earlier commands.
                 self.forget_all();
+                self.note_unread(|unread| unread.bytes = 0);
                 tell(Event::Reachable);
             }
+            Message::Received(count) => self.note_unread(|unread| {
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                unread.bytes = unread.bytes.saturating_sub(count);
+            }),
             Message::Ready => tell(Event::Ready),
             Message::Stdout(id, _) | Message::Stderr(id, _) | Message::Exit(id, _) => {
                 let routes = self.routes.lock().unwrap_or_else(PoisonError::into_inner);
@@ -96,6 +152,9 @@ impl Line {
     }
 
     fn forget_all(&self) {
-        self.routes.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.routes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
     }
 }

@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::control::{HostStatus, Life, Refusal};
@@ -93,8 +93,11 @@ impl Machine {
     pub fn boot(self: &Arc<Self>) -> Result<(), Refusal> {
         let mut state = self.lock();
         if state.power.is_some() {
-            return Err(Refusal::Running { host: self.spec.name.clone() });
+            return Err(Refusal::Running {
+                host: self.spec.name.clone(),
+            });
         }
+        let written = self.console_length();
         let (child, power, stream) = self.power_on().map_err(|error| Refusal::System {
             what: format!("boot `{}`", self.spec.name),
             reason: error.to_string(),
@@ -112,7 +115,7 @@ impl Machine {
         let machine = Arc::clone(self);
         thread::spawn(move || line.attend(stream, |event| machine.note(boot, event)));
         let machine = Arc::clone(self);
-        thread::spawn(move || machine.bury(child, group, boot));
+        thread::spawn(move || machine.bury(child, group, boot, written));
         Ok(())
     }
 
@@ -120,7 +123,9 @@ impl Machine {
     pub fn kill(&self) -> Result<(), Refusal> {
         let mut state = self.lock();
         let Some(power) = &state.power else {
-            return Err(Refusal::NotUp { host: self.spec.name.clone() });
+            return Err(Refusal::NotUp {
+                host: self.spec.name.clone(),
+            });
         };
         keeper::kill(power.group);
         let boot = state.boots;
@@ -138,13 +143,23 @@ impl Machine {
         Ok(())
     }
 
-    /// Lets no instruction of it run, or lets it run on.
+    /// Lets no instruction of it run, or lets it run on. Only the first process is stopped: it is
+    /// the kernel, and traces the others. Stopping those as well kills the machine, because their
+    /// stop is reported to the kernel, which does not expect it.
     pub fn set_stopped(&self, stopped: bool) -> Result<(), Refusal> {
         let mut state = self.lock();
         let host = || self.spec.name.clone();
-        let group = state.power.as_ref().ok_or_else(|| Refusal::NotUp { host: host() })?.group;
-        let signal = if stopped { Signal::SIGSTOP } else { Signal::SIGCONT };
-        killpg(group, signal).map_err(|error| Refusal::System {
+        let group = state
+            .power
+            .as_ref()
+            .ok_or_else(|| Refusal::NotUp { host: host() })?
+            .group;
+        let signal = if stopped {
+            Signal::SIGSTOP
+        } else {
+            Signal::SIGCONT
+        };
+        kill(group, signal).map_err(|error| Refusal::System {
             what: format!("send {signal} to `{}`", host()),
             reason: error.to_string(),
         })?;
@@ -165,7 +180,10 @@ impl Machine {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Refusal::NotInTime { host: host(), patience });
+                return Err(Refusal::NotInTime {
+                    host: host(),
+                    patience,
+                });
             }
             state = self.wait(state, left);
         }
@@ -177,7 +195,9 @@ impl Machine {
         match (state.life, &state.power) {
             (Life::Reachable | Life::Ready, Some(power)) => Ok(Arc::clone(&power.line)),
             (Life::Down | Life::Booting | Life::Reachable | Life::Ready, _) => {
-                Err(Refusal::NotUp { host: self.spec.name.clone() })
+                Err(Refusal::NotUp {
+                    host: self.spec.name.clone(),
+                })
             }
         }
     }
@@ -204,7 +224,10 @@ impl Machine {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
-        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+        self.changed
+            .wait_timeout(state, left)
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
     }
 
     fn note(&self, boot: u32, event: Event) {
@@ -226,18 +249,37 @@ impl Machine {
         self.changed.notify_all();
     }
 
-    /// Waits for the machine's end.
-    fn bury(&self, mut child: Child, group: Pid, boot: u32) {
+    /// Waits for the machine's end, and powers it on again if it ended in order to boot.
+    fn bury(self: &Arc<Self>, mut child: Child, group: Pid, boot: u32, written: u64) {
         // The keeper kills its machine at its own end, unless it was killed itself.
         child.wait().ok();
         keeper::kill(group);
+        let again = self.wants_reboot(written);
         let mut state = self.lock();
-        if state.boots == boot {
-            state.power = None;
-            state.life = Life::Down;
+        if state.boots != boot {
+            return;
         }
+        state.power = None;
+        state.life = Life::Down;
         drop(state);
         self.changed.notify_all();
+        if again && let Err(refusal) = self.boot() {
+            eprintln!("{refusal}");
+        }
+    }
+
+    fn console_length(&self) -> u64 {
+        fs::metadata(self.directory.console()).map_or(0, |metadata| metadata.len())
+    }
+
+    /// The kernel says on its console how it ended. (It could boot itself, but has closed its
+    /// network card and its serial line by then.)
+    fn wants_reboot(&self, written: u64) -> bool {
+        let bytes = fs::read(self.directory.console()).unwrap_or_default();
+        let new = bytes
+            .get(usize::try_from(written).unwrap_or(0)..)
+            .unwrap_or_default();
+        String::from_utf8_lossy(new).contains("reboot: Restarting system")
     }
 
     fn power_on(&self) -> io::Result<(Child, Power, UnixStream)> {
@@ -248,8 +290,10 @@ impl Machine {
         for fd in [&card, &serial] {
             fcntl(fd.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        let console =
-            File::options().create(true).append(true).open(self.directory.console())?;
+        let console = File::options()
+            .create(true)
+            .append(true)
+            .open(self.directory.console())?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["lab", "keeper", "--"])
             .args(self.command_line(card.as_raw_fd(), serial.as_raw_fd()))
@@ -263,7 +307,15 @@ impl Machine {
         BufReader::new(child.stdout.take().ok_or_else(gone)?).read_line(&mut text)?;
         let group = Pid::from_raw(text.trim().parse().map_err(|_| gone())?);
         let line = Arc::new(Line::new(ours.try_clone()?));
-        Ok((child, Power { group, line, _lifeline: lifeline }, ours))
+        Ok((
+            child,
+            Power {
+                group,
+                line,
+                _lifeline: lifeline,
+            },
+            ours,
+        ))
     }
 
     fn command_line(&self, card: i32, serial: i32) -> Vec<OsString> {
@@ -296,15 +348,17 @@ impl Machine {
 
 /// Of the locally administered ones; the lab's name and the port.
 fn mac(port: Port) -> Mac {
-    Mac([0x02, b'L', b'A', b'B', 0, u8::try_from(port + 1).unwrap_or(u8::MAX)])
+    Mac([
+        0x02,
+        b'L',
+        b'A',
+        b'B',
+        0,
+        u8::try_from(port + 1).unwrap_or(u8::MAX),
+    ])
 }
 
-fn lay_out(
-    setup: &Setup,
-    spec: &HostSpec,
-    run: &RunDir,
-    directory: &MachineDir,
-) -> io::Result<()> {
+fn lay_out(setup: &Setup, spec: &HostSpec, run: &RunDir, directory: &MachineDir) -> io::Result<()> {
     let share = directory.share();
     fs::create_dir_all(share.join("files"))?;
     fs::create_dir_all(directory.uml())?;
@@ -323,8 +377,11 @@ fn lay_out(
 
 /// The template is mostly holes, which a copy must not fill.
 fn copy_sparse(from: &Path, to: &Path) -> io::Result<()> {
-    let output =
-        Command::new("cp").arg("--sparse=always").arg("--reflink=auto").args([from, to]).output()?;
+    let output = Command::new("cp")
+        .arg("--sparse=always")
+        .arg("--reflink=auto")
+        .args([from, to])
+        .output()?;
     if output.status.success() {
         return Ok(());
     }

@@ -7,15 +7,19 @@
 //! Reading order: [`spec`] what a lab is; [`recipe`], [`sources`], [`image`] what its machines
 //! boot; [`switch`], [`pcap`], [`wire`] their network; [`frame`], [`agent`], [`line`] how commands
 //! reach them; [`keeper`], [`machine`] their life; [`control`], [`daemon`] the process that owns
-//! them; [`client`] the handle for tests; [`story`] and [`cli`] what a person sees.
+//! them; [`client`], [`host`], [`error`] the handle for tests; [`verdict`], [`story`], [`shell`]
+//! and [`cli`] what a person sees.
 
 pub mod agent;
 pub mod cli;
 pub mod client;
 pub mod control;
 pub mod daemon;
+pub mod error;
+pub mod exchange;
 pub mod frame;
 pub mod from_cluster;
+pub mod host;
 pub mod image;
 pub mod keeper;
 pub mod line;
@@ -25,13 +29,17 @@ pub mod prerequisite;
 pub mod progress;
 pub mod recipe;
 pub mod rundir;
+pub mod shell;
 pub mod sources;
 pub mod spec;
 pub mod story;
 pub mod switch;
 pub mod terminal;
+pub mod verdict;
 pub mod wire;
 
-pub use client::{Host, Lab, LabError, Link, Options, Output};
+pub use client::{Lab, Options};
+pub use error::{LabError, Output};
+pub use host::{Host, Link};
 pub use spec::{HostSpec, LabSpec};
 pub use switch::Direction;

@@ -50,7 +50,10 @@ mod tests {
         ];
         assert_eq!(header(), header_bytes);
         let bytes = record(Duration::new(1, 2), b"frame");
-        assert_eq!(bytes[..16], [1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]);
+        assert_eq!(
+            bytes[..16],
+            [1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]
+        );
         assert_eq!(&bytes[16..], b"frame");
     }
 }

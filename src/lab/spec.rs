@@ -18,7 +18,7 @@ const MAX_INTERFACE_NAME: usize = 15;
 const MAX_HOST_NAME: usize = 63;
 
 /// The machines of a lab.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LabSpec {
     /// Names the run directory; `lab down NAME` finds it by this.
     pub name: String,
@@ -29,6 +29,9 @@ pub struct LabSpec {
     /// More files for every host: absolute path and text.
     #[serde(default)]
     pub extra_files: BTreeMap<String, String>,
+    /// What a client asks to see whether all is well, for example `http://192.0.2.100/`.
+    #[serde(default)]
+    pub urls: Vec<String>,
 }
 
 /// One machine.
@@ -101,7 +104,9 @@ impl LabSpec {
             return Err(SpecError::NoHosts);
         }
         if self.hosts.len() > MAX_HOSTS {
-            return Err(SpecError::TooManyHosts { count: self.hosts.len() });
+            return Err(SpecError::TooManyHosts {
+                count: self.hosts.len(),
+            });
         }
         check_name(&self.name)?;
         for (index, host) in self.hosts.iter().enumerate() {
@@ -139,7 +144,9 @@ impl LabSpec {
 fn check_host(host: &HostSpec, earlier: &[HostSpec]) -> Result<(), SpecError> {
     check_name(&host.name)?;
     if earlier.iter().any(|other| other.name == host.name) {
-        return Err(SpecError::DuplicateName { name: host.name.clone() });
+        return Err(SpecError::DuplicateName {
+            name: host.name.clone(),
+        });
     }
     let address = host.address.addr();
     if let Some(other) = earlier.iter().find(|other| other.address.addr() == address) {
@@ -151,11 +158,16 @@ fn check_host(host: &HostSpec, earlier: &[HostSpec]) -> Result<(), SpecError> {
     }
     let interface = &host.interface;
     let fits = (1..=MAX_INTERFACE_NAME).contains(&interface.len());
-    let plain = interface.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let plain = interface
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if fits && plain && interface != "lo" && !interface.starts_with('.') {
         return Ok(());
     }
-    Err(SpecError::Interface { host: host.name.clone(), interface: interface.clone() })
+    Err(SpecError::Interface {
+        host: host.name.clone(),
+        interface: interface.clone(),
+    })
 }
 
 fn check_name(name: &str) -> Result<(), SpecError> {
@@ -164,7 +176,9 @@ fn check_name(name: &str) -> Result<(), SpecError> {
     if fits && plain && !name.starts_with('-') {
         return Ok(());
     }
-    Err(SpecError::HostName { name: name.to_owned() })
+    Err(SpecError::HostName {
+        name: name.to_owned(),
+    })
 }
 
 /// The same host of the same lab always has the same machine ID, so that its journal and its DHCP
@@ -191,14 +205,16 @@ mod tests {
         LabSpec {
             name: "test".into(),
             hosts: hosts.iter().map(host).collect(),
-            cluster_file: None,
-            extra_files: BTreeMap::new(),
+            ..LabSpec::default()
         }
     }
 
     #[test]
     fn a_host_finds_all_hosts_by_name() {
-        let spec = spec(&[("a", "192.0.2.1/24", "ens33"), ("b", "192.0.2.2/24", "eth0")]);
+        let spec = spec(&[
+            ("a", "192.0.2.1/24", "ens33"),
+            ("b", "192.0.2.2/24", "eth0"),
+        ]);
         assert_eq!(spec.check(), Ok(()));
         let files = spec.files_for(&spec.hosts[0]);
         assert!(files["/etc/hosts"].contains("192.0.2.2 b\n"));
@@ -213,9 +229,18 @@ mod tests {
             (&[], "no hosts"),
             (&[("../x", "192.0.2.1/24", "eth0")], "no host name"),
             (&[("a b", "192.0.2.1/24", "eth0")], "no host name"),
-            (&[("a", "192.0.2.1/24", "eth0"), ("a", "192.0.2.2/24", "eth0")], "the name `a`"),
-            (&[("a", "192.0.2.1/24", "eth0"), ("b", "192.0.2.1/16", "eth0")], "same address"),
-            (&[("a", "192.0.2.1/24", "eth0; reboot")], "no interface name"),
+            (
+                &[("a", "192.0.2.1/24", "eth0"), ("a", "192.0.2.2/24", "eth0")],
+                "the name `a`",
+            ),
+            (
+                &[("a", "192.0.2.1/24", "eth0"), ("b", "192.0.2.1/16", "eth0")],
+                "same address",
+            ),
+            (
+                &[("a", "192.0.2.1/24", "eth0; reboot")],
+                "no interface name",
+            ),
         ];
         for (hosts, expected) in cases {
             let error = spec(hosts).check().expect_err(expected).to_string();
@@ -228,7 +253,10 @@ mod tests {
         for path in ["etc/motd", "/../etc/motd", ""] {
             let mut spec = spec(&[("a", "192.0.2.1/24", "eth0")]);
             spec.extra_files.insert(path.into(), String::new());
-            assert!(matches!(spec.check(), Err(SpecError::ExtraFile { .. })), "{path}");
+            assert!(
+                matches!(spec.check(), Err(SpecError::ExtraFile { .. })),
+                "{path}"
+            );
         }
     }
 }

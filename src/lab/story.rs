@@ -1,1 +1,165 @@
-//! The story of `lab run`.
+//! The story of `lab run`: machines boot, converge, and the client looks at the VIPs.
+//!
+//! One line per machine and step, as it happens, with the time it took.
+
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use super::client::{Lab, Options};
+use super::error::{LabError, Output};
+use super::spec::LabSpec;
+use super::verdict::{self, CLIENT};
+
+/// Enough that each of a handful of servers is asked several times.
+const REQUESTS: u32 = 20;
+/// A machine installs nothing and waits for nobody, so this is long.
+const CONVERGE_PATIENCE: Duration = Duration::from_secs(120);
+/// Twenty times what a boot takes on two cores with nothing else to do.
+const BOOT_PATIENCE: Duration = Duration::from_secs(120);
+/// Lines of a failed command's output.
+const SHOWN: usize = 12;
+
+/// Boots the machines of a lab and says how long each took.
+pub fn boot(spec: &LabSpec, options: &Options, stays: bool) -> Result<Lab, LabError> {
+    let started = Instant::now();
+    let lab = if stays {
+        Lab::leave_up(spec, options)?
+    } else {
+        Lab::launch(spec, options)?
+    };
+    let results = at_once(&spec.hosts, |host| {
+        lab.host(&host.name).await_ready(BOOT_PATIENCE)?;
+        let took = lab.host(&host.name).status()?.boot.unwrap_or_default();
+        say(
+            &host.name,
+            &format!("booted as {}, {}", host.role, host.address.addr()),
+            took,
+        );
+        Ok(())
+    });
+    results.into_iter().collect::<Result<Vec<()>, LabError>>()?;
+    say(
+        "lab",
+        &format!("{} machines are up", spec.hosts.len()),
+        started.elapsed(),
+    );
+    Ok(lab)
+}
+
+/// Lets every machine be what its role says; false if one could not.
+pub fn converge(lab: &Lab, spec: &LabSpec) -> Result<bool, LabError> {
+    let mut all = true;
+    for group in verdict::order(spec) {
+        let results = at_once(&group, |name| {
+            let role = spec
+                .hosts
+                .iter()
+                .find(|host| host.name == **name)
+                .map(|host| &host.role);
+            converge_one(lab, name, role.map_or("", String::as_str))
+        });
+        for good in results {
+            all &= good?;
+        }
+    }
+    Ok(all)
+}
+
+/// Asks every address from the client, and says who answered; false if not everybody did.
+pub fn look(lab: &Lab, spec: &LabSpec) -> Result<bool, LabError> {
+    let Some(client) = spec.hosts.iter().find(|host| host.role == CLIENT) else {
+        print("lab: no host of role client, so nobody looks at the VIPs");
+        return Ok(false);
+    };
+    let mut all = !spec.urls.is_empty();
+    for url in &spec.urls {
+        let command = format!("converge probe {url} --count {REQUESTS} -o json");
+        let output = lab.host(&client.name).run(&command)?;
+        all &= judge(&client.name, url, &output, &verdict::realservers(spec));
+    }
+    Ok(all)
+}
+
+fn converge_one(lab: &Lab, name: &str, role: &str) -> Result<bool, LabError> {
+    let command = format!("converge --role {role}");
+    let output = lab.host(name).run_for(&command, b"", CONVERGE_PATIENCE)?;
+    let last = |text: &str| {
+        text.lines()
+            .rev()
+            .find(|line| !line.is_empty())
+            .map(str::to_owned)
+    };
+    if output.success() {
+        let result = last(&output.stdout)
+            .or_else(|| last(&output.stderr))
+            .unwrap_or_default();
+        say(name, &format!("{role}: {result}"), output.took);
+        return Ok(true);
+    }
+    say(
+        name,
+        &format!("{role}: FAILED with status {}", output.status),
+        output.took,
+    );
+    show(&output);
+    Ok(false)
+}
+
+fn judge(client: &str, url: &str, output: &Output, servers: &[&str]) -> bool {
+    let view = match verdict::view(&output.stdout) {
+        Ok(view) => view,
+        Err(error) => {
+            say(client, &format!("{url}: {error}"), output.took);
+            show(output);
+            return false;
+        }
+    };
+    let shares: Vec<_> = view
+        .servers
+        .iter()
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    let judgement = verdict::judge(&view, servers);
+    let result = judgement
+        .as_ref()
+        .map_or_else(ToString::to_string, |()| "all answer".into());
+    say(
+        client,
+        &format!("{url}: {} — {result}", shares.join(", ")),
+        output.took,
+    );
+    judgement.is_ok()
+}
+
+/// Does the same for all of them in threads of their own; results in their order.
+fn at_once<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    std::thread::scope(|scope| {
+        let act = &act;
+        let threads: Vec<_> = items
+            .iter()
+            .map(|item| scope.spawn(move || act(item)))
+            .collect();
+        let join = |thread: std::thread::ScopedJoinHandle<'_, R>| {
+            thread
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        threads.into_iter().map(join).collect()
+    })
+}
+
+fn say(who: &str, what: &str, took: Duration) {
+    print(&format!("{who:<10} {:>6.1} s  {what}", took.as_secs_f64()));
+}
+
+fn show(output: &Output) {
+    let lines: Vec<_> = output.stderr.lines().chain(output.stdout.lines()).collect();
+    for line in &lines[lines.len().saturating_sub(SHOWN)..] {
+        print(&format!("             {line}"));
+    }
+}
+
+fn print(line: &str) {
+    // A reader that has gone does not end the lab.
+    writeln!(io::stdout(), "{line}").ok();
+}

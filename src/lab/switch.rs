@@ -135,7 +135,9 @@ impl Switch {
 
     /// Changes what a host's link does to the frames that are sent from now on.
     pub fn damage(&mut self, port: Port, direction: Direction, damage: Damage) {
-        let Some(link) = self.links.get_mut(port) else { return };
+        let Some(link) = self.links.get_mut(port) else {
+            return;
+        };
         if matches!(direction, Direction::Out | Direction::Both) {
             link.outward.apply(damage);
         }
@@ -152,7 +154,9 @@ impl Switch {
     /// A host has sent a frame.
     pub fn handle_frame(&mut self, from: Port, frame: Vec<u8>, now: Instant) {
         self.now = now;
-        let Some(link) = self.links.get(from).copied() else { return };
+        let Some(link) = self.links.get(from).copied() else {
+            return;
+        };
         if frame.len() < ETHERNET_HEADER {
             return;
         }
@@ -192,7 +196,9 @@ impl Switch {
     }
 
     fn forward(&mut self, from: Port, frame: &[u8]) {
-        let (Some(to), Some(source)) = (mac_at(frame, 0), mac_at(frame, 6)) else { return };
+        let (Some(to), Some(source)) = (mac_at(frame, 0), mac_at(frame, 6)) else {
+            return;
+        };
         let known = self.addresses.contains_key(&source);
         if !source.is_group() && (known || self.addresses.len() < MAX_ADDRESSES) {
             self.addresses.insert(source, from);
@@ -204,12 +210,17 @@ impl Switch {
     }
 
     fn pass(&mut self, port: Port, from: Port, frame: &[u8]) {
-        let Some(link) = self.links.get(port).copied() else { return };
+        let Some(link) = self.links.get(port).copied() else {
+            return;
+        };
         if port == from {
             return;
         }
         for _ in 0..self.copies(link.inward) {
-            let delivery = Delivery { port, frame: frame.to_vec() };
+            let delivery = Delivery {
+                port,
+                frame: frame.to_vec(),
+            };
             self.wait(link.inward.delay, Waiting::AtPort(delivery));
         }
     }
@@ -231,7 +242,8 @@ impl Switch {
             self.lost += 1;
             return;
         }
-        self.waiting.insert((self.now + delay, self.next_number), waiting);
+        self.waiting
+            .insert((self.now + delay, self.next_number), waiting);
         self.next_number += 1;
     }
 }

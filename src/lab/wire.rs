@@ -58,17 +58,21 @@ impl Wire {
             cards: (0..ports).map(|_| None).collect(),
             captures: Vec::new(),
         };
-        let wire = Arc::new(Wire { shared: Mutex::new(shared), wake });
+        let wire = Arc::new(Wire {
+            shared: Mutex::new(shared),
+            wake,
+        });
         let driver = Arc::clone(&wire);
-        thread::Builder::new().name("wire".into()).spawn(move || driver.run(&woken))?;
+        thread::Builder::new()
+            .name("wire".into())
+            .spawn(move || driver.run(&woken))?;
         Ok(wire)
     }
 
     /// Plugs a new cable into a port; returns the end for the machine.
     pub fn plug(&self, port: Port) -> io::Result<OwnedFd> {
         let flags = SockFlag::SOCK_CLOEXEC;
-        let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
+        let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)?;
         for end in [&ours, &theirs] {
             // Beyond the system's maximum with the right to, else up to it; either will do.
             setsockopt(end, sockopt::SndBufForce, &SOCKET_BUFFER)
@@ -130,12 +134,21 @@ type Cards = Vec<(Port, Arc<OwnedFd>)>;
 
 fn wait(woken: &UnixStream, cards: &Cards, timeout: Option<Instant>) -> Cards {
     let mut polled = vec![PollFd::new(woken.as_fd(), PollFlags::POLLIN)];
-    polled.extend(cards.iter().map(|(_, card)| PollFd::new(card.as_fd(), PollFlags::POLLIN)));
+    polled.extend(
+        cards
+            .iter()
+            .map(|(_, card)| PollFd::new(card.as_fd(), PollFlags::POLLIN)),
+    );
     let left = timeout.map(|at| TimeSpec::from(at.saturating_duration_since(Instant::now())));
     // A signal wakes up as well; then there is nothing to read.
     ppoll(&mut polled, left, None).ok();
     let ready = polled[1..].iter().map(|fd| fd.any().unwrap_or(false));
-    cards.iter().zip(ready).filter(|(_, ready)| *ready).map(|(card, _)| card.clone()).collect()
+    cards
+        .iter()
+        .zip(ready)
+        .filter(|(_, ready)| *ready)
+        .map(|(card, _)| card.clone())
+        .collect()
 }
 
 impl Shared {
@@ -154,8 +167,11 @@ impl Shared {
                     return;
                 }
                 Ok(count) => {
-                    self.write(&buffer[..count], |wanted| wanted.is_none_or(|only| only == port));
-                    self.switch.handle_frame(port, buffer[..count].to_vec(), Instant::now());
+                    self.write(&buffer[..count], |wanted| {
+                        wanted.is_none_or(|only| only == port)
+                    });
+                    self.switch
+                        .handle_frame(port, buffer[..count].to_vec(), Instant::now());
                 }
             }
         }
@@ -164,14 +180,19 @@ impl Shared {
     /// The machine is gone; a later boot may have plugged in another card already.
     fn unplug(&mut self, port: Port, card: &Arc<OwnedFd>) {
         let slot = &mut self.cards[port];
-        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, card)) {
+        if slot
+            .as_ref()
+            .is_some_and(|current| Arc::ptr_eq(current, card))
+        {
             *slot = None;
         }
     }
 
     fn transmit(&mut self) {
         while let Some(Delivery { port, frame }) = self.switch.poll_output() {
-            let Some(card) = self.cards[port].clone() else { continue };
+            let Some(card) = self.cards[port].clone() else {
+                continue;
+            };
             self.write(&frame, |wanted| wanted == Some(port));
             let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
             // A full socket loses the frame; a closed one is noticed by reading.
@@ -183,7 +204,9 @@ impl Shared {
         if self.captures.is_empty() {
             return;
         }
-        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let at = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let record = pcap::record(at, frame);
         // A capture that cannot be written to, a full disk, say, ends.
         self.captures

@@ -73,9 +73,8 @@ mkdir "$work/root"
 mount --bind "$root" "$work/root"
 echo "lab: writing" >&2
 kilobytes=$(du -sk --apparent-size "$work/root" | cut -f1)
-mke2fs -q -F -t ext4 -O ^has_journal -m 0 -d "$work/root" "$work/root.ext4" $((kilobytes * 5 / 4 + 65536))k
-mke2fs -q -F -t ext4 -J size=16 -m 0 -d "$work/disk" "$work/disk.ext4" 4G
-dd if="$work/root.ext4" bs=1M conv=sparse status=none >&8
-dd if="$work/disk.ext4" bs=1M conv=sparse status=none >&9
+size=$((kilobytes * 5 / 4 + 65536))k
+mke2fs -q -F -t ext4 -O ^has_journal -m 0 -d "$work/root" /proc/self/fd/8 $size
+mke2fs -q -F -t ext4 -J size=16 -m 0 -d "$work/disk" /proc/self/fd/9 2G
 umount "$work/root"
 rm -rf "$work"

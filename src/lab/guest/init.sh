@@ -14,6 +14,8 @@ for dir in etc var srv opt root home mnt; do
     mount --bind /lab/disk/$dir /$dir
 done
 
+mount -t tmpfs -o mode=1777 tmpfs /tmp
+
 # The binary under test, as the host has it at this moment.
 mount --bind /lab/share/converge /usr/bin/converge
 

@@ -1,0 +1,110 @@
+//! `converge lab`: the machines of a cluster file.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use super::Global;
+use super::load::{self, Failure};
+use crate::cluster::Cluster;
+use crate::host::Host;
+use crate::host::shelf::{Shelf, Text};
+use crate::host::survey::Survey;
+use crate::ipvs::{Protocol, VirtualServerId};
+use crate::lab::LabSpec;
+use crate::lab::cli::LabCommand;
+use crate::lab::from_cluster::lab_spec;
+use crate::resource::Resource;
+use crate::role::{Catalog, Role};
+use crate::situation::{Situation, Standing};
+
+/// The cluster that a lab is without a file.
+const EXAMPLE: &str = include_str!("../../tests/topologies/one-director/cluster.toml");
+
+/// A cluster file was refused; what is wrong has been printed.
+#[derive(Debug, thiserror::Error)]
+#[error("the cluster file cannot be used")]
+struct Refused;
+
+/// Runs it.
+pub fn run(global: &Global, command: LabCommand) -> ExitCode {
+    crate::lab::cli::run(command, |file| {
+        spec(global, file).map_err(|failure| {
+            load::say(&failure);
+            Box::new(Refused) as Box<dyn Error>
+        })
+    })
+}
+
+fn spec(global: &Global, file: Option<&Path>) -> Result<LabSpec, Failure> {
+    let host = Host::this();
+    let (cluster, shelf, mut warnings) = match file {
+        None => {
+            let (cluster, warnings) = Cluster::parse("the shipped example", EXAMPLE)?;
+            (cluster, Shelf::embedded(), warnings)
+        }
+        Some(file) => {
+            let global = Global { cluster: PathBuf::from(file), ..global.clone() };
+            load::files(&global, &host)?
+        }
+    };
+    let own = own_files(&shelf);
+    let (catalog, found) = Catalog::new(shelf, &cluster)?;
+    warnings.merge(found);
+    load::print_warnings(&warnings);
+    let mut spec = lab_spec(&cluster, own);
+    spec.urls = urls(&cluster, &catalog)?;
+    Ok(spec)
+}
+
+/// The roles and templates that are not embedded: the machines need them too.
+fn own_files(shelf: &Shelf) -> std::collections::BTreeMap<String, String> {
+    let embedded = Shelf::embedded();
+    let own = |folder: &str, ending: &str, all: &std::collections::BTreeMap<String, Text>,
+               known: &std::collections::BTreeMap<String, Text>| {
+        all.iter()
+            .filter(|(name, text)| known.get(*name) != Some(*text))
+            .map(|(name, text)| (format!("{folder}/{name}{ending}"), text.text.clone()))
+            .collect::<Vec<_>>()
+    };
+    let roles = own("roles", ".toml", &shelf.roles, &embedded.roles);
+    let templates = own("templates", ".hbs", &shelf.templates, &embedded.templates);
+    roles.into_iter().chain(templates).collect()
+}
+
+/// What a client may ask: every TCP virtual server of every director.
+fn urls(cluster: &Cluster, catalog: &Catalog) -> Result<Vec<String>, Failure> {
+    let mut urls = std::collections::BTreeSet::new();
+    let situation = Situation { standing: Standing::Active };
+    for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
+        let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
+        let desired = role.desired(&situation)?;
+        urls.extend(desired.state.iter().filter_map(|(_, resource)| match resource {
+            Resource::VirtualServer(server) => url(server.id()),
+            _ => None,
+        }));
+    }
+    Ok(urls.into_iter().collect())
+}
+
+fn url(id: VirtualServerId) -> Option<String> {
+    match id {
+        VirtualServerId::Address { protocol: Protocol::Tcp, addr, port: 80 } => {
+            Some(format!("http://{}/", bracketed(addr)))
+        }
+        VirtualServerId::Address { protocol: Protocol::Tcp, addr, port: 443 } => {
+            Some(format!("https://{}/", bracketed(addr)))
+        }
+        VirtualServerId::Address { protocol: Protocol::Tcp, addr, port } => {
+            Some(format!("tcp://{}:{port}", bracketed(addr)))
+        }
+        VirtualServerId::Address { .. } | VirtualServerId::Fwmark { .. } => None,
+    }
+}
+
+fn bracketed(addr: std::net::IpAddr) -> String {
+    match addr {
+        std::net::IpAddr::V4(v4) => v4.to_string(),
+        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+    }
+}
