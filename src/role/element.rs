@@ -78,6 +78,8 @@ pub fn each_element(
             around,
         };
         if element.applies() {
+            // All that is wrong with the table at once, before a section stops at its first.
+            element.reader.check();
             read(&element);
         }
     }
