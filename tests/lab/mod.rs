@@ -12,6 +12,9 @@ mod network;
 mod traffic;
 mod world;
 
+/// What a test says; an error shows where it comes from and what there is to know.
+type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
     let options =
