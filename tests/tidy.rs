@@ -6,6 +6,8 @@
 mod scan;
 mod tree;
 
+use std::io::Write;
+
 use scan::{blanked, functions, test_lines};
 use tree::{Source, Tree};
 
@@ -70,11 +72,7 @@ const IMPURE: &[&str] = &[
 #[track_caller]
 fn assert_none(rule: &str, faults: Vec<String>) {
     let n = faults.len();
-    assert!(
-        faults.is_empty(),
-        "{rule}, but in {n} places:\n  {}\n",
-        faults.join("\n  ")
-    );
+    assert!(faults.is_empty(), "{rule}, but in {n} places:\n  {}\n", faults.join("\n  "));
 }
 
 fn at(file: &Source, line: usize, what: impl std::fmt::Display) -> String {
@@ -124,20 +122,12 @@ fn every_module_says_what_it_owns_in_3_to_15_lines() {
     let tree = Tree::read();
     let mut faults = Vec::new();
     for file in tree.rust().filter(|file| file.path.starts_with("src/")) {
-        let doc = file
-            .text
-            .lines()
-            .take_while(|line| line.starts_with("//!"))
-            .count();
+        let doc = file.text.lines().take_while(|line| line.starts_with("//!")).count();
         // The main file owns nothing, and a file of tests only its one claim.
         let owns_little = file.is_test() || file.path == "src/main.rs";
         let enough = MODULE_DOC.contains(&doc) || (owns_little && doc > 0);
         if !enough {
-            faults.push(at(
-                file,
-                1,
-                format_args!("the module's doc has {doc} lines"),
-            ));
+            faults.push(at(file, 1, format_args!("the module's doc has {doc} lines")));
         }
     }
     assert_none("A module begins with 3 to 15 lines of //! doc", faults);
@@ -149,9 +139,7 @@ fn pure_modules_do_no_io_and_read_no_clock() {
     let mut faults = Vec::new();
     for pure in PURE {
         if !tree.files.iter().any(|file| file.path.starts_with(pure)) {
-            faults.push(format!(
-                "tests/tidy.rs: {pure} is listed as pure and does not exist"
-            ));
+            faults.push(format!("tests/tidy.rs: {pure} is listed as pure and does not exist"));
         }
     }
     let is_pure = |file: &&Source| PURE.iter().any(|pure| file.path.starts_with(pure));
@@ -168,10 +156,7 @@ fn pure_modules_do_no_io_and_read_no_clock() {
 #[test]
 fn nothing_is_unwrapped_outside_of_tests() {
     let faults = found_in_src(&[".unwrap()", ".unwrap_err()"]);
-    assert_none(
-        "An operating error is handled; a programmer's says why it cannot be",
-        faults,
-    );
+    assert_none("An operating error is handled; a programmer's says why it cannot be", faults);
 }
 
 #[test]
@@ -192,10 +177,7 @@ fn no_test_is_switched_off_without_a_reason() {
             }
         }
     }
-    assert_none(
-        "A test that cannot run says so loudly and does not hide",
-        faults,
-    );
+    assert_none("A test that cannot run says so loudly and does not hide", faults);
 }
 
 /// Every place of these in the code under `src`, tests left out.
@@ -219,13 +201,8 @@ fn code_outside_tests(file: &Source) -> Vec<(usize, String)> {
     }
     let code = blanked(&file.text);
     let tests = test_lines(&code);
-    let numbered = code
-        .lines()
-        .enumerate()
-        .map(|(i, line)| (i + 1, line.to_owned()));
-    numbered
-        .filter(|(line, _)| !tests.iter().any(|test| test.contains(line)))
-        .collect()
+    let numbered = code.lines().enumerate().map(|(i, line)| (i + 1, line.to_owned()));
+    numbered.filter(|(line, _)| !tests.iter().any(|test| test.contains(line))).collect()
 }
 
 /// Whether the word stands in the code, not as the end of a longer name.
@@ -258,24 +235,16 @@ fn nothing_tracked_names_the_machine_it_was_written_on() {
             }
         }
     }
-    assert_none(
-        "No tracked file has a path or a registry of one machine",
-        faults,
-    );
+    assert_none("No tracked file has a path or a registry of one machine", faults);
 }
 
 #[test]
 fn every_crate_comes_from_crates_io() {
     let tree = Tree::read();
-    let lock = tree
-        .file("Cargo.lock")
-        .expect("tracked, for a binary's builds are repeatable");
+    let lock = tree.file("Cargo.lock").expect("tracked, for a binary's builds are repeatable");
     let crates_io = "source = \"registry+https://github.com/rust-lang/crates.io-index\"";
     let is_foreign = |(_, text): &(usize, &str)| text.starts_with("source") && *text != crates_io;
-    let foreign = lock
-        .lines()
-        .filter(is_foreign)
-        .map(|(line, text)| at(lock, line, text));
+    let foreign = lock.lines().filter(is_foreign).map(|(line, text)| at(lock, line, text));
     assert_none("A crate comes from crates.io", foreign.collect());
 }
 
@@ -303,20 +272,14 @@ fn every_dependency_says_why_it_is_there() {
             }
         }
     }
-    assert_none(
-        "A dependency, or its group, has its reason in a comment above it",
-        faults,
-    );
+    assert_none("A dependency, or its group, has its reason in a comment above it", faults);
 }
 
 #[test]
 fn roles_name_no_address() {
     let tree = Tree::read();
     let mut faults = Vec::new();
-    let roles = tree
-        .files
-        .iter()
-        .filter(|file| file.path.starts_with("roles/"));
+    let roles = tree.files.iter().filter(|file| file.path.starts_with("roles/"));
     for file in roles.filter(|file| file.path.ends_with(".toml")) {
         for (line, text) in file.lines() {
             let value = without_comment(text);
@@ -326,10 +289,7 @@ fn roles_name_no_address() {
             }
         }
     }
-    assert_none(
-        "A role names hosts by role; addresses stand in the cluster file",
-        faults,
-    );
+    assert_none("A role names hosts by role; addresses stand in the cluster file", faults);
 }
 
 /// A TOML line up to its comment.
@@ -358,38 +318,28 @@ fn the_two_readmes_say_the_same() {
     let tree = Tree::read();
     let (Some(english), Some(chinese)) = (tree.file("README.md"), tree.file("README.zh-CN.md"))
     else {
-        eprintln!("SKIPPED: README.md and README.zh-CN.md are not both there yet");
+        // Past the harness, which keeps what a passing test prints to itself.
+        let line =
+            b"\n######## SKIPPED: README.md and README.zh-CN.md are not both there ########\n";
+        std::io::stderr().write_all(line).expect("stderr can be written");
         return;
     };
     let (ours, theirs) = (outline(&english.text), outline(&chinese.text));
     let mut faults = Vec::new();
     if ours.headings != theirs.headings {
         let (a, b) = (&ours.headings, &theirs.headings);
-        faults.push(format!(
-            "{}:1: levels of headings {b:?}, not {a:?}",
-            chinese.path
-        ));
+        faults.push(format!("{}:1: levels of headings {b:?}, not {a:?}", chinese.path));
     }
     for (i, block) in ours.blocks.iter().enumerate() {
         if theirs.blocks.get(i) != Some(block) {
             let first = block.lines().next().unwrap_or_default();
-            faults.push(format!(
-                "{}:1: code block {} ({first}) differs",
-                chinese.path,
-                i + 1
-            ));
+            faults.push(format!("{}:1: code block {} ({first}) differs", chinese.path, i + 1));
         }
     }
     if theirs.blocks.len() > ours.blocks.len() {
-        faults.push(format!(
-            "{}:1: more code blocks than in README.md",
-            chinese.path
-        ));
+        faults.push(format!("{}:1: more code blocks than in README.md", chinese.path));
     }
-    assert_none(
-        "Both READMEs have the same headings and the same code",
-        faults,
-    );
+    assert_none("Both READMEs have the same headings and the same code", faults);
 }
 
 #[derive(Debug, Default)]
@@ -415,9 +365,7 @@ fn outline(page: &str) -> Outline {
             }
             None if fence => block = Some(String::new()),
             None if line.starts_with('#') => {
-                outline
-                    .headings
-                    .push(line.chars().take_while(|c| *c == '#').count());
+                outline.headings.push(line.chars().take_while(|c| *c == '#').count());
             }
             None => {}
         }

@@ -1,70 +1,105 @@
 //! `converge lab`: the machines of a cluster file, or of the example that is part of converge.
 //!
-//! Reads the cluster file and what lies beside it; what is done with the machines is in
-//! [`crate::lab`].
+//! Reads the cluster file and what lies beside it, and finds out where its clients look; what is
+//! done with the machines is in [`crate::lab`].
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use super::Global;
+use super::load::{self, Failure};
 use crate::cluster::Cluster;
-use crate::diagnostic::Diagnostics;
+use crate::host::Host;
+use crate::host::shelf::Shelf;
+use crate::host::survey::Survey;
+use crate::ipvs::{Protocol, VirtualServerId};
 use crate::lab::LabSpec;
 use crate::lab::cli::LabCommand;
 use crate::lab::from_cluster::lab_spec;
+use crate::resource::Resource;
+use crate::role::{Catalog, Role};
+use crate::situation::{Situation, Standing};
 
-use super::Exit;
-use super::load::{error_line, print_warnings};
-
-/// A director, two web servers, an NFS host and a client.
+/// The cluster that a lab is without a file.
 const EXAMPLE: &str = include_str!("../../tests/topologies/one-director/cluster.toml");
-/// What may lie beside a cluster file and goes to every machine with it.
-const OWN_DIRECTORIES: [&str; 2] = ["roles", "templates"];
 
-/// Does what was asked for.
-pub fn run(command: LabCommand) -> ExitCode {
-    crate::lab::cli::run(command, load)
+/// Runs it.
+pub fn run(global: &Global, command: LabCommand) -> ExitCode {
+    crate::lab::cli::run(command, |file| {
+        spec(global, file).map_err(|failure| ExitCode::from(load::say(&failure)))
+    })
 }
 
-fn load(file: Option<&Path>) -> Result<LabSpec, ExitCode> {
-    let Some(path) = file else {
-        return spec("the shipped example", EXAMPLE, BTreeMap::new());
+fn spec(global: &Global, file: Option<&Path>) -> Result<LabSpec, Failure> {
+    let host = Host::this();
+    let (cluster, shelf, mut warnings) = match file {
+        None => {
+            let (cluster, warnings) = Cluster::parse("the shipped example", EXAMPLE)?;
+            (cluster, Shelf::embedded(), warnings)
+        }
+        Some(file) => {
+            let global = Global { cluster: PathBuf::from(file), ..global.clone() };
+            load::files(&global, &host)?
+        }
     };
-    let own = own_files(path.parent().unwrap_or(Path::new(".")));
-    match fs::read_to_string(path) {
-        Ok(text) => spec(&path.display().to_string(), &text, own),
-        Err(error) => {
-            error_line(&format!("cannot read {}: {error}", path.display()), None);
-            Err(Exit::BadConfig.into())
+    let own = own_files(&shelf);
+    let (catalog, found) = Catalog::new(shelf, &cluster)?;
+    warnings.merge(found);
+    load::print_warnings(&warnings);
+    let mut spec = lab_spec(&cluster, own);
+    spec.urls = urls(&cluster, &catalog)?;
+    Ok(spec)
+}
+
+/// The roles and templates that are not embedded: the machines need them too.
+fn own_files(shelf: &Shelf) -> BTreeMap<String, String> {
+    let embedded = Shelf::embedded();
+    let mut own = BTreeMap::new();
+    for (name, text) in shelf.roles.iter().filter(|(n, t)| embedded.roles.get(*n) != Some(*t)) {
+        own.insert(format!("roles/{name}.toml"), text.text.clone());
+    }
+    let templates = shelf.templates.iter();
+    for (name, text) in templates.filter(|(n, t)| embedded.templates.get(*n) != Some(*t)) {
+        own.insert(format!("templates/{name}.hbs"), text.text.clone());
+    }
+    own
+}
+
+/// What a client may ask: every TCP virtual server of every director.
+fn urls(cluster: &Cluster, catalog: &Catalog) -> Result<Vec<String>, Failure> {
+    let mut urls = BTreeSet::new();
+    let situation = Situation { standing: Standing::Active };
+    for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
+        let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
+        let desired = role.desired(&situation)?;
+        urls.extend(desired.state.iter().filter_map(|(_, resource)| match resource {
+            Resource::VirtualServer(server) => url(server.id()),
+            _ => None,
+        }));
+    }
+    Ok(urls.into_iter().collect())
+}
+
+fn url(id: VirtualServerId) -> Option<String> {
+    match id {
+        VirtualServerId::Address { protocol: Protocol::Tcp, addr, port: 80 } => {
+            Some(format!("http://{}/", bracketed(addr)))
         }
+        VirtualServerId::Address { protocol: Protocol::Tcp, addr, port: 443 } => {
+            Some(format!("https://{}/", bracketed(addr)))
+        }
+        VirtualServerId::Address { protocol: Protocol::Tcp, addr, port } => {
+            Some(format!("tcp://{}:{port}", bracketed(addr)))
+        }
+        VirtualServerId::Address { .. } | VirtualServerId::Fwmark { .. } => None,
     }
 }
 
-fn spec(name: &str, text: &str, own: BTreeMap<String, String>) -> Result<LabSpec, ExitCode> {
-    match Cluster::parse(name, text) {
-        Ok((cluster, warnings)) => {
-            print_warnings(&warnings);
-            Ok(lab_spec(&cluster, own))
-        }
-        Err(found) => {
-            let found: Diagnostics = found;
-            anstream::eprint!("{}", found.render(true));
-            Err(Exit::BadConfig.into())
-        }
+fn bracketed(addr: IpAddr) -> String {
+    match addr {
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
     }
-}
-
-/// What cannot be read here is missed, and named, by converge on the machines.
-fn own_files(directory: &Path) -> BTreeMap<String, String> {
-    let mut files = BTreeMap::new();
-    for part in OWN_DIRECTORIES {
-        for entry in fs::read_dir(directory.join(part)).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            if let Ok(text) = fs::read_to_string(entry.path()) {
-                files.insert(format!("{part}/{}", name.to_string_lossy()), text);
-            }
-        }
-    }
-    files
 }

@@ -7,7 +7,7 @@ use crate::cluster::{Cluster, HostEntry, WhoAmIError};
 use crate::diagnostic::Diagnostics;
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
-use crate::host::{FileError, Host, HostError};
+use crate::host::{CommandError, FileError, Host, HostError};
 use crate::resource::Desired;
 use crate::role::{Catalog, Role};
 use crate::situation::Situation;
@@ -134,12 +134,12 @@ pub fn lock(host: &Host) -> Result<std::fs::File, Failure> {
         .ok_or(Failure::Busy)
 }
 
-/// The cluster and its role files, wherever they lie.
-pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagnostics), Failure> {
+/// The cluster, and the role files and templates that are at hand for it.
+pub fn files(global: &Global, host: &Host) -> Result<(Cluster, Shelf, Diagnostics), Failure> {
     let path = &std::path::absolute(&global.cluster).map_err(Failure::Runtime)?;
     let text = host.files().read_text(path).map_err(Failure::Unreadable)?;
     let text = text.ok_or_else(|| Failure::NoCluster(path.clone()))?;
-    let (cluster, mut warnings) = Cluster::parse(global.cluster.display().to_string(), &text)?;
+    let (cluster, warnings) = Cluster::parse(global.cluster.display().to_string(), &text)?;
     let vendor = Path::new(shelf::VENDOR);
     let root = Path::new("/");
     let directories = [
@@ -150,6 +150,12 @@ pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagno
         },
     ];
     let shelf = Shelf::with_directories(host.files(), &directories).map_err(Failure::Unreadable)?;
+    Ok((cluster, shelf, warnings))
+}
+
+/// The cluster and the roles that its hosts have.
+pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagnostics), Failure> {
+    let (cluster, shelf, mut warnings) = files(global, host)?;
     let (catalog, found) = Catalog::new(shelf, &cluster)?;
     warnings.merge(found);
     Ok((cluster, catalog, warnings))
@@ -184,6 +190,15 @@ fn whoami<'a>(
         ))),
         Some(_) | None => Ok(entry),
     }
+}
+
+/// Names the programs that the role needs and the host has not got; whether there are any.
+pub fn print_missing(role: &Role) -> bool {
+    for program in &role.missing {
+        let error = CommandError::Missing { program: program.clone() };
+        error_line(&error.to_string(), error.hint());
+    }
+    !role.missing.is_empty()
 }
 
 /// Shows what should be seen, before anything is done.

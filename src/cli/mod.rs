@@ -161,7 +161,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Lint) => lint::run(&global),
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => return probe(&global, args),
-        Some(Command::Lab { command }) => return lab::run(command),
+        Some(Command::Lab { command }) => return lab::run(&global, command),
         Some(Command::Completion { shell }) => man::completion(shell),
         Some(Command::Man) => man::man(),
         Some(Command::Schema { of }) => man::schema(of),

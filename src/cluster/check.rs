@@ -49,19 +49,22 @@ fn directors(cluster: &Cluster) -> Vec<&HostEntry> {
 /// Reports what two entries both claim: an address, an Ethernet address, a label.
 fn taken_twice(cluster: &Cluster, found: &Collector) {
     let hosts = cluster.hosts.values();
-    let addresses = hosts
-        .clone()
-        .map(|host| (host.address.addr(), &host.address.place, format!("host `{}`", host.name)))
-        .chain(cluster.vips.iter().map(|vip| {
-            (vip.address.addr(), &vip.address.place, format!("VIP `{}`", vip.name))
-        }));
+    let addresses =
+        hosts
+            .clone()
+            .map(|host| (host.address.addr(), &host.address.place, format!("host `{}`", host.name)))
+            .chain(cluster.vips.iter().map(|vip| {
+                (vip.address.addr(), &vip.address.place, format!("VIP `{}`", vip.name))
+            }));
     twice("address", addresses, found);
     let macs = hosts.filter_map(|host| {
         host.mac.as_ref().map(|mac| (mac.as_str(), &mac.place, format!("host `{}`", host.name)))
     });
     twice("Ethernet address", macs, found);
     let labels = cluster.vips.iter().filter_map(|vip| {
-        vip.label.as_ref().map(|label| (label.as_str(), &label.place, format!("VIP `{}`", vip.name)))
+        vip.label
+            .as_ref()
+            .map(|label| (label.as_str(), &label.place, format!("VIP `{}`", vip.name)))
     });
     twice("label", labels, found);
 }

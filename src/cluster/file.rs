@@ -1,10 +1,13 @@
 //! What may stand in a cluster file, and how it becomes a [`Cluster`].
+//!
+//! The sections are the single source for the checks, the JSON Schema and the reference. An entry
+//! with a mistake is left out, and the rest is read all the same, so that all mistakes are told.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::{Cluster, HostEntry, HostName, VipEntry, VipName, Vars, check};
+use super::{Cluster, HostEntry, HostName, Vars, VipEntry, VipName, check};
 use crate::diagnostic::{Collector, Diagnostic, Diagnostics};
 use crate::document::{Document, Field, Reader, Section, Shape, Spanned, Value};
 
@@ -16,12 +19,12 @@ pub static CLUSTER: Section = Section::new(
         Field::required(
             "version",
             Shape::Integer { min: 1, max: 1 },
-            "the version of this file's format",
+            "The version of this file's format.",
         ),
-        Field::required("name", Shape::Text, "what the cluster is called"),
-        Field::optional("vip", Shape::Map(&VIP), "the virtual addresses, by name"),
-        Field::required("host", Shape::Map(&HOST), "the hosts, by name"),
-        Field::optional("vars", Shape::Table(&VARS), "variables for every host"),
+        Field::required("name", Shape::Text, "What the cluster is called."),
+        Field::optional("vip", Shape::Map(&VIP), "The virtual addresses, by name."),
+        Field::required("host", Shape::Map(&HOST), "The hosts, by name."),
+        Field::optional("vars", Shape::Table(&VARS), "Variables for every host."),
     ],
 );
 
@@ -32,15 +35,15 @@ static VIP: Section = Section::new(
         Field::required(
             "address",
             Shape::AddressOrPrefix,
-            "the address; without prefix length it is a /32, or a /128",
+            "The address; without prefix length it is a /32, or a /128.",
         ),
         Field::optional(
             "interface",
             Shape::Text,
-            "where directors hold it, if not on the interface of their own address",
+            "Where directors hold it, if not on the interface of their own address.",
         ),
-        Field::optional("label", Shape::Text, "the label that ifconfig shows, such as ens33:0"),
-        Field::optional("vars", Shape::Table(&VARS), "variables that differ for this address"),
+        Field::optional("label", Shape::Text, "The label that ifconfig shows, such as ens33:0."),
+        Field::optional("vars", Shape::Table(&VARS), "Variables that differ for this address."),
     ],
 )
 .short("address");
@@ -49,16 +52,20 @@ static HOST: Section = Section::new(
     "host",
     "A host: what it is for and where it is reached.",
     &[
-        Field::required("role", Shape::Text, "what the host is for: the name of a role file"),
-        Field::required("address", Shape::Prefix, "its address, with its subnet's prefix length"),
-        Field::required("interface", Shape::Text, "the interface that has the address"),
-        Field::optional("mac", Shape::Text, "the interface's Ethernet address"),
-        Field::optional("vars", Shape::Table(&VARS), "variables that differ for this host"),
+        Field::required("role", Shape::Text, "What the host is for: the name of a role file."),
+        Field::required("address", Shape::Prefix, "Its address, with its subnet's prefix length."),
+        Field::required("interface", Shape::Text, "The interface that has the address."),
+        Field::optional("mac", Shape::Text, "The interface's Ethernet address."),
+        Field::optional("vars", Shape::Table(&VARS), "Variables that differ for this host."),
     ],
 );
 
 static VARS: Section = Section::new("vars", "Variables, for {{vars.NAME}} in role files.", &[])
-    .open("a variable", Shape::Var, "its value: a text, a number, true or false, or a list of those");
+    .open(
+        "a variable",
+        Shape::Var,
+        "Its value: a text, a number, true or false, or a list of those.",
+    );
 
 pub(super) fn parse(name: String, text: String) -> Result<(Cluster, Diagnostics), Diagnostics> {
     let (document, syntax) = Document::parse(name, text);

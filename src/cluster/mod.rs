@@ -1,8 +1,8 @@
 //! The cluster file: facts that every host has the same copy of.
 //!
 //! Which hosts exist, what each is for and where it is reached; the VIPs; variables. Everything
-//! parses into types that cannot hold a wrong value and keeps its place in the file, so that a later
-//! check can point at it. What roles do with the facts is not known here.
+//! parses into types that cannot hold a wrong value and keeps its place in the file, so that a
+//! later check can point at it. What roles do with the facts is not known here.
 
 mod check;
 mod file;

@@ -1,4 +1,7 @@
 //! Names in a cluster file: types that cannot hold a wrong one.
+//!
+//! They are stricter than the kernel where a name also becomes part of a file name or of a
+//! template's path: small letters, digits and dashes.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -134,9 +137,7 @@ fn letters(whole: &str, part: &str, what: &str) -> Result<(), String> {
         } else if wrong == '_' {
             format!("`{whole}` is not {what}: write a dash for `_`, `{}`", lower.replace('_', "-"))
         } else {
-            format!(
-                "`{whole}` is not {what}: `{wrong}` is none of a to z, 0 to 9 and dash"
-            )
+            format!("`{whole}` is not {what}: `{wrong}` is none of a to z, 0 to 9 and dash")
         });
     }
     if part.starts_with('-') || part.ends_with('-') {
@@ -159,9 +160,7 @@ fn interface_name(text: &str) -> Result<(), String> {
             "`{text}` is a label, not an interface name; the interface is `{}`",
             text.split(':').next().unwrap_or(text)
         )),
-        Some(wrong) => {
-            Err(format!("`{text}` is not an interface name: it cannot hold `{wrong}`"))
-        }
+        Some(wrong) => Err(format!("`{text}` is not an interface name: it cannot hold `{wrong}`")),
         None => Ok(()),
     }
 }

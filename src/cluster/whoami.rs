@@ -1,4 +1,7 @@
 //! Which host of the cluster file this machine is.
+//!
+//! Pure: hostname and addresses are handed in. When none fits, the error says what was looked at
+//! and which hosts there are.
 
 use std::net::IpAddr;
 
@@ -56,8 +59,8 @@ pub enum WhoAmIError {
 }
 
 impl Cluster {
-    /// The host that this machine is: `--host`, else the hostname (a full name is also looked for by
-    /// its first part, and the other way round), else the host whose address this machine has.
+    /// The host that this machine is: `--host`, else the hostname (a full name is also looked for
+    /// by its first part, and the other way round), else the host whose address this machine has.
     pub fn whoami(
         &self,
         host_flag: Option<&str>,

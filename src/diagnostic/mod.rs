@@ -242,3 +242,15 @@ impl Collector {
         self.found.into_inner()
     }
 }
+
+/// Holds what is shown against a file of messages that people have read and found good. Run with
+/// `UPDATE=1` to write the file anew, and read what changed.
+#[cfg(test)]
+pub(crate) fn golden(path: &str, shown: &str) {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&file, shown).expect("the file can be written");
+    }
+    let good = std::fs::read_to_string(&file).unwrap_or_default();
+    assert_eq!(shown, good, "{path} says otherwise");
+}

@@ -1,4 +1,7 @@
 //! How diagnostics are shown: to a person as a compiler does, to an editor as JSON.
+//!
+//! Both are sorted by file and position, and neither decides anything. Colours are ANSI sequences
+//! if asked for.
 
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};

@@ -1,11 +1,11 @@
 //! The word that was meant.
+//!
+//! A suggestion that is far off is worse than none: the bound is about one slip for every three
+//! letters.
 
 /// The candidate that `word` is most likely a slip of, if one is near enough: about one slip for
 /// every three letters, where a swap of neighbours is one slip and case is none.
-pub fn suggest<'a>(
-    word: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = folded(word);
     let near = |candidate: &'a str| {
         let other = folded(candidate);

@@ -1,10 +1,11 @@
 //! A TOML file of ours: read once, every value with its place, all that is wrong at once.
 //!
 //! [`Document::parse`] finds syntax errors, several in one pass, and keeps what can be read.
-//! [`Document::read`] lays a [`Section`] over it: the [`Reader`] reports unknown keys, missing keys,
-//! wrong types and wrong values into a [`Collector`], and hands out values with their places.
+//! [`Document::read`] lays a [`Section`] over it: the [`Reader`] reports unknown keys, missing
+//! keys, wrong types and wrong values into a [`Collector`], and hands out values with their places.
 //! Nothing here knows what the values mean.
 
+mod fit;
 mod reader;
 pub mod schema;
 mod section;

@@ -1,9 +1,13 @@
 //! Reads one table as its section says, and reports everything in it that is wrong.
+//!
+//! A value is taken as text, rendered if there are facts, parsed by its type and held against its
+//! shape. Nothing that is wrong stops the reading of what is right.
 
 use std::ops::Range;
 
+use super::fit::{advice, fits, wanted};
 use super::tree::{Content, Entry, Node, Table};
-use super::{Document, Field, Section, Shape, Spanned, Value, Var, listed, unknown};
+use super::{Document, Field, Section, Shape, Spanned, Value, Var, listed};
 use crate::diagnostic::{Collector, Diagnostic, Place, suggest};
 use crate::role::facts::Facts;
 
@@ -79,6 +83,28 @@ impl<'a> Reader<'a> {
     /// Reports something that only the caller can know.
     pub fn report(&self, diagnostic: Diagnostic) {
         self.document.report(diagnostic, self.found);
+    }
+
+    /// Reports what the section alone can tell of every key, whether or not anyone asks for it.
+    /// For a caller that gives up at the first value it cannot do without: what is reported twice
+    /// is shown once.
+    pub fn check(&self) {
+        for field in self.section.fields {
+            let Some(node) = self.node(field.key) else {
+                continue;
+            };
+            match (&field.shape, &node.content) {
+                (Shape::List(of), Content::List(items)) => {
+                    items.iter().for_each(|item| self.check_scalar(item, field.key, of));
+                }
+                (Shape::Var | Shape::Table(_) | Shape::Tables(_) | Shape::Map(_), _) => {}
+                (shape, _) => self.check_scalar(node, field.key, shape),
+            }
+        }
+    }
+
+    fn check_scalar(&self, node: &Node, key: &str, shape: &Shape) {
+        self.scalar::<String>(node, key, shape);
     }
 
     /// The facts that texts are rendered with.
@@ -179,7 +205,9 @@ impl<'a> Reader<'a> {
                 None => {
                     let path = format!("{}.{}", self.path(key), entry.key);
                     let named = format!("`{path}`");
-                    self.wrong(&entry.node, named, &path, &Shape::Table(section));
+                    let short = section.short.and_then(|short| section.field(short));
+                    let shape = short.map_or(Shape::Table(section), |field| field.shape);
+                    self.wrong(&entry.node, named, &path, &shape);
                     None
                 }
             }
@@ -297,7 +325,7 @@ impl<'a> Reader<'a> {
             true => self.rendered(Spanned::new(written.clone(), place.clone()))?.value,
             false => written.clone(),
         };
-        let value = T::parse(&text).and_then(|value| fits(shape, key, &text).map(|()| value));
+        let value = fits(shape, key, &text).and_then(|()| T::parse(&text));
         match value {
             Ok(value) => Some(Spanned::new(value, place)),
             Err(wrong) => {
@@ -333,7 +361,7 @@ impl<'a> Reader<'a> {
     fn wrong(&self, node: &Node, named: String, path: &str, shape: &Shape) {
         let place = self.document.place(node.span.clone());
         let title = format!("{named} must be {}, not {}", shape.what(), node.what());
-        let advice = type_advice(node, place.text(), path, shape);
+        let advice = advice(node, place.text(), path, shape);
         let diagnostic = Diagnostic::error(place, title);
         self.report(match advice {
             Some(advice) => diagnostic.help(advice),
@@ -373,8 +401,10 @@ impl<'a> Reader<'a> {
         let meant = suggest(&entry.key, absent).or_else(|| suggest(&entry.key, keys.clone()));
         let title = format!("unknown key `{}` in `{}`", entry.key, self.title);
         let diagnostic = match meant.and_then(|meant| self.section.field(meant)) {
-            Some(field) => Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
-                .help(format!("`{}`: {}", field.key, field.doc)),
+            Some(field) => {
+                Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
+                    .help(format!("`{}`: {}", field.key, field.doc))
+            }
             None if keys.is_empty() => Diagnostic::error(place, title),
             None => {
                 let help = format!("the keys of `{}` are {}", self.title, listed(&keys));
@@ -420,62 +450,5 @@ fn leaves_of<'a>(
         | Content::Float
         | Content::Datetime
         | Content::List(_) => leaves.push((key, entry.key_span.clone(), &entry.node)),
-    }
-}
-
-/// Holds a text against what the shape alone can tell.
-fn fits(shape: &Shape, key: &str, text: &str) -> Result<(), String> {
-    match shape {
-        Shape::Integer { min, max } => match text.parse::<i64>() {
-            Ok(number) if number < *min => {
-                Err(format!("`{number}` is below {min}, the smallest allowed"))
-            }
-            Ok(number) if number > *max => {
-                Err(format!("`{number}` is above {max}, the largest allowed"))
-            }
-            Ok(_) => Ok(()),
-            Err(_) => Err(format!("`{text}` is not a whole number")),
-        },
-        Shape::OneOf(words) if !words.contains(&text) => Err(unknown(key, text, words)),
-        Shape::OneOf(_)
-        | Shape::Text
-        | Shape::Bool
-        | Shape::Address
-        | Shape::Prefix
-        | Shape::AddressOrPrefix
-        | Shape::Duration
-        | Shape::Path
-        | Shape::Var
-        | Shape::List(_)
-        | Shape::Table(_)
-        | Shape::Tables(_)
-        | Shape::Map(_) => Ok(()),
-    }
-}
-
-/// What a key wants: the shape says it better than the type, unless it only says "a text".
-fn wanted<T: Value>(shape: &Shape) -> String {
-    if matches!(shape, Shape::Text | Shape::Var) { T::WHAT.to_owned() } else { shape.what() }
-}
-
-/// What would be right; `written` is the value as it stands in the file.
-fn type_advice(node: &Node, written: &str, path: &str, shape: &Shape) -> Option<String> {
-    let key = path.rsplit('.').next().unwrap_or(path);
-    match (shape, &node.content) {
-        (Shape::Tables(_), _) => Some(format!("begin each with a header of its own: [[{path}]]")),
-        (Shape::Table(_), _) => Some(format!("write the header [{path}], and its keys below it")),
-        (Shape::Map(_), _) => {
-            Some(format!("write a header for each: [{path}.NAME], and its keys below it"))
-        }
-        (Shape::List(_), Content::Table(_)) => Some(format!("write {key} = {}", shape.example()?)),
-        (Shape::List(_), _) => Some(format!("put it into brackets: {key} = [{written}]")),
-        (Shape::Integer { .. } | Shape::Duration, Content::Float) => {
-            Some("write it without a fraction, in a smaller unit if need be".into())
-        }
-        (Shape::Integer { .. } | Shape::Bool, _) => None,
-        (_, Content::Float | Content::Datetime | Content::HugeInteger) => {
-            Some(format!("put it into quotation marks: \"{written}\""))
-        }
-        _ => None,
     }
 }

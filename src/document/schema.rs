@@ -56,12 +56,11 @@ fn described(doc: &str, default: Option<&str>) -> String {
 fn shape(of: &Shape) -> Value {
     match of {
         Shape::Text => json!({ "type": ["string", "integer", "boolean"] }),
-        Shape::Integer { min, max } => or_template(
-            json!({ "type": "integer", "minimum": min, "maximum": max }),
-            r"^-?[0-9]+$",
-        ),
+        Shape::Integer { min, max } => {
+            or_template(json!({ "type": "integer", "minimum": min, "maximum": max }), r"^-?[0-9]+$")
+        }
         Shape::Bool => or_template(json!({ "type": "boolean" }), "^(true|false)$"),
-        Shape::OneOf(words) => or_template(json!({ "enum": words }), "^$"),
+        Shape::OneOf(words) => json!({ "anyOf": [{ "enum": words }, { "pattern": TEMPLATE }] }),
         Shape::Address => text(r"^[0-9a-fA-F.:]+$"),
         Shape::Prefix => text(r"^[0-9a-fA-F.:]+/[0-9]+$"),
         Shape::AddressOrPrefix => text(r"^[0-9a-fA-F.:]+(/[0-9]+)?$"),
@@ -86,4 +85,46 @@ fn text(pattern: &str) -> Value {
 
 fn or_template(schema: Value, pattern: &str) -> Value {
     json!({ "anyOf": [schema, text(pattern)] })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::Field;
+
+    static VARS: Section =
+        Section::new("vars", "Variables.", &[]).open("a variable", Shape::Var, "");
+    static VIP: Section = Section::new(
+        "vip",
+        "A VIP.",
+        &[
+            Field::required("address", Shape::AddressOrPrefix, "the address"),
+            Field::optional("mode", Shape::OneOf(&["dr", "nat"]), "How.").default("dr"),
+        ],
+    )
+    .short("address");
+    static ROOT: Section = Section::new(
+        "root",
+        "A file.",
+        &[
+            Field::required("version", Shape::Integer { min: 1, max: 1 }, "the version"),
+            Field::optional("vip", Shape::Map(&VIP), "the VIPs"),
+            Field::optional("vars", Shape::Table(&VARS), "the variables"),
+        ],
+    );
+
+    #[test]
+    fn a_schema_says_what_the_section_says() {
+        let schema = schema(&ROOT, "a file");
+        assert_eq!(schema["required"], json!(["version"]));
+        assert_eq!(schema["additionalProperties"], json!(false));
+        assert_eq!(schema["properties"]["version"]["anyOf"][0]["maximum"], json!(1));
+        let vip = &schema["properties"]["vip"]["additionalProperties"];
+        assert_eq!(vip["anyOf"][0]["type"], json!("string"));
+        let mode = &vip["anyOf"][1]["properties"]["mode"];
+        assert_eq!(mode["anyOf"][0]["enum"], json!(["dr", "nat"]));
+        assert_eq!(mode["description"], json!("How. Default: dr."));
+        let vars = &schema["properties"]["vars"];
+        assert!(vars["additionalProperties"]["anyOf"].is_array());
+    }
 }

@@ -84,11 +84,7 @@ pub enum Shape {
 
 impl Section {
     /// A section with fixed keys.
-    pub const fn new(
-        name: &'static str,
-        doc: &'static str,
-        fields: &'static [Field],
-    ) -> Section {
+    pub const fn new(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
         Section { name, doc, fields, open: None, short: None }
     }
 
@@ -136,7 +132,7 @@ impl Shape {
             Shape::Bool => "true or false".into(),
             Shape::OneOf(words) => format!("one of {}", words.join(", ")),
             Shape::Address => "an IP address".into(),
-            Shape::Prefix => "an IP address with prefix length, such as \"192.0.2.1/24\"".into(),
+            Shape::Prefix => "an IP address with prefix, such as \"192.0.2.1/24\"".into(),
             Shape::AddressOrPrefix => "an IP address, with or without prefix length".into(),
             Shape::Duration => "a length of time, such as \"500ms\", \"3s\" or \"1m\"".into(),
             Shape::Path => "an absolute path".into(),

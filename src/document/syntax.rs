@@ -77,7 +77,9 @@ impl<'a> Line<'a> {
         }
         if said == "key with no value" && trimmed.starts_with("- ") {
             let help = "write the list in brackets behind its key: key = [\"one\", \"two\"]";
-            return Some(error(self.whole(), "a list does not stand on lines of its own").help(help));
+            return Some(
+                error(self.whole(), "a list does not stand on lines of its own").help(help),
+            );
         }
         if trimmed.starts_with('[') && said.starts_with("unclosed") && !trimmed.contains('=') {
             return Some(self.header(trimmed));
@@ -155,18 +157,20 @@ impl<'a> Line<'a> {
             return Some(Diagnostic::error(place, "a number has no leading zero").help(help));
         }
         let lower = value.to_lowercase();
+        let no_end = "a line ends without `;` or `,`";
         let (title, right) = match (value.strip_suffix([';', ',']), lower.as_str()) {
-            (Some(rest), _) => {
-                ("a line ends without a mark".to_owned(), rest.trim().to_owned())
-            }
-            (None, "true" | "yes" | "on") => (truth(value), "true".into()),
-            (None, "false" | "no" | "off") => (truth(value), "false".into()),
+            (Some(rest), _) => (no_end.to_owned(), rest.trim().to_owned()),
+            (None, "true" | "yes" | "on") => (truth(value), "true".to_owned()),
+            (None, "false" | "no" | "off") => (truth(value), "false".to_owned()),
             (None, _) => ("this text has no quotation marks".to_owned(), quoted(value)),
         };
         let truth = matches!(right.as_str(), "true" | "false") && value.len() > 1;
         let or_text = if truth { format!(", or \"{value}\" for a text") } else { String::new() };
         let right = if is_plain(&right) { right } else { quoted(&right) };
-        Some(Diagnostic::error(place, title).help(format!("write {} = {right}{or_text}", key.trim())))
+        Some(
+            Diagnostic::error(place, title)
+                .help(format!("write {} = {right}{or_text}", key.trim())),
+        )
     }
 }
 
@@ -233,17 +237,18 @@ fn token(said: &str, line: &Line<'_>, place: &Place) -> Option<Diagnostic> {
             ("a value is missing before this comma", "take the comma out")
         }
         "extra `=`" => ("one `=` is enough", "take it out"),
-        "unexpected key or value" if before.ends_with(['"', '\'']) => (
-            "the text ended before this",
-            "write `\\\"` for a quotation mark inside a text",
-        ),
+        "unexpected key or value" if before.ends_with(['"', '\'']) => {
+            ("the text ended before this", "write `\\\"` for a quotation mark inside a text")
+        }
         "unexpected key or value" if line.text.trim_start().starts_with('[') => {
             ("nothing stands behind a header", "write the keys on the lines below it")
         }
         "unexpected key or value" => {
             ("this is one too many for a line", "write each key = value on a line of its own")
         }
-        "unquoted keys cannot be empty" => ("a key is missing here", "write key = value, or [name]"),
+        "unquoted keys cannot be empty" => {
+            ("a key is missing here", "write key = value, or [name]")
+        }
         "invalid unquoted key" => (
             "this cannot stand in a key",
             "a key is made of letters, digits, `-` and `_`; put any other into quotation marks",
@@ -263,7 +268,7 @@ fn token(said: &str, line: &Line<'_>, place: &Place) -> Option<Diagnostic> {
 fn unclosed(place: &Place, bracket: char, title: &str) -> Diagnostic {
     let before = &place.source.text[..place.span.start];
     let opens = |at: &usize| before[..*at].trim_end().ends_with('=');
-    let open = before.match_indices(bracket).map(|(at, _)| at).filter(opens).last();
+    let open = before.match_indices(bracket).map(|(at, _)| at).rfind(opens);
     let place = open.map_or_else(|| place.clone(), |at| Place::new(&place.source, at..at + 1));
     Diagnostic::error(place, title)
 }
@@ -292,7 +297,8 @@ fn earlier_line(place: &Place) -> Option<Place> {
     let text = &place.source.text;
     let header = place.text();
     let mut before = text[..place.span.start].match_indices(header).map(|(at, _)| at);
-    let at = before.find(|at| text[..*at].trim_end_matches([' ', '\t']).ends_with(['\n']) || *at == 0);
+    let at =
+        before.find(|at| text[..*at].trim_end_matches([' ', '\t']).ends_with(['\n']) || *at == 0);
     at.map(|at| Place::new(&place.source, at..at + header.len()))
 }
 

@@ -1,3 +1,8 @@
+//! What is read, and what a wrong file is told.
+//!
+//! The answers to slips are in `slips.txt`, to be read as a whole; `UPDATE=1` writes it anew.
+//! Property tests hold that no text is a panic and no failure is without a reason.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -180,48 +185,47 @@ error: `=` stands between a key and its value, not `:`
     assert_eq!(said, golden.trim_start());
 }
 
-/// A line that is not TOML; what is underlined, and what is said of it.
-const SLIPS: &[(&str, &str, &str)] = &[
-    ("a = web1 # c", "web1", "this text has no quotation marks; write a = \"web1\""),
-    ("a = 10.0.0.1/24", "10.0.0.1/24", "this text has no quotation marks; write a = \"10.0.0.1/24\""),
-    ("a = 5s", "5s", "this text has no quotation marks; write a = \"5s\""),
-    ("a = “x”", "“x”", "this text has no quotation marks; write a = \"x\""),
-    ("a = True", "True", "a truth value is `true` or `false`, not `True`; write a = true, or \"True\" for a text"),
-    ("a = 1;", "1;", "a line ends without a mark; write a = 1"),
-    ("a = 012", "012", "a number has no leading zero; take the zero out, or write \"012\" for a text"),
-    ("a =", "a =", "`a` has no value; write a = \"…\""),
-    ("a == 1", "=", "one `=` is enough; take it out"),
-    ("= 1", "=", "a key is missing here; write key = value, or [name]"),
-    ("a: b", ":", "`=` stands between a key and its value, not `:`; write a = \"b\""),
-    ("a b = 1", "a b", "a key is one word; write a-b = 1"),
-    ("include \"x\"", "include \"x\"", "`include` has no `=` and no value; write include = \"x\""),
-    ("// c", "//", "a comment begins with `#`"),
-    ("- a", "- a", "a list does not stand on lines of its own; write the list in brackets behind its key: key = [\"one\", \"two\"]"),
-    ("a = 1 b = 2", "1 b = 2", "this is more than one value; write each key = value on a line of its own"),
-    ("a = \"x\"y\"", "y", "the text ended before this; write `\\\"` for a quotation mark inside a text"),
-    ("a = \"x", "\"x", "this text is not closed with `\"`"),
-    ("a = \"C:\\q\"", "\\q", "`\\q` is no escape in a text; write `\\\\` for a backslash, or put the text into single quotation marks"),
-    ("a = [1, 2", "[", "this list is not closed with `]`"),
-    ("a = { b = 1", "{", "this table is not closed with `}`"),
-    ("[a", "[a", "this header is not closed with `]`; write [a]"),
-    ("[a b]", "[a b]", "a name in a header has no blanks; join the words: [a-b]"),
-    ("[a]]", "]", "nothing stands behind a header; write the keys on the lines below it"),
-    ("a = 1\na = 2", "a", "`a` stands here a second time; a key stands once in a table; take one of the two out"),
-    ("[a]\n[a]", "[a]", "`[a]` stands here a second time; put the keys of both into one, or give the second another name"),
+/// Lines that are not TOML.
+const SLIPS: &[&str] = &[
+    "a = web1 # c",
+    "a = 10.0.0.1/24",
+    "a = 5s",
+    "a = “x”",
+    "a = True",
+    "a = 1;",
+    "a = 012",
+    "a =",
+    "a == 1",
+    "= 1",
+    "a: b",
+    "a b = 1",
+    "include \"x\"",
+    "// c",
+    "- a",
+    "a = 1 b = 2",
+    "a = \"x\"y\"",
+    "a = \"x",
+    "a = \"C:\\q\"",
+    "a = \"\"\"x\ny",
+    "a = [1, 2",
+    "a = [1 2]",
+    "a = { b = 1",
+    "[a",
+    "[a b]",
+    "[a]]",
+    "a = 1\na = 2",
+    "[a]\n[b]\n[a]",
+    "a = 1\na.b = 2",
 ];
 
 #[test]
 fn a_slip_in_a_line_is_answered_with_the_line_as_it_would_be_right() {
-    for (text, underlined, said) in SLIPS {
+    let said = SLIPS.iter().map(|text| {
         let (_, wrong) = Document::parse("f.toml", *text);
-        let wrong: Vec<&Diagnostic> = wrong.iter().collect();
-        let [one] = wrong.as_slice() else {
-            panic!("{text:?}: {wrong:?}");
-        };
-        assert_eq!(one.place.text(), *underlined, "{text:?}");
-        let help = one.help.as_ref().map_or_else(String::new, |help| format!("; {help}"));
-        assert_eq!(format!("{}{help}", one.title), *said, "{text:?}");
-    }
+        assert!(wrong.has_errors(), "{text:?}");
+        format!("==== {text}\n\n{}\n", wrong.render(false))
+    });
+    crate::diagnostic::golden("src/document/slips.txt", &said.collect::<String>());
 }
 
 #[test]
@@ -301,7 +305,7 @@ fn survives(text: &str) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn any_text_is_read_or_told_what_is_wrong(text in any::<String>()) {

@@ -1,6 +1,7 @@
 //! A TOML file as a tree in which every key and every value knows where it stands.
 //!
-//! Owned, and in the order of the file: the parser's own tree borrows the text and is sorted by key.
+//! Owned, and in the order of the file: the parser's own tree borrows the text and is sorted by
+//! key.
 
 use std::ops::Range;
 
@@ -56,9 +57,7 @@ impl Table {
 }
 
 impl Entry {
-    fn from_toml(
-        (key, value): (&TomlSpanned<DeString<'_>>, &TomlSpanned<DeValue<'_>>),
-    ) -> Entry {
+    fn from_toml((key, value): (&TomlSpanned<DeString<'_>>, &TomlSpanned<DeValue<'_>>)) -> Entry {
         let node = Node::from_toml(value);
         Entry { key: key.get_ref().to_string(), key_span: key.span(), node }
     }

@@ -1,4 +1,7 @@
 //! Types that a text of a TOML file becomes, and what to say when it cannot.
+//!
+//! A refusal says what is wrong with this very text and what would be right, in half a sentence:
+//! the place, the key and what the key wants are added by the reader.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
@@ -104,7 +107,7 @@ fn not_an_address(text: &str) -> String {
 fn address_slip(text: &str) -> Option<String> {
     let parts: Vec<&str> = text.split('.').collect();
     let digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.len() < 2 || !parts.iter().all(|part| digits(part)) {
+    if parts.len() < 2 || !parts.iter().all(digits) {
         return None;
     }
     if parts.len() != 4 {
@@ -218,7 +221,10 @@ mod tests {
     #[test]
     fn what_is_wrong_with_an_address_is_said() {
         let cases = [
-            ("192.168.1", "`192.168.1` is not an IP address: it has 3 numbers where four are needed"),
+            (
+                "192.168.1",
+                "`192.168.1` is not an IP address: it has 3 numbers where four are needed",
+            ),
             ("192.168.1.256", "`192.168.1.256` is not an IP address: 256 is above 255"),
             ("192.168.001.2", "`192.168.001.2` is not an IP address: 001 has a leading zero"),
             ("10.0.0.1/24", "`10.0.0.1/24` has a prefix length; the bare address is `10.0.0.1`"),
@@ -238,10 +244,7 @@ mod tests {
             ("10.0.0.7", "`10.0.0.7` has no prefix length, such as `10.0.0.7/24`"),
             ("10.0.0.7/33", "`/33` is not a prefix length; it is a number from 0 to 32"),
             ("10.0.0.7/", "`/` is not a prefix length; it is a number from 0 to 32"),
-            (
-                "10.0.0.7/255.255.255.0",
-                "`255.255.255.0` is a netmask; write `10.0.0.7/24`",
-            ),
+            ("10.0.0.7/255.255.255.0", "`255.255.255.0` is a netmask; write `10.0.0.7/24`"),
         ];
         for (text, said) in cases {
             assert_eq!(wrong::<IpNet>(text), said);

@@ -138,7 +138,10 @@ impl Refusal {
                     | Forward::Masquerade
                     | Forward::Local
                     | Forward::Route
-                    | Forward::Bypass => "is its address one that packets can be sent to?",
+                    | Forward::Bypass => {
+                        "its address is not one that packets can be sent to, or no interface of \
+                         this network namespace has an address yet"
+                    }
                 }
                 .to_owned()
             }

@@ -1,17 +1,12 @@
 //! From a cluster file to the machines that its hosts are.
 //!
 //! The only place of the lab that knows cluster files. A lab has one network card per host, with
-//! the interface and the address of the file; the client looks at every VIP.
+//! the interface and the address of the file.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use super::spec::{HostSpec, LabSpec};
 use crate::cluster::Cluster;
-use crate::document::Var;
-
-/// What a director balances unless the cluster file says otherwise.
-const HTTP: i64 = 80;
 
 /// Where cluster, roles and templates lie on every machine.
 pub const DIRECTORY: &str = "/etc/converge";
@@ -38,33 +33,7 @@ pub fn lab_spec(cluster: &Cluster, own_files: BTreeMap<String, String>) -> LabSp
         hosts,
         cluster_file: Some(cluster.source.text.clone()),
         extra_files: own_files.into_iter().map(placed).collect(),
-        urls: urls(cluster),
-    }
-}
-
-/// Where a client looks: every VIP at every port that is balanced there.
-fn urls(cluster: &Cluster) -> Vec<String> {
-    let mut urls = Vec::new();
-    for vip in &cluster.vips {
-        let address = match vip.address.value.addr() {
-            IpAddr::V4(address) => address.to_string(),
-            IpAddr::V6(address) => format!("[{address}]"),
-        };
-        let ports = vip.vars.get("ports").or_else(|| cluster.vars.get("ports"));
-        for port in ports.map_or_else(|| vec![HTTP], |var| numbers(&var.value)) {
-            let port = if port == HTTP { String::new() } else { format!(":{port}") };
-            urls.push(format!("http://{address}{port}/"));
-        }
-    }
-    urls
-}
-
-fn numbers(var: &Var) -> Vec<i64> {
-    match var {
-        Var::Integer(number) => vec![*number],
-        Var::Text(text) => text.split([',', ' ']).filter_map(|part| part.parse().ok()).collect(),
-        Var::List(list) => list.iter().flat_map(|item| numbers(&item.value)).collect(),
-        Var::Bool(_) => Vec::new(),
+        urls: Vec::new(),
     }
 }
 

@@ -60,18 +60,13 @@ fn end_of_tag(tag: &str) -> Option<usize> {
         return None;
     }
     let close = tag.find('>')? + 1;
-    let Some(element) = UNSEEN
-        .iter()
-        .find(|e| tag_name(tag).eq_ignore_ascii_case(e))
-    else {
+    let Some(element) = UNSEEN.iter().find(|e| tag_name(tag).eq_ignore_ascii_case(e)) else {
         return Some(close);
     };
     // The element's own end tag, in any case; unfinished, it hides the rest of the page.
     let lower = tag.to_ascii_lowercase();
     let end = lower.find(&format!("</{element}"));
-    Some(end.map_or(tag.len(), |i| {
-        i + lower[i..].find('>').map_or(lower.len() - i, |j| j + 1)
-    }))
+    Some(end.map_or(tag.len(), |i| i + lower[i..].find('>').map_or(lower.len() - i, |j| j + 1)))
 }
 
 fn tag_name(tag: &str) -> &str {
@@ -82,22 +77,16 @@ fn tag_name(tag: &str) -> &str {
 
 fn is_inline(tag: &str) -> bool {
     let name = tag_name(tag);
-    [
-        "a", "b", "i", "u", "em", "strong", "span", "font", "code", "tt", "small", "big",
-    ]
-    .iter()
-    .any(|inline| name.eq_ignore_ascii_case(inline))
+    ["a", "b", "i", "u", "em", "strong", "span", "font", "code", "tt", "small", "big"]
+        .iter()
+        .any(|inline| name.eq_ignore_ascii_case(inline))
 }
 
 /// The text as one printable line, cut to length; nothing if nothing is left.
 fn one_line(text: &str) -> Option<String> {
     let words: Vec<String> = text
         .split_whitespace()
-        .map(|word| {
-            word.chars()
-                .filter(|c| !is_unprintable(*c))
-                .collect::<String>()
-        })
+        .map(|word| word.chars().filter(|c| !is_unprintable(*c)).collect::<String>())
         .filter(|word| !word.is_empty())
         .collect();
     let line = words.join(" ");
@@ -132,15 +121,9 @@ mod tests {
     fn the_first_line_is_what_a_person_would_see_first() {
         for (page, first) in [
             ("web1\nsecond", "web1"),
-            (
-                "\n\n  <h1>This is <b>web1</b></h1>\n<p>more",
-                "This is web1",
-            ),
+            ("\n\n  <h1>This is <b>web1</b></h1>\n<p>more", "This is web1"),
             ("<!DOCTYPE html><html><body><p>web2<p>x</body>", "web2"),
-            (
-                "<html><style>h1 { color: red }</STYLE><h1>web3</h1>",
-                "web3",
-            ),
+            ("<html><style>h1 { color: red }</STYLE><h1>web3</h1>", "web3"),
             ("<!-- old\npage --><title>web4</title>", "web4"),
             ("<script>never ends", ""),
             ("1 < 2", "1 < 2"),

@@ -76,10 +76,7 @@ pub async fn run(
             }
         }
     }
-    Run {
-        duration: pulse.start.elapsed(),
-        tally: pulse.tally,
-    }
+    Run { duration: pulse.start.elapsed(), tally: pulse.tally }
 }
 
 struct Pulse {
@@ -142,10 +139,7 @@ impl Pulse {
     }
 
     fn is_wanted(&self, now: Instant) -> bool {
-        let time_left = self
-            .beat
-            .length
-            .is_none_or(|length| now - self.start < length);
+        let time_left = self.beat.length.is_none_or(|length| now - self.start < length);
         time_left && self.beat.count.is_none_or(|count| self.sent < count)
     }
 
@@ -156,11 +150,7 @@ impl Pulse {
         let sent = start.elapsed();
         self.waiting.spawn(async move {
             let outcome = client.ask().await;
-            Sample {
-                sent,
-                done: start.elapsed(),
-                outcome,
-            }
+            Sample { sent, done: start.elapsed(), outcome }
         });
     }
 

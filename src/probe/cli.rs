@@ -112,12 +112,8 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, SpanError> {
         /// More than anyone measures, and far from what a clock cannot add.
         const LONGEST: f64 = 366.0 * 86_400.0;
-        let error = || SpanError {
-            text: text.to_owned(),
-        };
-        let end = text
-            .find(|c: char| !(c.is_ascii_digit() || c == '.'))
-            .unwrap_or(text.len());
+        let error = || SpanError { text: text.to_owned() };
+        let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
         let (number, unit) = text.split_at(end);
         let number: f64 = number.parse().map_err(|_| error())?;
         let seconds = match unit.trim() {
@@ -132,9 +128,7 @@ impl FromStr for Span {
         if seconds > LONGEST {
             return Err(error());
         }
-        Duration::try_from_secs_f64(seconds)
-            .map(Span)
-            .map_err(|_| error())
+        Duration::try_from_secs_f64(seconds).map(Span).map_err(|_| error())
     }
 }
 
@@ -143,9 +137,7 @@ impl ProbeArgs {
         let length = self.length.map(|span| span.0);
         Beat {
             interval: Some(self.interval.0).filter(|interval| !interval.is_zero()),
-            count: self
-                .count
-                .or(if length.is_none() { Some(COUNT) } else { None }),
+            count: self.count.or(if length.is_none() { Some(COUNT) } else { None }),
             length,
             concurrency: self.concurrency,
         }
@@ -162,10 +154,7 @@ impl ProbeArgs {
 
     /// Whether the report is what was hoped for.
     pub fn is_met_by(&self, report: &Report) -> bool {
-        report.all_ok()
-            && self
-                .expect_servers
-                .is_none_or(|n| report.servers.len() >= n)
+        report.all_ok() && self.expect_servers.is_none_or(|n| report.servers.len() >= n)
     }
 }
 
@@ -199,11 +188,7 @@ fn print(args: &ProbeArgs, report: &Report) -> io::Result<()> {
         Form::Text => {
             write!(out, "{report}")?;
             if let Some(n) = args.expect_servers.filter(|n| report.servers.len() < *n) {
-                writeln!(
-                    out,
-                    "  expected     {n} servers, {} answered",
-                    report.servers.len()
-                )?;
+                writeln!(out, "  expected     {n} servers, {} answered", report.servers.len())?;
             }
         }
         Form::Json => writeln!(out, "{}", serde_json::to_string(report)?)?,
@@ -250,17 +235,8 @@ mod tests {
 
     #[test]
     fn durations_are_read_as_people_write_them() {
-        for (text, micros) in [
-            ("0", 0),
-            ("250us", 250),
-            ("10ms", 10_000),
-            ("1.5s", 1_500_000),
-        ] {
-            assert_eq!(
-                text.parse(),
-                Ok(Span(Duration::from_micros(micros))),
-                "{text}"
-            );
+        for (text, micros) in [("0", 0), ("250us", 250), ("10ms", 10_000), ("1.5s", 1_500_000)] {
+            assert_eq!(text.parse(), Ok(Span(Duration::from_micros(micros))), "{text}");
         }
         for text in ["", "10", "ms", "-1s", "1e9s", "999999h", "1 week"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
@@ -270,26 +246,17 @@ mod tests {
     #[test]
     fn a_bare_probe_sends_a_hundred_requests_and_a_timed_one_as_many_as_fit() {
         let bare = parse("probe 192.0.2.1").expect("valid").beat();
-        assert_eq!(
-            (bare.count, bare.interval, bare.length),
-            (Some(COUNT), None, None)
-        );
-        let timed = parse("probe 192.0.2.1 --for 2s -i 1ms")
-            .expect("valid")
-            .beat();
+        assert_eq!((bare.count, bare.interval, bare.length), (Some(COUNT), None, None));
+        let timed = parse("probe 192.0.2.1 --for 2s -i 1ms").expect("valid").beat();
         assert_eq!(timed.count, None);
         assert_eq!(timed.interval, Some(Duration::from_millis(1)));
     }
 
     #[test]
     fn a_wrong_word_is_a_usage_error() {
-        for line in [
-            "probe",
-            "probe ftp://web",
-            "probe web -n 0",
-            "probe web -i 5",
-            "probe web -o x",
-        ] {
+        for line in
+            ["probe", "probe ftp://web", "probe web -n 0", "probe web -i 5", "probe web -o x"]
+        {
             assert!(parse(line).is_err(), "{line}");
         }
     }

@@ -82,15 +82,8 @@ pub struct Client {
 
 #[derive(Clone, Debug)]
 enum Way {
-    Http {
-        client: reqwest::Client,
-        url: Url,
-    },
-    Tcp {
-        host: String,
-        port: u16,
-        shown: String,
-    },
+    Http { client: reqwest::Client, url: Url },
+    Tcp { host: String, port: u16, shown: String },
 }
 
 impl Client {
@@ -107,10 +100,7 @@ impl Client {
                 shown: target.to_string().trim_start_matches("tcp://").to_owned(),
             },
         };
-        Ok(Client {
-            way,
-            timeout: manner.timeout,
-        })
+        Ok(Client { way, timeout: manner.timeout })
     }
 
     /// Asks once.
@@ -135,9 +125,7 @@ impl Client {
 
 fn http(url: &Url, manner: &Manner) -> Result<reqwest::Client, reqwest::Error> {
     // The first caller in the process wins; all of them install the same one.
-    let _already = rustls::crypto::ring::default_provider()
-        .install_default()
-        .is_err();
+    let _already = rustls::crypto::ring::default_provider().install_default().is_err();
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
     let mut builder = reqwest::Client::builder()
@@ -198,18 +186,10 @@ async fn read(response: &mut Response) -> Result<Vec<u8>, Failure> {
 
 /// Connects, and lets go at once. The port itself stands for the server.
 async fn connect(host: &str, port: u16, shown: &str) -> Result<String, Failure> {
-    let addresses = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(|source| {
-            let unresolved = Unresolved {
-                name: host.to_owned(),
-                source,
-            };
-            Failure {
-                kind: FailureKind::Unresolved,
-                detail: chain(&unresolved),
-            }
-        })?;
+    let addresses = tokio::net::lookup_host((host, port)).await.map_err(|source| {
+        let unresolved = Unresolved { name: host.to_owned(), source };
+        Failure { kind: FailureKind::Unresolved, detail: chain(&unresolved) }
+    })?;
     let mut last = None;
     for address in addresses {
         match TcpStream::connect(address).await {
@@ -223,10 +203,7 @@ async fn connect(host: &str, port: u16, shown: &str) -> Result<String, Failure> 
         }
     }
     let error = last.unwrap_or_else(|| io::Error::from(ErrorKind::AddrNotAvailable));
-    Err(Failure {
-        kind: io_kind(&error),
-        detail: error.to_string(),
-    })
+    Err(Failure { kind: io_kind(&error), detail: error.to_string() })
 }
 
 /// Looks names up with the system's resolver, and marks its errors as what they are.
@@ -248,11 +225,7 @@ impl Resolve for Lookup {
                     let addresses: Addrs = Box::new(found.collect::<Vec<_>>().into_iter());
                     Ok(addresses)
                 }
-                Err(source) => Err(Unresolved {
-                    name: name.to_owned(),
-                    source,
-                }
-                .into()),
+                Err(source) => Err(Unresolved { name: name.to_owned(), source }.into()),
             }
         })
     }
@@ -265,10 +238,7 @@ fn failure(error: &reqwest::Error) -> Failure {
         None => FailureKind::Other,
     };
     // The innermost cause says what happened; what is around it repeats the URL.
-    Failure {
-        kind,
-        detail: innermost(error).to_string(),
-    }
+    Failure { kind, detail: innermost(error).to_string() }
 }
 
 /// The first cause whose type tells what happened.

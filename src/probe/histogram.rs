@@ -96,10 +96,7 @@ mod tests {
     #[test]
     fn an_empty_histogram_has_no_quantile() {
         let empty = Histogram::default();
-        assert_eq!(
-            (empty.min(), empty.quantile(500), empty.max()),
-            (None, None, None)
-        );
+        assert_eq!((empty.min(), empty.quantile(500), empty.max()), (None, None, None));
     }
 
     proptest! {

@@ -85,25 +85,15 @@ impl Report {
             url,
             requests: tally.requests(),
             ok: tally.ok(),
-            errors: errors
-                .clone()
-                .map(|(kind, f)| (kind.to_string(), f.count))
-                .collect(),
+            errors: errors.clone().map(|(kind, f)| (kind.to_string(), f.count)).collect(),
             error_count: tally.failed(),
-            error_details: errors
-                .map(|(kind, f)| (kind.to_string(), f.detail.clone()))
-                .collect(),
+            error_details: errors.map(|(kind, f)| (kind.to_string(), f.detail.clone())).collect(),
             servers: tally.servers().clone(),
             longest_gap_ms: millis(tally.longest()),
             gaps: tally.gaps().into_iter().map(gap).collect(),
             latency_ms: tally.latency().map(|times| {
                 let [min, median, p99, max] = times.map(millis);
-                Latency {
-                    min,
-                    median,
-                    p99,
-                    max,
-                }
+                Latency { min, median, p99, max }
             }),
             duration_ms: millis(duration),
             skipped: tally.skipped(),
@@ -130,15 +120,9 @@ mod tests {
     #[test]
     fn a_report_reads_back_from_its_json() {
         let mut tally = Tally::default();
-        let outcome = Outcome::Answered {
-            by: "web1".to_owned(),
-        };
+        let outcome = Outcome::Answered { by: "web1".to_owned() };
         let done = Duration::from_micros(1_234);
-        tally.record(&Sample {
-            sent: Duration::ZERO,
-            done,
-            outcome,
-        });
+        tally.record(&Sample { sent: Duration::ZERO, done, outcome });
         tally.stop(done);
         let report = Report::new("http://192.0.2.1/".to_owned(), &tally, done);
         let json = serde_json::to_string(&report).expect("plain data");

@@ -54,12 +54,7 @@ fn servers(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     if report.servers.is_empty() {
         return writeln!(f, "  {RED}nobody answered{RED:#}\n");
     }
-    let wide = report
-        .servers
-        .keys()
-        .map(|name| width(name))
-        .max()
-        .unwrap_or(0);
+    let wide = report.servers.keys().map(|name| width(name)).max().unwrap_or(0);
     for ((name, n), style) in report.servers.iter().take(ROWS).zip(BARS.iter().cycle()) {
         let share = *n as f64 / report.ok as f64;
         let bar = bar(share);
@@ -87,18 +82,10 @@ fn errors(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     let (n, all) = (report.error_count, report.requests);
     let share = n as f64 / all as f64 * 100.0;
     writeln!(f, "  errors       {RED}{n} of {all}{RED:#} ({share:.1} %)")?;
-    let wide = report
-        .errors
-        .keys()
-        .map(|kind| kind.len())
-        .max()
-        .unwrap_or(0);
+    let wide = report.errors.keys().map(|kind| kind.len()).max().unwrap_or(0);
     for (kind, n) in &report.errors {
         let detail = report.error_details.get(kind).map_or("", String::as_str);
-        writeln!(
-            f,
-            "    {n:>7}  {RED}{kind:<wide$}{RED:#}  {DIM}{detail}{DIM:#}"
-        )?;
+        writeln!(f, "    {n:>7}  {RED}{kind:<wide$}{RED:#}  {DIM}{detail}{DIM:#}")?;
     }
     Ok(())
 }
@@ -115,22 +102,13 @@ fn gaps(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     };
     // A slow moment is worth a line; only lost requests are worth red, and a list.
     let style = if longest.lost > 0 { RED } else { BOLD };
-    writeln!(
-        f,
-        "  longest gap  {style}{}{style:#} {}",
-        time(longest.ms),
-        place(longest)
-    )?;
+    writeln!(f, "  longest gap  {style}{}{style:#} {}", time(longest.ms), place(longest))?;
     let others: Vec<&GapReport> = others.iter().filter(|gap| gap.lost > 0).collect();
     for gap in others.iter().take(GAPS) {
         writeln!(f, "               {} {}", time(gap.ms), place(gap))?;
     }
     if others.len() > GAPS {
-        writeln!(
-            f,
-            "               {DIM}and {} shorter{DIM:#}",
-            others.len() - GAPS
-        )?;
+        writeln!(f, "               {DIM}and {} shorter{DIM:#}", others.len() - GAPS)?;
     }
     Ok(())
 }
@@ -150,10 +128,7 @@ fn latency(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
         return Ok(());
     };
     let [min, median, p99, max] = [times.min, times.median, times.p99, times.max].map(time);
-    writeln!(
-        f,
-        "  latency      min {min}, median {BOLD}{median}{BOLD:#}, p99 {p99}, max {max}"
-    )
+    writeln!(f, "  latency      min {min}, median {BOLD}{median}{BOLD:#}, p99 {p99}, max {max}")
 }
 
 /// What this machine itself did to the measurement.
@@ -162,10 +137,7 @@ fn doubts(f: &mut fmt::Formatter<'_>, report: &Report) -> fmt::Result {
     const LATE_MS: f64 = 5.0;
     if report.skipped > 0 {
         let n = report.skipped;
-        writeln!(
-            f,
-            "  not sent     {n} requests, too many were waiting (--concurrency)"
-        )?;
+        writeln!(f, "  not sent     {n} requests, too many were waiting (--concurrency)")?;
     }
     if report.late_ms > LATE_MS {
         let late = time(report.late_ms);
@@ -184,30 +156,18 @@ pub fn live(tally: &Tally, elapsed: Duration) -> String {
     for ((name, n), style) in servers.iter().take(LIVE).zip(BARS.iter().cycle()) {
         let name: String = name.chars().take(16).collect();
         let share = *n as f64 / tally.ok().max(1) as f64 * 100.0;
-        put(
-            &mut line,
-            format_args!("  {style}{name}{style:#} {share:.0} %"),
-        );
+        put(&mut line, format_args!("  {style}{name}{style:#} {share:.0} %"));
     }
     if servers.len() > LIVE {
-        put(
-            &mut line,
-            format_args!("  {DIM}+{}{DIM:#}", servers.len() - LIVE),
-        );
+        put(&mut line, format_args!("  {DIM}+{}{DIM:#}", servers.len() - LIVE));
     }
     if tally.failed() > 0 {
-        put(
-            &mut line,
-            format_args!("  {RED}{} errors{RED:#}", tally.failed()),
-        );
+        put(&mut line, format_args!("  {RED}{} errors{RED:#}", tally.failed()));
     }
     let silent = elapsed.saturating_sub(tally.last_good());
     if silent > Duration::from_secs(1) {
         let silent = silent.as_secs_f64();
-        put(
-            &mut line,
-            format_args!("  {RED}no answer for {silent:.1} s{RED:#}"),
-        );
+        put(&mut line, format_args!("  {RED}no answer for {silent:.1} s{RED:#}"));
     }
     line
 }
@@ -254,15 +214,9 @@ mod tests {
         let mut tally = Tally::default();
         for (sent, outcome) in samples {
             let (sent, done) = (ms(*sent), ms(sent + 1));
-            tally.record(&Sample {
-                sent,
-                done,
-                outcome: outcome.clone(),
-            });
+            tally.record(&Sample { sent, done, outcome: outcome.clone() });
         }
-        let end = samples
-            .last()
-            .map_or(Duration::ZERO, |(sent, _)| ms(sent + 1));
+        let end = samples.last().map_or(Duration::ZERO, |(sent, _)| ms(sent + 1));
         tally.stop(end);
         Report::new("http://192.0.2.10/".to_owned(), &tally, end)
     }
@@ -273,10 +227,7 @@ mod tests {
 
     fn refused() -> Outcome {
         let detail = "connection refused".to_owned();
-        Outcome::Failed(Failure {
-            kind: FailureKind::Refused,
-            detail,
-        })
+        Outcome::Failed(Failure { kind: FailureKind::Refused, detail })
     }
 
     #[test]
@@ -319,20 +270,9 @@ http://192.0.2.10/  151 requests in 151 ms
     #[test]
     fn the_live_line_names_shares_errors_and_silence() {
         let mut tally = Tally::default();
-        tally.record(&Sample {
-            sent: ms(0),
-            done: ms(1),
-            outcome: answered("web1"),
-        });
-        tally.record(&Sample {
-            sent: ms(1),
-            done: ms(2),
-            outcome: refused(),
-        });
+        tally.record(&Sample { sent: ms(0), done: ms(1), outcome: answered("web1") });
+        tally.record(&Sample { sent: ms(1), done: ms(2), outcome: refused() });
         let line = anstream::adapter::strip_str(&live(&tally, ms(2_001))).to_string();
-        assert_eq!(
-            line,
-            "      2 requests  web1 100 %  1 errors  no answer for 2.0 s"
-        );
+        assert_eq!(line, "      2 requests  web1 100 %  1 errors  no answer for 2.0 s");
     }
 }

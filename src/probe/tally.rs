@@ -158,8 +158,7 @@ impl Tally {
         match &sample.outcome {
             Outcome::Answered { by } => {
                 self.ok += 1;
-                self.latencies
-                    .record(sample.done.saturating_sub(sample.sent));
+                self.latencies.record(sample.done.saturating_sub(sample.sent));
                 let known = self.servers.contains_key(by) || self.servers.len() < SERVERS;
                 let name = if known { by.as_str() } else { OTHERS };
                 *self.servers.entry(name.to_owned()).or_default() += 1;
@@ -169,10 +168,10 @@ impl Tally {
             }
             Outcome::Failed(failure) => {
                 self.failed += 1;
-                let failures = self.errors.entry(failure.kind).or_insert_with(|| Failures {
-                    count: 0,
-                    detail: failure.detail.clone(),
-                });
+                let failures = self
+                    .errors
+                    .entry(failure.kind)
+                    .or_insert_with(|| Failures { count: 0, detail: failure.detail.clone() });
                 failures.count += 1;
                 self.lose(sample.sent);
             }
@@ -201,11 +200,7 @@ impl Tally {
         let lost = self.open.take().map_or(0, |gap| gap.lost);
         // Two answers may change places on their way here; time does not run back.
         let end = at.max(self.last_good);
-        let stretch = Gap {
-            start: self.last_good,
-            end,
-            lost,
-        };
+        let stretch = Gap { start: self.last_good, end, lost };
         self.last_good = end;
         self.stretches.record(stretch.length());
         self.keep(stretch);
@@ -230,10 +225,8 @@ impl Tally {
                 lost: 0,
             });
             open.lost += 1;
-        } else if let Some(gap) = self
-            .longest
-            .iter_mut()
-            .find(|gap| (gap.start..=gap.end).contains(&sent))
+        } else if let Some(gap) =
+            self.longest.iter_mut().find(|gap| (gap.start..=gap.end).contains(&sent))
         {
             gap.lost += 1;
         }
@@ -282,12 +275,7 @@ impl Tally {
     /// Least, median, 99th percentile and greatest time to a good answer.
     pub fn latency(&self) -> Option<[Duration; 4]> {
         let times = &self.latencies;
-        Some([
-            times.min()?,
-            times.quantile(500)?,
-            times.quantile(990)?,
-            times.max()?,
-        ])
+        Some([times.min()?, times.quantile(500)?, times.quantile(990)?, times.max()?])
     }
 
     /// The longest stretch without a good answer, gap or not.

@@ -63,15 +63,12 @@ impl FromStr for Target {
             Err(_) if text.contains("://") => text.to_owned(),
             Err(_) => format!("http://{text}"),
         };
-        let url = Url::parse(&whole).map_err(|e| TargetError::Malformed {
-            reason: e.to_string(),
-        })?;
+        let url =
+            Url::parse(&whole).map_err(|e| TargetError::Malformed { reason: e.to_string() })?;
         match url.scheme() {
             "http" | "https" => Ok(Target::Page(url)),
             "tcp" => port(&url),
-            scheme => Err(TargetError::Scheme {
-                scheme: scheme.to_owned(),
-            }),
+            scheme => Err(TargetError::Scheme { scheme: scheme.to_owned() }),
         }
     }
 }
@@ -79,25 +76,16 @@ impl FromStr for Target {
 fn port(url: &Url) -> Result<Target, TargetError> {
     let host = url.host_str().unwrap_or_default();
     if host.is_empty() {
-        return Err(TargetError::Malformed {
-            reason: "no host".to_owned(),
-        });
+        return Err(TargetError::Malformed { reason: "no host".to_owned() });
     }
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let extra = url.path().trim_start_matches('/');
     if !extra.is_empty() {
-        return Err(TargetError::Extra {
-            extra: extra.to_owned(),
-        });
+        return Err(TargetError::Extra { extra: extra.to_owned() });
     }
     match url.port() {
-        Some(port) => Ok(Target::Port {
-            host: host.to_owned(),
-            port,
-        }),
-        None => Err(TargetError::NoPort {
-            host: host.to_owned(),
-        }),
+        Some(port) => Ok(Target::Port { host: host.to_owned(), port }),
+        None => Err(TargetError::NoPort { host: host.to_owned() }),
     }
 }
 

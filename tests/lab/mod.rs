@@ -3,12 +3,19 @@
 //! Where a lab cannot be started for want of packages and of root to install them, its tests say
 //! so on standard error and claim nothing.
 
+use std::path::PathBuf;
+
 use converge::lab::image::ImageError;
 use converge::lab::{HostSpec, Lab, LabError, LabSpec, Options};
 
+mod arp;
+mod boot;
+mod inside;
+mod killed;
 mod life;
 mod machines;
 mod network;
+mod steady;
 mod traffic;
 mod world;
 
@@ -17,8 +24,15 @@ type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
-    let options =
-        Options { binary: Some(env!("CARGO_BIN_EXE_converge").into()), ..Options::default() };
+    boot_with(name, hosts, env!("CARGO_BIN_EXE_converge").into())
+}
+
+/// The same, with another program as the machines' converge.
+fn boot_with(name: &str, hosts: &[&str], binary: PathBuf) -> Option<Lab> {
+    let options = Options {
+        binary: Some(binary),
+        ..Options::default()
+    };
     match Lab::start(&spec(name, hosts), &options) {
         Ok(lab) => Some(lab),
         Err(LabError::Image(ImageError::Prerequisite(reason))) => {
@@ -33,7 +47,9 @@ fn spec(name: &str, hosts: &[&str]) -> LabSpec {
     let host = |(name, number): (&&str, u8)| HostSpec {
         name: (*name).to_owned(),
         role: "client".to_owned(),
-        address: format!("192.0.2.{number}/24").parse().expect("an address with its prefix"),
+        address: format!("192.0.2.{number}/24")
+            .parse()
+            .expect("an address with its prefix"),
         interface: "ens33".to_owned(),
     };
     LabSpec {

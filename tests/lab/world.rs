@@ -60,6 +60,25 @@ impl World {
             .unwrap_or_else(|error| panic!("{error}"));
     }
 
+    /// Takes the host's role away: it becomes a client, for which nothing is to be done.
+    pub fn leave(&self, host: &str) {
+        let (cluster, _) = Cluster::parse("cluster.toml", BASE).expect("the shipped example");
+        let role = cluster.hosts.values().find(|h| h.name.as_str() == host).expect("a host of it");
+        let lines = BASE.lines().map(str::to_owned);
+        let mut inside = false;
+        let lines = lines.map(|line| {
+            if line.starts_with('[') {
+                inside = line == format!("[host.{host}]");
+            }
+            let own = line == format!("role = \"{}\"", role.role.as_str()) && inside;
+            if own { "role = \"client\"".to_owned() } else { line }
+        });
+        self.give(host, &lines.collect::<Vec<_>>().join("\n"));
+        let output = self.converge(host);
+        assert!(output.success(), "{host} cannot leave:\n{}{}", output.stdout, output.stderr);
+        self.give(host, BASE);
+    }
+
     /// A machine.
     pub fn host<'a>(&'a self, name: &'a str) -> Host<'a> {
         self.lab.host(name)

@@ -35,10 +35,7 @@ pub(crate) enum Answer {
 impl Answer {
     /// A page behind these header lines.
     pub(crate) fn page(header: &str, body: &str) -> Answer {
-        Answer::Page(format!(
-            "{header}content-length: {}\r\n\r\n{body}",
-            body.len()
-        ))
+        Answer::Page(format!("{header}content-length: {}\r\n\r\n{body}", body.len()))
     }
 
     /// A good page that names the server.
@@ -81,11 +78,7 @@ impl Server {
             true => tokio::spawn(async {}),
             false => tokio::spawn(accept(listener, answers, Arc::clone(&shared))),
         };
-        Server {
-            address,
-            shared,
-            accepting,
-        }
+        Server { address, shared, accepting }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -115,10 +108,7 @@ impl Server {
     pub(crate) async fn stop(mut self) {
         self.accepting.abort();
         let ended = (&mut self.accepting).await;
-        assert!(
-            ended.is_err_and(|e| e.is_cancelled()),
-            "the server had ended before"
-        );
+        assert!(ended.is_err_and(|e| e.is_cancelled()), "the server had ended before");
     }
 }
 
@@ -128,9 +118,7 @@ fn listen(address: SocketAddr) -> TcpListener {
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     };
     let socket = socket.expect("a socket");
-    socket
-        .set_reuseaddr(true)
-        .expect("an option every kernel has");
+    socket.set_reuseaddr(true).expect("an option every kernel has");
     socket.bind(address).expect("a free port");
     socket.listen(1024).expect("bound")
 }
@@ -175,9 +163,7 @@ async fn serve(mut stream: TcpStream, answers: &[Answer], shared: &Shared) -> st
                 stream.write_all(START.as_bytes()).await?;
                 loop {
                     stream.write_all(&BLOCK).await?;
-                    shared
-                        .bytes
-                        .fetch_add(BLOCK.len() as u64, Ordering::Relaxed);
+                    shared.bytes.fetch_add(BLOCK.len() as u64, Ordering::Relaxed);
                 }
             }
         }

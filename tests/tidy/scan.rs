@@ -85,9 +85,7 @@ fn raw_string(text: &str) -> Option<(usize, usize)> {
     }
     let open = text.len() - after.len() + hashes + 1;
     let close = format!("\"{}", "#".repeat(hashes));
-    let length = text[open..]
-        .find(&close)
-        .map_or(text.len() - open, |i| i + close.len());
+    let length = text[open..].find(&close).map_or(text.len() - open, |i| i + close.len());
     Some((open, length))
 }
 
@@ -165,10 +163,7 @@ fn strings_comments_and_characters_are_blanked_in_place() {
         (r#"f("a\"b{", x)"#, r#"f("      , x)"#),
         ("f(r#\"a\"{\"#, x)", "f(r#\"     , x)"),
         ("f(br\"{\", b\"{\", b'{')", "f(br\"  , b\"  , b'  )"),
-        (
-            "match c { '{' => '\\'', '\\u{7d}' => 'é' }",
-            "match c { '   => '   , '        => '   }",
-        ),
+        ("match c { '{' => '\\'', '\\u{7d}' => 'é' }", "match c { '   => '   , '        => '   }"),
         ("impl<'a> X<'a> for str {}", "impl<'a> X<'a> for str {}"),
         ("for x in &bar { r#type }", "for x in &bar { r#type }"),
     ] {
@@ -179,10 +174,8 @@ fn strings_comments_and_characters_are_blanked_in_place() {
 #[test]
 fn functions_are_measured_from_fn_to_brace() {
     let code = "trait T { fn a(&self) -> [u8; 2]; fn b() {\n}\n}\nfn c<F: fn(u8)>(x: F) {\n\n}";
-    let found: Vec<(String, usize, usize)> = functions(code)
-        .into_iter()
-        .map(|f| (f.name, f.line, f.lines))
-        .collect();
+    let found: Vec<(String, usize, usize)> =
+        functions(code).into_iter().map(|f| (f.name, f.line, f.lines)).collect();
     assert_eq!(found, [("b".to_owned(), 1, 2), ("c".to_owned(), 4, 3)]);
 }
 

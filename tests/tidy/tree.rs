@@ -55,10 +55,7 @@ impl Tree {
             }
         }
         let tree = Tree { files };
-        assert!(
-            tree.file("src/lib.rs").is_some(),
-            "src/lib.rs is not among the files"
-        );
+        assert!(tree.file("src/lib.rs").is_some(), "src/lib.rs is not among the files");
         tree
     }
 
@@ -75,27 +72,14 @@ impl Tree {
 
 fn tracked(root: &Path) -> Option<Vec<String>> {
     // New files count before they are added, so that the rules hold for what will be committed.
-    let list = [
-        "ls-files",
-        "-z",
-        "--cached",
-        "--others",
-        "--exclude-standard",
-    ];
-    let output = Command::new("git")
-        .args(list)
-        .current_dir(root)
-        .output()
-        .ok()?;
+    let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
+    let output = Command::new("git").args(list).current_dir(root).output().ok()?;
     if !output.status.success() {
         return None;
     }
     let text = String::from_utf8(output.stdout).ok()?;
-    let mut paths: Vec<String> = text
-        .split('\0')
-        .filter(|path| !path.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let mut paths: Vec<String> =
+        text.split('\0').filter(|path| !path.is_empty()).map(str::to_owned).collect();
     paths.dedup();
     (!paths.is_empty()).then_some(paths)
 }
@@ -106,11 +90,7 @@ fn lying(root: &Path) -> Vec<String> {
     while let Some(directory) = open.pop() {
         for entry in fs::read_dir(directory).expect("a readable source tree") {
             let path = entry.expect("a readable source tree").path();
-            let name = path
-                .strip_prefix(root)
-                .expect("below the root")
-                .display()
-                .to_string();
+            let name = path.strip_prefix(root).expect("below the root").display().to_string();
             match path.is_dir() {
                 true if name == "target" || name == ".git" => {}
                 true => open.push(path),

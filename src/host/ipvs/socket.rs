@@ -16,7 +16,7 @@ use crate::ipvs::wire::frame::{self, Messages};
 
 /// A dump fills datagrams of at most 32 KiB, however large the buffer (`netlink_dump`).
 const DATAGRAM: usize = 32 * 1024;
-/// Datagrams received in one system call.
+/// Most datagrams received in one system call.
 const DATAGRAMS: usize = 8;
 /// Room for answers that wait in the kernel. A batch that fails entirely takes about 100 KiB.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
@@ -26,7 +26,7 @@ const DEADLINE_SECONDS: i64 = 10;
 /// The socket, and buffers that are used again and again.
 pub(super) struct Channel {
     socket: OwnedFd,
-    datagrams: Vec<Vec<u8>>,
+    datagrams: [Vec<u8>; DATAGRAMS],
     headers: MultiHeaders<NetlinkAddr>,
 }
 
@@ -35,7 +35,7 @@ impl Channel {
     pub(super) fn open() -> Result<Self, IpvsError> {
         Ok(Self {
             socket: open_socket()?,
-            datagrams: vec![vec![0; DATAGRAM]; DATAGRAMS],
+            datagrams: std::array::from_fn(|_| vec![0; DATAGRAM]),
             headers: MultiHeaders::preallocate(DATAGRAMS, None),
         })
     }
@@ -52,9 +52,12 @@ impl Channel {
             .map_err(failed)
     }
 
-    /// Receives until `each` says that it has seen the last message.
+    /// Receives until `each` says that it has seen the last message. To look for more datagrams
+    /// than there are costs as much as receiving one, so the caller says how many to expect; when
+    /// there are more, it takes another system call and nothing else.
     pub(super) fn receive(
         &mut self,
+        expected: usize,
         mut each: impl FnMut(frame::Incoming<'_>) -> Result<bool, IpvsError>,
     ) -> Result<(), IpvsError> {
         let failed = |errno| IpvsError::Socket {
@@ -62,15 +65,11 @@ impl Channel {
             errno,
         };
         loop {
-            let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
-                .datagrams
-                .iter_mut()
-                .map(|d| [IoSliceMut::new(d)])
-                .collect();
+            let mut slices = self.datagrams.each_mut().map(|d| [IoSliceMut::new(d)]);
             let received = socket::recvmmsg(
                 self.socket.as_raw_fd(),
                 &mut self.headers,
-                slices.iter_mut(),
+                slices.iter_mut().take(expected),
                 // Waits for the first datagram and takes the others that are there.
                 MsgFlags::MSG_WAITFORONE,
                 None,

@@ -12,20 +12,12 @@ fn ms(n: u64) -> Duration {
 
 fn good(sent: u64, done: u64, by: &str) -> Sample {
     let outcome = Outcome::Answered { by: by.to_owned() };
-    Sample {
-        sent: ms(sent),
-        done: ms(done),
-        outcome,
-    }
+    Sample { sent: ms(sent), done: ms(done), outcome }
 }
 
 fn bad(sent: u64, done: u64, kind: FailureKind) -> Sample {
     let detail = format!("{kind} at {sent}");
-    Sample {
-        sent: ms(sent),
-        done: ms(done),
-        outcome: Outcome::Failed(Failure { kind, detail }),
-    }
+    Sample { sent: ms(sent), done: ms(done), outcome: Outcome::Failed(Failure { kind, detail }) }
 }
 
 fn tally(samples: &[Sample], end: u64) -> Tally {
@@ -36,18 +28,12 @@ fn tally(samples: &[Sample], end: u64) -> Tally {
 }
 
 fn gap(start: u64, end: u64, lost: u64) -> Gap {
-    Gap {
-        start: ms(start),
-        end: ms(end),
-        lost,
-    }
+    Gap { start: ms(start), end: ms(end), lost }
 }
 
 /// Good answers every `step` milliseconds, each 1 ms after it was asked for.
 fn beat(from: u64, until: u64, step: usize) -> impl Iterator<Item = Sample> {
-    (from..until)
-        .step_by(step)
-        .map(|at| good(at, at + 1, "web1"))
+    (from..until).step_by(step).map(|at| good(at, at + 1, "web1"))
 }
 
 #[test]
@@ -55,11 +41,7 @@ fn each_server_has_its_share() {
     let samples = [good(0, 1, "web1"), good(1, 2, "web2"), good(2, 3, "web1")];
     let tally = tally(&samples, 3);
     assert_eq!((tally.requests(), tally.ok(), tally.failed()), (3, 3, 0));
-    let shares: Vec<(&str, u64)> = tally
-        .servers()
-        .iter()
-        .map(|(s, n)| (s.as_str(), *n))
-        .collect();
+    let shares: Vec<(&str, u64)> = tally.servers().iter().map(|(s, n)| (s.as_str(), *n)).collect();
     assert_eq!(shares, [("web1", 2), ("web2", 1)]);
 }
 
@@ -67,19 +49,10 @@ fn each_server_has_its_share() {
 fn failures_are_counted_by_kind_with_the_words_of_the_first() {
     let refused = FailureKind::Refused;
     let busy = FailureKind::Status(503);
-    let tally = tally(
-        &[bad(0, 1, refused), bad(1, 2, busy), bad(2, 3, refused)],
-        3,
-    );
-    let errors: Vec<(String, u64)> = tally
-        .errors()
-        .iter()
-        .map(|(kind, f)| (kind.to_string(), f.count))
-        .collect();
-    assert_eq!(
-        errors,
-        [("refused".to_owned(), 2), ("status_503".to_owned(), 1)]
-    );
+    let tally = tally(&[bad(0, 1, refused), bad(1, 2, busy), bad(2, 3, refused)], 3);
+    let errors: Vec<(String, u64)> =
+        tally.errors().iter().map(|(kind, f)| (kind.to_string(), f.count)).collect();
+    assert_eq!(errors, [("refused".to_owned(), 2), ("status_503".to_owned(), 1)]);
     assert_eq!(tally.errors()[&refused].detail, "refused at 0");
     assert_eq!(tally.latency(), None);
 }
@@ -87,11 +60,7 @@ fn failures_are_counted_by_kind_with_the_words_of_the_first() {
 #[test]
 fn an_outage_is_as_long_as_from_the_last_good_answer_to_the_next() {
     let mut samples: Vec<Sample> = beat(0, 100, 10).collect();
-    samples.extend(
-        (100..140)
-            .step_by(10)
-            .map(|at| bad(at, at + 1, FailureKind::Refused)),
-    );
+    samples.extend((100..140).step_by(10).map(|at| bad(at, at + 1, FailureKind::Refused)));
     samples.extend(beat(140, 200, 10));
     let tally = tally(&samples, 200);
     assert_eq!(tally.gaps(), [gap(91, 141, 4)]);
@@ -129,9 +98,7 @@ fn an_even_beat_has_no_gap_however_slow_it_is() {
 
 #[test]
 fn a_vip_that_never_answers_is_one_gap() {
-    let samples: Vec<Sample> = (0..50)
-        .map(|at| bad(at, at + 1, FailureKind::Refused))
-        .collect();
+    let samples: Vec<Sample> = (0..50).map(|at| bad(at, at + 1, FailureKind::Refused)).collect();
     assert_eq!(tally(&samples, 50).gaps(), [gap(0, 50, 50)]);
 }
 

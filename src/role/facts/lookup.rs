@@ -1,4 +1,7 @@
 //! What a name stands for; and if for nothing, which name was meant.
+//!
+//! The candidates are the names that exist at the level of the part that is unknown, so that
+//! `{{host.nsf.address}}` is answered with hosts and `{{vars.prot}}` with variables.
 
 use serde_json::Value as Json;
 
@@ -23,7 +26,8 @@ impl<'a> Name<'a> {
         let mut at = 0;
         while at < raw.len() {
             let rest = &raw[at..];
-            let (part, skip) = match rest.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+            let (part, skip) = match rest.strip_prefix('[').and_then(|inner| inner.split_once(']'))
+            {
                 Some((inner, _)) => (inner, inner.len() + 2),
                 None if rest.starts_with("../") => ("..", 2),
                 None if rest == ".." => ("..", 2),
@@ -36,11 +40,21 @@ impl<'a> Name<'a> {
                 "@root" if at == 0 => name.root = true,
                 ".." => name.up += 1,
                 "this" | "" if name.parts.is_empty() => {}
-                part => name.parts.push((at, part)),
+                part => {
+                    let bracket = usize::from(rest.starts_with('['));
+                    name.parts.push((at + bracket, part));
+                }
             }
             at += skip + 1;
         }
         name
+    }
+}
+
+impl<'a> Name<'a> {
+    /// The first part; none of `this`.
+    pub(super) fn first(&self) -> Option<&'a str> {
+        self.parts.first().map(|(_, part)| *part)
     }
 }
 
@@ -109,7 +123,8 @@ fn unknown(at: usize, part: &str, parent: &str, known: Vec<String>) -> Miss {
 fn keys(value: &Json) -> Vec<String> {
     match value {
         Json::Object(object) => object.keys().cloned().collect(),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) => vec![],
+        Json::Array(items) => (0..items.len()).map(|index| index.to_string()).collect(),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Vec::new(),
     }
 }
 
@@ -154,17 +169,34 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
         (_, "host") => (format!("there is no host `{part}`"), "the hosts"),
         (_, "vip") => (format!("there is no VIP `{part}`"), "the VIPs"),
         (_, "roles") => (format!("there is no role `{part}`"), "the roles"),
+        (role, parent) if parent.starts_with("roles.") && here.is_empty() => {
+            (format!("no host has the role `{role}`"), "")
+        }
         ("vars", _) => (format!("there is no variable `{part}`"), "the variables"),
-        (_, parent) => (format!("`{parent}` has no `{part}`"), "what it has"),
+        (_, parent) if part.parse::<usize>().is_ok() => {
+            (format!("`{parent}` has {} entries, counted from 0", here.len()), "")
+        }
+        (_, parent) => (format!("`{parent}` has no `{part}`"), "it has"),
     };
     let title = format!("`{}`: {nothing}", used.braced(raw));
     let inside = used.scopes.len() > 1 && parent.is_empty();
-    let at_root = matches!(used.scopes.first(), Some(Scope::Root(facts)) if facts.get(part).is_some());
+    let at_root =
+        matches!(used.scopes.first(), Some(Scope::Root(facts)) if facts.get(part).is_some());
     if inside && at_root {
         let help = format!(
             "inside a block, names are those of the item; for all others write `{}`",
             used.braced(&format!("@root.{raw}"))
         );
+        return Some(Said { title, help: Some(help) });
+    }
+    if let Some(help) = elsewhere(part, parent) {
+        return Some(Said { title, help: Some(help.to_owned()) });
+    }
+    if plural.is_empty() {
+        return Some(Said { title, help: None });
+    }
+    if let Some(full) = here.iter().find(|key| key.split('.').next() == Some(part)) {
+        let help = format!("a name with dots stands in brackets: `[{full}]`");
         return Some(Said { title, help: Some(help) });
     }
     if let Some(meant) = suggest(part, here.iter().copied()) {
@@ -173,17 +205,18 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
         let help = format!("write `{}`", used.braced(&right));
         return Some(Said { title: format!("{title}; did you mean `{meant}`?"), help: Some(help) });
     }
-    let help = match (part.as_str(), here.as_slice()) {
-        ("each", _) if parent.is_empty() => {
-            Some("`each` is known only in a section that is repeated with `each = …`".into())
-        }
-        ("vars", _) if parent.is_empty() => {
-            Some("a variable cannot be made of other variables".into())
-        }
-        (_, []) => None,
-        (_, here) => Some(format!("{plural}: {}", listed(here))),
-    };
+    let help = (!here.is_empty()).then(|| format!("{plural}: {}", listed(&here)));
     Some(Said { title, help })
+}
+
+/// Where a name is known that is not known here.
+fn elsewhere(part: &str, parent: &str) -> Option<&'static str> {
+    match (part, parent) {
+        ("each", "") => Some("`each` is known only in a section with `for-each = …`"),
+        ("vars", "") => Some("a variable cannot be made of other variables"),
+        ("survey", "") => Some("a variable cannot be made of what a machine was found to be"),
+        _ => None,
+    }
 }
 
 /// Says that a name stands for something that is no text, if it is so.
@@ -198,10 +231,11 @@ pub(super) fn say_no_text(used: &Use<'_>, value: &Json) -> Option<Said> {
             title: format!("`{{{{{raw}}}}}` is more than one value"),
             help: Some(format!("write one of {}", listed(&below(raw, &keys(value))))),
         },
-        Json::Array(_) => Said {
-            title: format!("`{{{{{raw}}}}}` is a list, not a text"),
-            help: Some(format!("write `{{{{#each {raw}}}}}{{{{this}}}}{{{{/each}}}}`")),
-        },
+        Json::Array(items) => {
+            let item = if items.iter().any(Json::is_object) { "name" } else { "this" };
+            let help = format!("write `{{{{#each {raw}}}}}{{{{{item}}}}}{{{{/each}}}}`");
+            Said { title: format!("`{{{{{raw}}}}}` is a list, not a text"), help: Some(help) }
+        }
         Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => return None,
     };
     Some(said)

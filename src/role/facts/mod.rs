@@ -1,18 +1,17 @@
 //! What a role's templates can name, and the strict rendering of them for one host.
 //!
 //! The names: `vip.NAME`, `host.NAME.…`, `me.…`, `vars.NAME`, `cluster.name`, `roles.ROLE`, `vips`,
-//! `survey.…`, and within a repeated section `each.…`. An unknown name is an error at its place, with
-//! the name that was meant. A variable may itself be a template over everything but variables and the
-//! survey; it is rendered for the host that owns it.
+//! `survey.…`, and within a repeated section `each.…`. An unknown name is an error at its place,
+//! with the name that was meant. A variable may itself be a template over everything but variables
+//! and the survey; it is rendered for the host that owns it.
 
 mod lookup;
 mod render;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use handlebars::Context;
 use ipnet::IpNet;
 use serde_json::{Map, Value as Json, json};
 
@@ -39,14 +38,12 @@ pub struct Facts {
     base: Arc<Map<String, Json>>,
     /// Names beyond those, such as `each`.
     over: BTreeMap<String, Json>,
-    /// Both in one, for templates that need more than a lookup.
-    context: OnceLock<Context>,
 }
 
 impl Facts {
     /// The facts of a cluster as `me` sees them. `defaults` are the variables of all roles, and
-    /// `survey` is what this machine was found to be. A variable that cannot be rendered is reported
-    /// once; whatever uses it then fails silently.
+    /// `survey` is what this machine was found to be. A variable that cannot be rendered is
+    /// reported once; whatever uses it then fails silently.
     pub fn new(
         cluster: &Cluster,
         me: &HostEntry,
@@ -124,7 +121,7 @@ impl Facts {
     }
 
     fn over(base: Arc<Map<String, Json>>, over: BTreeMap<String, Json>) -> Facts {
-        Facts { base, over, context: OnceLock::new() }
+        Facts { base, over }
     }
 
     /// What variables can be made of.
@@ -153,7 +150,8 @@ impl Facts {
         for layer in layers.iter().flatten() {
             effective.extend(layer.iter());
         }
-        let rendered = effective.into_iter().map(|(name, var)| (name.clone(), self.var(var, found)));
+        let rendered =
+            effective.into_iter().map(|(name, var)| (name.clone(), self.var(var, found)));
         Json::Object(rendered.collect())
     }
 
@@ -226,7 +224,10 @@ fn roles(cluster: &Cluster, defaults: &RoleDefaults, hosts: &Map<String, Json>) 
     let used = cluster.hosts.values().map(|host| host.role.as_str());
     let names: BTreeSet<&str> = known.chain(used).collect();
     let of_role = |role: &str| -> Json {
-        cluster.hosts_of_role(role).filter_map(|host| hosts.get(host.name.as_str()).cloned()).collect()
+        cluster
+            .hosts_of_role(role)
+            .filter_map(|host| hosts.get(host.name.as_str()).cloned())
+            .collect()
     };
     Json::Object(names.into_iter().map(|role| (role.to_owned(), of_role(role))).collect())
 }

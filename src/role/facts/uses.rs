@@ -1,15 +1,20 @@
 //! The names that a template uses, each with the place where it stands and what it stands in.
 //!
-//! This reads handlebars' own syntax tree, so that an unknown name can be told of before anything is
-//! rendered, all of them at once. Inside `{{#if}}` and other blocks that may not be taken, a use is
-//! found but not held against anyone: there the rendering decides.
+//! This reads handlebars' own syntax tree, so that an unknown name can be told of before anything
+//! is rendered, all of them at once. Inside `{{#if}}` and other blocks that may not be taken, a use
+//! is found but not held against anyone: there the rendering decides.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "handlebars' enums are non-exhaustive: a wildcard is needed in any case"
+)]
 
 use handlebars::template::{HelperTemplate, Parameter, Subexpression, TemplateElement};
 use handlebars::{Path, Template};
 use serde_json::Value as Json;
 
-use super::lookup::{self, Name};
 use super::Facts;
+use super::lookup::{self, Name};
 
 /// What names without `@root` are looked up in.
 #[derive(Clone, Copy, Debug)]
