@@ -1,4 +1,7 @@
-//! `converge lab`: the machines of a cluster file.
+//! `converge lab`: the machines of a cluster file, or of the example that is part of converge.
+//!
+//! Reads the cluster file and what lies beside it, and finds out where its clients look; what is
+//! done with the machines is in [`crate::lab`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;

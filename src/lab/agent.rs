@@ -57,11 +57,14 @@ struct Running {
     terminal: Option<OwnedFd>,
 }
 
+/// One output of a command, and the message that carries it.
+type Stream = (File, fn(u32, Vec<u8>) -> Message);
+
 /// A command just started, with the ends that only its own threads need.
 struct Started {
     child: Child,
     stdin: Option<File>,
-    outputs: Vec<(File, fn(u32, Vec<u8>) -> Message)>,
+    outputs: Vec<Stream>,
     terminal: Option<OwnedFd>,
 }
 
@@ -214,7 +217,7 @@ fn spawn_on_pipes(line: &str) -> io::Result<Started> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut outputs: Vec<(File, fn(u32, Vec<u8>) -> Message)> = Vec::new();
+    let mut outputs: Vec<Stream> = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         outputs.push((OwnedFd::from(stdout).into(), Message::Stdout));
     }
@@ -241,8 +244,7 @@ fn spawn_on_terminal(line: &str, size: Size) -> io::Result<Started> {
         .stdout(pty.slave.try_clone()?)
         .stderr(pty.slave)
         .spawn()?;
-    let outputs: Vec<(File, fn(u32, Vec<u8>) -> Message)> =
-        vec![(pty.master.try_clone()?.into(), Message::Stdout)];
+    let outputs: Vec<Stream> = vec![(pty.master.try_clone()?.into(), Message::Stdout)];
     let stdin = Some(pty.master.try_clone()?.into());
     Ok(Started { child, stdin, outputs, terminal: Some(pty.master) })
 }

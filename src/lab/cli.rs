@@ -1,4 +1,7 @@
 //! `converge lab …`: what a person types.
+//!
+//! Finds the lab and the machine that are meant, calls the library, and says how it ended. Three
+//! commands are hidden: the processes that a lab consists of are this same program.
 
 use std::error::Error;
 use std::ffi::OsString;

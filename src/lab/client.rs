@@ -51,7 +51,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { binary: None, extra_packages: Vec::new(), seed: 1, memory: 192 }
+        Options { binary: None, extra_packages: Vec::new(), seed: 1, memory: 256 }
     }
 }
 

@@ -1,4 +1,7 @@
 //! A command's streams over a connection to the daemon, from the client's side.
+//!
+//! Input goes out in a thread of its own, so that a command which answers before it has read
+//! everything blocks nobody. There is a limit to the time and to the output.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -60,12 +63,10 @@ pub(super) fn exchange(
 }
 
 fn in_words(error: io::Error, patience: Duration) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => {
-            io::Error::other(format!("no end of it in {} s", patience.as_secs()))
-        }
-        _ => error,
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return error;
     }
+    io::Error::other(format!("no end of it in {} s", patience.as_secs()))
 }
 
 /// Unblocks the thread that still sends input.

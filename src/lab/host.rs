@@ -1,4 +1,7 @@
 //! One machine of a lab, and its cable, as a test handles them.
+//!
+//! Both are names with a reference to the lab, so they are cheap and can be copied into threads.
+//! Every call asks the daemon and blocks until it is done.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

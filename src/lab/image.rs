@@ -152,13 +152,11 @@ fn build(recipe: &Recipe, cache: &Path, announcer: &Announcer) -> Result<(), Ima
 fn prepare(work: &Path, recipe: &Recipe) -> Result<Vec<PathBuf>, ImageError> {
     fs::create_dir(work).map_err(|source| failed("cannot make", work, source))?;
     // Root of a user namespace is somebody else here, and has to get in.
-    let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(work, open.clone())
-        .map_err(|source| failed("cannot open", work, source))?;
+    set_mode(work, 0o755)?;
     write(&work.join("init"), INIT)?;
     let hook = work.join("customize");
     write(&hook, CUSTOMIZE)?;
-    fs::set_permissions(&hook, open).map_err(|source| failed("cannot open", &hook, source))?;
+    set_mode(&hook, 0o755)?;
     for (name, text) in UNITS {
         write(&work.join(name), text)?;
     }
@@ -207,8 +205,7 @@ fn run(
     for file in [&root, &disk] {
         write(file, "")?;
         // For the hook, which is nobody's root. Their directory is for their owner alone.
-        fs::set_permissions(file, fs::Permissions::from_mode(0o666))
-            .map_err(|source| failed("cannot open", file, source))?;
+        set_mode(file, 0o666)?;
     }
     let mut child = Command::new("sh")
         // Only a shell opens descriptors of given numbers; -u is for the names in it.
@@ -237,7 +234,7 @@ fn run(
     }
     let status = child.wait().map_err(|source| failed("cannot await", work, source))?;
     if status.success() {
-        return Ok(());
+        return [&root, &disk].into_iter().try_for_each(|file| set_mode(file, 0o644));
     }
     Err(match unreachable(&output) {
         Some(line) => ImageError::Unreachable { line: line.trim().to_owned() },
@@ -267,6 +264,11 @@ fn arguments(recipe: &Recipe, work: &Path) -> Vec<OsString> {
     arguments.push("--customize-hook=exec \"$LAB_GUEST/customize\" \"$1\"".into());
     arguments.extend([OsString::from(&recipe.suite), "/dev/null".into()]);
     arguments
+}
+
+fn set_mode(path: &Path, mode: u32) -> Result<(), ImageError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(|source| failed("cannot change the mode of", path, source))
 }
 
 fn write(path: &Path, text: &str) -> Result<(), ImageError> {

@@ -308,6 +308,7 @@ impl Machine {
             format!("ssl0=fd:{serial},fd:{serial}").into(),
             format!("vec0:transport=fd,fd={card},mac={mac}").into(),
             "noreboot".into(),
+            "lsm=capability".into(),
             "quiet".into(),
         ]
     }

@@ -1,4 +1,7 @@
 //! What the output of the tools that build an image means to a person. Pure.
+//!
+//! Their lines become a phase ("downloading packages") or a cause ("no packages can be reached");
+//! what is neither stays in the log, whose tail an error shows.
 
 /// The start of a line of mmdebstrap, and what is being done then.
 const PHASES: [(&str, &str); 9] = [

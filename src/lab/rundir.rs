@@ -62,10 +62,9 @@ impl RunDir {
 
     /// Makes the directory, for its owner alone, without what a dead lab left in it.
     pub fn create(&self) -> io::Result<()> {
-        self.remove().or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
+        if self.0.exists() {
+            self.remove()?;
+        }
         fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 

@@ -1,4 +1,7 @@
 //! `lab sh`: a command on a machine with this terminal, or this pipe, as its own.
+//!
+//! On a terminal the command gets one, too, of the same size, and every key goes there. In a pipe
+//! it gets pipes, so that files can be sent in and out.
 
 use std::io::{self, IsTerminal, Read, Write, stdin, stdout};
 use std::os::unix::net::UnixStream;

@@ -70,7 +70,7 @@ fn converge_one(lab: &Lab, name: &str, role: &str) -> Result<bool, LabError> {
     let last = |text: &str| text.lines().rev().find(|line| !line.is_empty()).map(str::to_owned);
     if output.success() {
         let result = last(&output.stdout).or_else(|| last(&output.stderr)).unwrap_or_default();
-        say(name, &format!("{role}: {result}"), output.took);
+        say(name, &result, output.took);
         return Ok(true);
     }
     say(name, &format!("{role}: FAILED with status {}", output.status), output.took);

@@ -1,4 +1,7 @@
 //! Who converges when, and whether the client's view of the VIP is what it should be. Pure.
+//!
+//! All is well when every request was answered and every real server answered some. In which turn
+//! they answer is the scheduler's business.
 
 use std::collections::BTreeMap;
 

@@ -102,7 +102,7 @@ impl Wire {
 
     fn wake(&self) {
         // If the pipe is full, the thread has enough reasons to wake up.
-        (&self.wake).write(&[0]).ok();
+        (&self.wake).write_all(&[0]).ok();
     }
 
     fn run(&self, woken: &UnixStream) {
