@@ -95,12 +95,7 @@ fn start(run: RunDir) -> Result<Daemon, DaemonError> {
     let machine = |port| Machine::new(&setup, port, &run, Arc::clone(&wire)).map(Arc::new);
     let machines: io::Result<Vec<_>> = (0..count).map(machine).collect();
     let machines = machines.map_err(failed("lay out the machines' files"))?;
-    Ok(Daemon {
-        run,
-        machines,
-        wire,
-        connections: AtomicUsize::new(0),
-    })
+    Ok(Daemon { run, machines, wire, connections: AtomicUsize::new(0) })
 }
 
 impl Daemon {
@@ -120,11 +115,7 @@ impl Daemon {
                 self.end()
             }
             Request::Status => {
-                let status = self
-                    .machines
-                    .iter()
-                    .map(|machine| machine.status())
-                    .collect();
+                let status = self.machines.iter().map(|machine| machine.status()).collect();
                 answer(&mut stream, Ok(Response::Status(status)))
             }
             request => answer(&mut stream, self.act(request).map(|()| Response::Done)),
@@ -138,24 +129,17 @@ impl Daemon {
             Request::Boot { host } => self.machine(&host)?.boot(),
             Request::Stop { host } => self.machine(&host)?.set_stopped(true),
             Request::Resume { host } => self.machine(&host)?.set_stopped(false),
-            Request::Damage {
-                host,
-                direction,
-                damage,
-            } => {
-                self.wire
-                    .damage(self.machine(&host)?.port, direction, damage);
+            Request::Damage { host, direction, damage } => {
+                self.wire.damage(self.machine(&host)?.port, direction, damage);
                 Ok(())
             }
             Request::Capture { host, path } => {
                 let machine = host.map(|host| self.machine(&host)).transpose()?;
                 let port = machine.map(|machine| machine.port);
-                self.wire
-                    .capture(port, &path)
-                    .map_err(|error| Refusal::System {
-                        what: format!("write {}", path.display()),
-                        reason: error.to_string(),
-                    })
+                self.wire.capture(port, &path).map_err(|error| Refusal::System {
+                    what: format!("write {}", path.display()),
+                    reason: error.to_string(),
+                })
             }
             // Answered before.
             Request::Status | Request::Open { .. } | Request::Down => Ok(()),
@@ -163,17 +147,10 @@ impl Daemon {
     }
 
     fn machine(&self, host: &str) -> Result<&Arc<Machine>, Refusal> {
-        let found = self
-            .machines
-            .iter()
-            .find(|machine| machine.spec.name == host);
+        let found = self.machines.iter().find(|machine| machine.spec.name == host);
         found.ok_or_else(|| Refusal::NoSuchHost {
             host: host.to_owned(),
-            hosts: self
-                .machines
-                .iter()
-                .map(|machine| machine.spec.name.clone())
-                .collect(),
+            hosts: self.machines.iter().map(|machine| machine.spec.name.clone()).collect(),
         })
     }
 

@@ -33,12 +33,7 @@ pub(super) fn exchange(
                     Message::Exit(_, status) => {
                         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                         let (stdout, stderr) = (text(&stdout), text(&stderr));
-                        return Ok(Output {
-                            status,
-                            stdout,
-                            stderr,
-                            took: started.elapsed(),
-                        });
+                        return Ok(Output { status, stdout, stderr, took: started.elapsed() });
                     }
                     Message::Start(..)
                     | Message::Stdin(..)
@@ -81,10 +76,7 @@ fn close(stream: &UnixStream) {
 fn feed(mut stream: &UnixStream, stdin: &[u8]) {
     for part in stdin.chunks(MAX_PAYLOAD) {
         // The command may end before its input does; its status is the answer then.
-        if stream
-            .write_all(&Message::Stdin(0, part.to_vec()).encode())
-            .is_err()
-        {
+        if stream.write_all(&Message::Stdin(0, part.to_vec()).encode()).is_err() {
             return;
         }
     }

@@ -10,11 +10,8 @@ use super::progress::{tail, unreachable};
 use super::terminal::Announcer;
 
 /// What is looked for, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 3] = [
-    ("linux.uml", "user-mode-linux"),
-    ("mmdebstrap", "mmdebstrap"),
-    ("mke2fs", "e2fsprogs"),
-];
+const PROGRAMS: [(&str, &str); 3] =
+    [("linux.uml", "user-mode-linux"), ("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs")];
 /// Where it may be, besides `PATH`: a plain user's `PATH` often lacks the last.
 const DIRECTORIES: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin"];
 /// Where the package `user-mode-linux` puts its modules, one directory per kernel version.
@@ -81,11 +78,7 @@ fn missing() -> Vec<&'static str> {
     let absent = |program: &str| {
         find(program).is_none() || (program == "linux.uml" && !Path::new(MODULES).is_dir())
     };
-    PROGRAMS
-        .iter()
-        .filter(|(program, _)| absent(program))
-        .map(|(_, package)| *package)
-        .collect()
+    PROGRAMS.iter().filter(|(program, _)| absent(program)).map(|(_, package)| *package).collect()
 }
 
 fn apt_get(arguments: &[&str], packages: &[&'static str]) -> Result<(), PrerequisiteError> {
@@ -102,13 +95,7 @@ fn apt_get(arguments: &[&str], packages: &[&'static str]) -> Result<(), Prerequi
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let packages = packages.to_vec();
     Err(match unreachable(&text) {
-        Some(line) => PrerequisiteError::Unreachable {
-            packages,
-            line: line.trim().to_owned(),
-        },
-        None => PrerequisiteError::Install {
-            packages,
-            output: tail(&text, 15),
-        },
+        Some(line) => PrerequisiteError::Unreachable { packages, line: line.trim().to_owned() },
+        None => PrerequisiteError::Install { packages, output: tail(&text, 15) },
     })
 }

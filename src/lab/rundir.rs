@@ -36,13 +36,7 @@ impl Setup {
     /// For these machines on this image.
     pub fn new(spec: &LabSpec, image: &Image, seed: u64, memory: u32) -> Setup {
         let (root, disk) = (image.root.clone(), image.disk.clone());
-        Setup {
-            spec: spec.clone(),
-            root,
-            disk,
-            seed,
-            memory,
-        }
+        Setup { spec: spec.clone(), root, disk, seed, memory }
     }
 }
 
@@ -60,9 +54,8 @@ impl RunDir {
     /// The labs that have a directory, by name.
     pub fn all() -> Vec<String> {
         let entries = fs::read_dir(base()).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
+        let mut names: Vec<_> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
         names
     }
@@ -73,10 +66,7 @@ impl RunDir {
             io::ErrorKind::NotFound => Ok(()),
             _ => Err(error),
         })?;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 
     /// Takes it away.

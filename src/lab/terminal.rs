@@ -37,10 +37,7 @@ impl Announcer {
                 write!(stderr(), "\r\x1b[K").ok();
             }
         });
-        Announcer {
-            sender: Some(sender),
-            writer: Some(writer),
-        }
+        Announcer { sender: Some(sender), writer: Some(writer) }
     }
 
     /// Something new is being done.

@@ -16,10 +16,8 @@ fn a_machine_keeps_its_disk_when_the_plug_is_pulled_and_when_it_reboots() {
         return;
     };
     let (a, b) = (lab.host("a"), lab.host("b"));
-    a.ok("echo kept > /etc/kept && echo kept > /var/lib/kept && sync")
-        .unwrap();
-    a.ok("echo lost > /run/lost; echo lost > /srv/not-synced")
-        .unwrap();
+    a.ok("echo kept > /etc/kept && echo kept > /var/lib/kept && sync").unwrap();
+    a.ok("echo lost > /run/lost; echo lost > /srv/not-synced").unwrap();
 
     a.kill().unwrap();
     assert_eq!(a.status().unwrap().life, Life::Down);
@@ -28,13 +26,9 @@ fn a_machine_keeps_its_disk_when_the_plug_is_pulled_and_when_it_reboots() {
     assert!(a.kill().is_err(), "what is down cannot be killed");
 
     a.boot().unwrap();
-    assert_eq!(
-        a.ok("cat /etc/kept /var/lib/kept").unwrap().stdout,
-        "kept\nkept\n"
-    );
+    assert_eq!(a.ok("cat /etc/kept /var/lib/kept").unwrap().stdout, "kept\nkept\n");
     assert!(!a.run("test -e /run/lost").unwrap().success());
-    b.until("ping -c 1 -W 1 a", Duration::from_secs(10))
-        .unwrap();
+    b.until("ping -c 1 -W 1 a", Duration::from_secs(10)).unwrap();
 
     a.reboot().unwrap();
     assert_eq!(a.read_file("/etc/kept").unwrap(), "kept\n");
@@ -53,8 +47,7 @@ fn a_stopped_machine_does_nothing_and_goes_on_where_it_was() {
         return;
     };
     let (a, b) = (lab.host("a"), lab.host("b"));
-    a.ok("(while :; do date +%s%N; sleep 0.1; done) > /run/beats 2> /dev/null &")
-        .unwrap();
+    a.ok("(while :; do date +%s%N; sleep 0.1; done) > /run/beats 2> /dev/null &").unwrap();
     std::thread::sleep(Duration::from_millis(500));
     a.stop().unwrap();
     assert!(!b.run("ping -c 2 -i 0.5 -W 1 a").unwrap().success());
@@ -63,15 +56,10 @@ fn a_stopped_machine_does_nothing_and_goes_on_where_it_was() {
     std::thread::sleep(Duration::from_millis(500));
     let beats = a.read_file("/run/beats").unwrap();
     let beats: Vec<u64> = beats.lines().filter_map(|line| line.parse().ok()).collect();
-    let gap = beats
-        .windows(2)
-        .map(|pair| pair[1] - pair[0])
-        .max()
-        .unwrap();
+    let gap = beats.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
     assert!(gap > 1_500_000_000, "the longest gap is {gap} ns");
     assert_eq!(a.status().unwrap().boots, 1);
-    b.until("ping -c 1 -W 1 a", Duration::from_secs(10))
-        .unwrap();
+    b.until("ping -c 1 -W 1 a", Duration::from_secs(10)).unwrap();
 }
 
 #[test]
@@ -82,12 +70,8 @@ fn no_machine_outlives_an_owner_that_is_killed() {
         .process_group(0)
         .spawn()
         .unwrap();
-    let lines = BufReader::new(owner.stdout.take().unwrap())
-        .lines()
-        .map_while(Result::ok);
-    let name = lines
-        .filter_map(|line| line.strip_prefix("lab ").map(str::to_owned))
-        .next();
+    let lines = BufReader::new(owner.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let name = lines.filter_map(|line| line.strip_prefix("lab ").map(str::to_owned)).next();
     let Some(name) = name else {
         owner.wait().unwrap();
         return;
@@ -97,11 +81,7 @@ fn no_machine_outlives_an_owner_that_is_killed() {
     owner.wait().unwrap();
     let deadline = Instant::now() + Duration::from_secs(10);
     while machines_of(&name) > 0 {
-        assert!(
-            Instant::now() < deadline,
-            "{} processes are left",
-            machines_of(&name)
-        );
+        assert!(Instant::now() < deadline, "{} processes are left", machines_of(&name));
         std::thread::sleep(Duration::from_millis(20));
     }
 }

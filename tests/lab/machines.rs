@@ -10,28 +10,15 @@ static LAB: LazyLock<Option<Lab>> = LazyLock::new(|| super::boot("machines", &["
 #[test]
 fn commands_run_with_status_and_output() {
     let Some(lab) = LAB.as_ref() else { return };
-    let output = lab
-        .host("a")
-        .run("hostname; cat >&2 /etc/hostname; exit 3")
-        .unwrap();
-    assert_eq!(
-        (
-            output.status,
-            output.stdout.as_str(),
-            output.stderr.as_str()
-        ),
-        (3, "a\n", "a\n")
-    );
+    let output = lab.host("a").run("hostname; cat >&2 /etc/hostname; exit 3").unwrap();
+    assert_eq!((output.status, output.stdout.as_str(), output.stderr.as_str()), (3, "a\n", "a\n"));
     assert_eq!(lab.host("a").run("kill -9 $$").unwrap().status, 128 + 9);
 }
 
 #[test]
 fn a_command_that_must_succeed_fails_with_all_there_is_to_know() {
     let Some(lab) = LAB.as_ref() else { return };
-    let error = lab
-        .host("b")
-        .ok("echo seen; echo why >&2; false")
-        .unwrap_err();
+    let error = lab.host("b").ok("echo seen; echo why >&2; false").unwrap_err();
     let text = format!("{error:?}");
     for part in ["b: `echo seen;", "gave 1", "    seen", "    why"] {
         assert!(text.contains(part), "{part} is not in {text}");
@@ -66,9 +53,7 @@ fn a_command_that_takes_too_long_is_killed_and_what_it_left_running_is_not() {
     let Some(lab) = LAB.as_ref() else { return };
     let a = lab.host("a");
     let started = Instant::now();
-    let output = a
-        .run_for("echo begun; sleep 1000", b"", Duration::from_millis(500))
-        .unwrap();
+    let output = a.run_for("echo begun; sleep 1000", b"", Duration::from_millis(500)).unwrap();
     assert_eq!((output.status, output.stdout.as_str()), (124, "begun\n"));
     a.ok("sleep 1001 > /dev/null 2>&1 &").unwrap();
     assert!(started.elapsed() < Duration::from_secs(20));
@@ -82,21 +67,16 @@ fn the_image_cannot_be_written_to_but_what_a_host_owns_can() {
     let a = lab.host("a");
     assert!(!a.run("touch /usr/bin/new").unwrap().success());
     assert!(!a.run("echo > /usr/bin/converge").unwrap().success());
-    a.ok("touch /etc/new /var/lib/new /srv/new /root/new /run/new /tmp/new /mnt/new")
-        .unwrap();
+    a.ok("touch /etc/new /var/lib/new /srv/new /root/new /run/new /tmp/new /mnt/new").unwrap();
 }
 
 #[test]
 fn a_machine_starts_with_the_software_and_nothing_configured() {
     let Some(lab) = LAB.as_ref() else { return };
     let b = lab.host("b");
-    b.ok("modprobe -a ip_vs ip_vs_rr nfsd dummy ipip && ipvsadm -Ln")
-        .unwrap();
+    b.ok("modprobe -a ip_vs ip_vs_rr nfsd dummy ipip && ipvsadm -Ln").unwrap();
     let units = "nginx apache2 nfs-server keepalived rpcbind";
-    let active = b
-        .run(&format!("systemctl is-active {units}"))
-        .unwrap()
-        .stdout;
+    let active = b.run(&format!("systemctl is-active {units}")).unwrap().stdout;
     assert_eq!(active, "inactive\n".repeat(5));
     assert_eq!(b.run("systemctl --failed --no-legend").unwrap().stdout, "");
 }
@@ -105,17 +85,11 @@ fn a_machine_starts_with_the_software_and_nothing_configured() {
 fn the_real_servers_of_the_distribution_run() {
     let Some(lab) = LAB.as_ref() else { return };
     let (a, b) = (lab.host("a"), lab.host("b"));
-    b.ok("systemctl start nginx && echo from b > /var/www/html/index.html")
-        .unwrap();
-    b.write_file("/srv/page/index.html", "from b's disk\n")
-        .unwrap();
-    b.write_file("/etc/exports", "/srv/page *(rw,no_subtree_check)\n")
-        .unwrap();
+    b.ok("systemctl start nginx && echo from b > /var/www/html/index.html").unwrap();
+    b.write_file("/srv/page/index.html", "from b's disk\n").unwrap();
+    b.write_file("/etc/exports", "/srv/page *(rw,no_subtree_check)\n").unwrap();
     b.ok("systemctl start nfs-server").unwrap();
-    assert_eq!(
-        a.ok("curl --silent --fail http://b/").unwrap().stdout,
-        "from b\n"
-    );
+    assert_eq!(a.ok("curl --silent --fail http://b/").unwrap().stdout, "from b\n");
     a.ok("mount -t nfs4 b:/srv/page /mnt").unwrap();
     assert_eq!(a.read_file("/mnt/index.html").unwrap(), "from b's disk\n");
     a.ok("umount /mnt").unwrap();

@@ -21,10 +21,7 @@ fn turn() -> Option<(&'static Lab, MutexGuard<'static, ()>)> {
 
 /// How many echo requests have arrived at b.
 fn arrived(lab: &Lab) -> u32 {
-    let text = lab
-        .host("b")
-        .ok("nstat -asz IcmpInEchos | awk '/IcmpInEchos/ {print $2}'")
-        .unwrap();
+    let text = lab.host("b").ok("nstat -asz IcmpInEchos | awk '/IcmpInEchos/ {print $2}'").unwrap();
     text.stdout.trim().parse().unwrap()
 }
 
@@ -43,12 +40,7 @@ fn a_cut_outwards_lets_frames_in_and_none_out() {
     let Some((lab, _turn)) = turn() else { return };
     let before = arrived(lab);
     lab.link("b").cut(Direction::Out).unwrap();
-    assert!(
-        !lab.host("a")
-            .run("ping -c 3 -i 0.2 -W 1 b")
-            .unwrap()
-            .success()
-    );
+    assert!(!lab.host("a").run("ping -c 3 -i 0.2 -W 1 b").unwrap().success());
     assert_eq!(arrived(lab), before + 3);
     lab.link("b").heal().unwrap();
     lab.host("a").ok("ping -c 1 -W 2 b").unwrap();
@@ -59,28 +51,18 @@ fn a_cut_inwards_lets_no_frames_in() {
     let Some((lab, _turn)) = turn() else { return };
     let before = arrived(lab);
     lab.link("b").cut(Direction::In).unwrap();
-    assert!(
-        !lab.host("a")
-            .run("ping -c 3 -i 0.2 -W 1 b")
-            .unwrap()
-            .success()
-    );
+    assert!(!lab.host("a").run("ping -c 3 -i 0.2 -W 1 b").unwrap().success());
     assert_eq!(arrived(lab), before);
 }
 
 #[test]
 fn a_delay_and_a_duplicate_are_seen_by_ping() {
     let Some((lab, _turn)) = turn() else { return };
-    lab.link("b")
-        .delay(Direction::Both, Duration::from_millis(100))
-        .unwrap();
+    lab.link("b").delay(Direction::Both, Duration::from_millis(100)).unwrap();
     lab.link("a").duplicate(Direction::Out, 1.0).unwrap();
     let output = lab.host("a").ok("ping -c 3 -W 2 b").unwrap();
     assert!(output.stdout.contains("DUP!"), "{}", output.stdout);
-    let times = output
-        .stdout
-        .lines()
-        .filter_map(|line| line.split_once("time="));
+    let times = output.stdout.lines().filter_map(|line| line.split_once("time="));
     for (_, time) in times {
         let time: f64 = time.split(' ').next().unwrap_or_default().parse().unwrap();
         assert!(time >= 200.0, "{}", output.stdout);
@@ -108,9 +90,7 @@ fn a_pcap_has_the_frames_and_that_of_a_host_only_what_reached_it() {
     lab.link("b").cut(Direction::In).unwrap();
     lab.host("a").run("ping -c 1 -p cafe -W 1 b").unwrap();
     let requests = |path: &PathBuf| {
-        lab.host("a")
-            .write_file("/tmp/x.pcap", std::fs::read(path).unwrap())
-            .unwrap();
+        lab.host("a").write_file("/tmp/x.pcap", std::fs::read(path).unwrap()).unwrap();
         let read = "tcpdump -r /tmp/x.pcap 'icmp[icmptype] == icmp-echo' 2> /dev/null | wc -l";
         lab.host("a").ok(read).unwrap().stdout
     };
@@ -125,15 +105,8 @@ fn a_pcap_has_the_frames_and_that_of_a_host_only_what_reached_it() {
 fn a_large_transfer_survives_the_switch() {
     let Some((lab, _turn)) = turn() else { return };
     let (a, b) = (lab.host("a"), lab.host("b"));
-    let expected = b
-        .ok("head -c 30000000 /dev/urandom > /srv/big; md5sum < /srv/big")
-        .unwrap();
-    b.ok("socat TCP-LISTEN:7777 OPEN:/srv/big > /dev/null 2>&1 &")
-        .unwrap();
-    a.until(
-        "nc=1; socat -u TCP:b:7777 CREATE:/srv/big",
-        Duration::from_secs(30),
-    )
-    .unwrap();
+    let expected = b.ok("head -c 30000000 /dev/urandom > /srv/big; md5sum < /srv/big").unwrap();
+    b.ok("socat TCP-LISTEN:7777 OPEN:/srv/big > /dev/null 2>&1 &").unwrap();
+    a.until("nc=1; socat -u TCP:b:7777 CREATE:/srv/big", Duration::from_secs(30)).unwrap();
     assert_eq!(a.ok("md5sum < /srv/big").unwrap().stdout, expected.stdout);
 }
