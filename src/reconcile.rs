@@ -66,6 +66,7 @@ pub async fn reconcile(
         return Ok(report);
     }
     let (remaining, seen) = look(host, desired).await?;
+    forget_unmade(host, &report, &seen);
     let done: BTreeSet<Id> = report
         .changes
         .iter()
@@ -84,6 +85,23 @@ pub async fn reconcile(
         .filter(|(kind, _)| !blind.contains(kind));
     report.unknown.extend(new);
     Ok(report)
+}
+
+/// Strikes what could not be made out of the ledger. Whoever makes it later made it, not we.
+fn forget_unmade(host: &Host, report: &Report, seen: &Observed) {
+    let unmade = report
+        .changes
+        .iter()
+        .filter_map(|(change, outcome)| match (change, outcome) {
+            (Change::Create { .. }, Outcome::Failed(_)) => Some(change.id()),
+            _ => None,
+        });
+    let known = |id: &Id| !seen.unknown.contains_key(&id.kind);
+    for id in unmade.filter(|id| known(id) && seen.state.get(id).is_none()) {
+        if let Err(error) = ledger::strike(host.files(), id.kind, &[id.name]) {
+            tracing::warn!(%error, "the ledger keeps the name of a thing that was not made");
+        }
+    }
 }
 
 async fn apply(

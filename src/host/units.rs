@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
-use futures_util::future::try_join_all;
+use futures_util::future::{join, try_join_all};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -140,12 +140,7 @@ impl Units {
     /// Looks at units; one answer for each name, in the same order.
     pub async fn look(&self, names: &[&str]) -> Result<Vec<Seen>, UnitError> {
         let bus = self.bus().await?;
-        let ask = |name: &&str| {
-            let path = object_path(name);
-            let bus = bus.clone();
-            async move { properties(&bus, &path, UNIT).await.map(|p| seen(&p)) }
-        };
-        try_join_all(names.iter().map(ask))
+        try_join_all(names.iter().map(|name| ask(&bus, name)))
             .await
             .map_err(|source| UnitError::bus("look at units", source))
     }
@@ -200,7 +195,7 @@ impl Units {
         self.tell("reset", unit, "ResetFailedUnit", &unit).await
     }
 
-    /// Makes a unit start at boot, or not. [`Units::reload`] has to follow.
+    /// Makes a unit start at boot, or not.
     pub async fn enable(&self, unit: &str, enabled: bool) -> Result<(), UnitError> {
         if enabled {
             self.tell(
@@ -297,7 +292,22 @@ where
     answer.body().deserialize()
 }
 
-fn seen(properties: &Properties) -> Seen {
+/// Whether it starts at boot is asked of the disk: the unit's own property is from the last time
+/// that systemd read its files.
+async fn ask(bus: &Connection, name: &str) -> Result<Seen, zbus::Error> {
+    let path = object_path(name);
+    let state = call::<_, String>(bus, "GetUnitFileState", &name);
+    let (properties, state) = join(properties(bus, &path, UNIT), state).await;
+    let boot = match state.as_deref() {
+        Ok("enabled" | "enabled-runtime" | "linked" | "linked-runtime") => Boot::Enabled,
+        Ok("disabled") => Boot::Disabled,
+        // An error is its answer for a unit without a file.
+        Ok(_) | Err(_) => Boot::Fixed,
+    };
+    Ok(seen(&properties?, boot))
+}
+
+fn seen(properties: &Properties, boot: Boot) -> Seen {
     let text = |name: &str| properties.get(name).and_then(|v| <&str>::try_from(v).ok());
     let load = match text("LoadState").unwrap_or_default() {
         "loaded" | "merged" | "stub" => Load::Loaded,
@@ -310,11 +320,6 @@ fn seen(properties: &Properties) -> Seen {
         "failed" => Active::Failed,
         "activating" | "deactivating" => Active::Changing,
         _ => Active::No,
-    };
-    let boot = match text("UnitFileState").unwrap_or_default() {
-        "enabled" | "enabled-runtime" | "linked" | "linked-runtime" => Boot::Enabled,
-        "disabled" => Boot::Disabled,
-        _ => Boot::Fixed,
     };
     let stale = properties
         .get("NeedDaemonReload")

@@ -18,6 +18,8 @@ use crate::host::{CommandError, FileError, Host, HostError, command};
 
 const OWN: &str = "/etc/exports.d/converge.exports";
 const LIVE: &str = "/var/lib/nfs/etab";
+const DUPLICATED: &str = "another line, in /etc/exports for example, exports it to the same client; \
+                          the first one counts";
 
 /// One line of `/etc/exports.d/converge.exports`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,6 +41,12 @@ pub enum ExportError {
     /// exportfs(8) said no.
     #[error("exportfs did not export it")]
     Refused(#[source] Arc<CommandError>),
+    /// There is nothing to export.
+    #[error("there is no directory {}", path.display())]
+    NoDirectory {
+        /// The directory.
+        path: PathBuf,
+    },
     /// exportfs(8) took it and exports something else.
     #[error("it is exported with other options: {live}")]
     Differs {
@@ -46,21 +54,23 @@ pub enum ExportError {
         live: String,
     },
     /// exportfs(8) took it and does not export it.
-    #[error("exportfs took it, but does not export it")]
-    NotThere,
+    #[error("exportfs took it, but does not export it: {said}")]
+    NotThere {
+        /// What exportfs(8) said besides.
+        said: String,
+    },
 }
 
 impl ExportError {
     /// What the operator can do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         match self {
+            ExportError::Refused(error) if error.to_string().contains("duplicated") => {
+                Some(DUPLICATED.into())
+            }
             ExportError::Refused(error) => error.hint(),
-            ExportError::Differs { .. } => Some(
-                "another line, in /etc/exports for example, exports it to the same client; \
-                 the first one counts"
-                    .into(),
-            ),
-            ExportError::NotThere => None,
+            ExportError::Differs { .. } => Some(DUPLICATED.into()),
+            ExportError::NoDirectory { .. } | ExportError::NotThere { .. } => None,
         }
     }
 }
@@ -100,22 +110,30 @@ impl ResourceKind for Export {
     }
 
     async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
+        // exportfs takes a directory that is not there, but nobody can mount it.
+        let here =
+            |c: &Ensure<'_, Self>| host.files().stat(&c.after.path).is_ok_and(|s| s.is_some());
         let edit = |own: &mut Exports| {
-            own.extend(
-                changes
-                    .iter()
-                    .map(|c| (c.after.key(), c.after.options.clone())),
-            );
+            let good = changes.iter().filter(|c| here(c));
+            own.extend(good.map(|c| (c.after.key(), c.after.options.clone())));
         };
-        let refused = match rewrite(host, edit).await {
-            Ok(refused) => refused,
+        let answer = match rewrite(host, edit).await {
+            Ok(answer) => answer,
             Err(error) => return changes.iter().map(|_| Err(error.again())).collect(),
         };
         let live = match live(host) {
             Ok(live) => live,
             Err(error) => return changes.iter().map(|_| Err(error.again().into())).collect(),
         };
-        let outcome = |c: &Ensure<'_, Self>| Ok(verdict(c.after, &live, refused.as_ref())?);
+        let outcome = |c: &Ensure<'_, Self>| {
+            if !here(c) {
+                return Err(ExportError::NoDirectory {
+                    path: c.after.path.clone(),
+                }
+                .into());
+            }
+            Ok(verdict(c.after, &live, &answer)?)
+        };
         changes.iter().map(outcome).collect()
     }
 
@@ -181,12 +199,11 @@ impl From<FileError> for RewriteError {
     }
 }
 
-/// Writes our file and has exportfs(8) take it; gives back what that complained about, for it
-/// exports what it can.
-async fn rewrite(
-    host: &Host,
-    edit: impl FnOnce(&mut Exports),
-) -> Result<Option<Arc<CommandError>>, RewriteError> {
+/// What exportfs(8) said, or its complaint; it exports what it can, whatever its status is.
+type Answer = Result<String, Arc<CommandError>>;
+
+/// Writes our file and has exportfs(8) take it.
+async fn rewrite(host: &Host, edit: impl FnOnce(&mut Exports)) -> Result<Answer, RewriteError> {
     let program = "exportfs";
     if command::find(program).is_none() {
         return Err(RewriteError::Missing {
@@ -201,18 +218,16 @@ async fn rewrite(
         host.files()
             .replace(OWN, table::render(&exports).as_bytes(), Some(0o644), None)?;
     }
-    Ok(command::run(&[program, "-ra"]).await.err().map(Arc::new))
+    let answer = command::run(&[program, "-ra"]).await;
+    Ok(answer.map(|output| output.stderr).map_err(Arc::new))
 }
 
-fn verdict(
-    wanted: &Export,
-    live: &Exports,
-    refused: Option<&Arc<CommandError>>,
-) -> Result<(), ExportError> {
+fn verdict(wanted: &Export, live: &Exports, answer: &Answer) -> Result<(), ExportError> {
     let in_force = table::find(live, wanted);
-    match (in_force, refused) {
+    match (in_force, answer) {
         (Some(options), _) if table::satisfies(&wanted.options, options) => Ok(()),
-        (Some(options), None) => {
+        (_, Err(error)) => Err(ExportError::Refused(error.clone())),
+        (Some(options), Ok(_)) => {
             let live = options
                 .iter()
                 .map(String::as_str)
@@ -220,8 +235,7 @@ fn verdict(
                 .join(",");
             Err(ExportError::Differs { live })
         }
-        (_, Some(error)) => Err(ExportError::Refused(error.clone())),
-        (None, None) => Err(ExportError::NotThere),
+        (None, Ok(said)) => Err(ExportError::NotThere { said: said.clone() }),
     }
 }
 

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
 use crate::host::mounts::{self, Mounted};
-use crate::host::units::{Active, Verb};
+use crate::host::units::{Active, Load, Verb};
 use crate::host::{CommandError, FileError, Host, HostError, command};
 use unit_file::Declared;
 
@@ -223,12 +223,11 @@ async fn ensure_one(host: &Host, wanted: &Mount) -> Result<(), HostError> {
         host.files()
             .replace(&path, text.as_bytes(), Some(0o644), None)?;
     }
-    // Also after a run that was cut short between the two, hence not only if the file changed.
-    host.units().reload().await?;
     let seen = host.units().look(&[&unit]).await?;
-    if seen.iter().any(|s| s.active == Active::Failed) {
-        host.units().reset_failed(&unit).await?;
+    if seen.iter().any(|s| s.stale || s.load == Load::NotFound) {
+        host.units().reload().await?;
     }
+    forgive(host, &unit).await?;
     host.units().run(Verb::Start, &unit).await?;
     let table = mounts::table(host.files())?;
     match top(&table, &wanted.mount_point) {
@@ -256,13 +255,23 @@ fn taken(mounted: &Mounted) -> MountError {
     }
 }
 
+/// Has systemd forget that a unit failed; one that failed too often would not be started.
+async fn forgive(host: &Host, unit: &str) -> Result<(), HostError> {
+    let seen = host.units().look(&[unit]).await?;
+    if seen.iter().any(|s| s.active == Active::Failed) {
+        host.units().reset_failed(unit).await?;
+    }
+    Ok(())
+}
+
 async fn remove_one(host: &Host, mount: &Mount) -> Result<(), HostError> {
     let unit = unit_file::name(&mount.mount_point);
     if mount.mounted {
         host.units().run(Verb::Stop, &unit).await?;
     }
     host.files().remove(Path::new(UNITS).join(&unit))?;
-    Ok(host.units().reload().await?)
+    // Without its file, and not mounted, systemd forgets the unit by itself, unless it failed.
+    forgive(host, &unit).await
 }
 
 #[cfg(test)]

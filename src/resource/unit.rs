@@ -130,11 +130,12 @@ impl ResourceKind for Unit {
 /// when it should run, so that it is ours once it does.
 fn standing(host: &Host, wanted: &Unit, seen: &Seen) -> Result<Option<Unit>, HostError> {
     let active = seen.active == Active::Yes;
-    let absent = seen.load == Load::NotFound;
-    if absent && !wanted.active {
+    if seen.load == Load::NotFound && !wanted.active {
         return Ok(Some(wanted.clone()));
     }
-    if wanted.active && !active && !absent && seen.boot != Boot::Enabled {
+    // What cannot be started is not "absent": it would be entered as ours without being made.
+    let makeable = matches!(seen.load, Load::Loaded | Load::NotFound);
+    if wanted.active && !active && makeable && seen.boot != Boot::Enabled {
         return Ok(None);
     }
     let enabled = wanted.enabled.map(|wish| match seen.boot {
@@ -202,7 +203,11 @@ fn unwanted(name: &str, seen: &Seen) -> Option<Unit> {
 async fn ensure_one(host: &Host, wanted: &Unit) -> Result<(), HostError> {
     let units = host.units();
     let name = wanted.unit.as_str();
-    let seen = look_one(host, name).await?;
+    let mut seen = look_one(host, name).await?;
+    if seen.stale {
+        units.reload().await?;
+        seen = look_one(host, name).await?;
+    }
     loadable(wanted, &seen)?;
     let wish = wanted.enabled.filter(|wish| match seen.boot {
         Boot::Enabled => !wish,
@@ -211,9 +216,6 @@ async fn ensure_one(host: &Host, wanted: &Unit) -> Result<(), HostError> {
     });
     if let Some(wish) = wish {
         units.enable(name, wish).await?;
-    }
-    if wish.is_some() || seen.stale {
-        units.reload().await?;
     }
     if !wanted.active {
         if seen.active != Active::No {
@@ -296,7 +298,6 @@ async fn remove_one(host: &Host, name: &str) -> Result<(), HostError> {
     }
     if seen.boot == Boot::Enabled {
         units.enable(name, false).await?;
-        units.reload().await?;
     }
     Ok(host.files().remove(note_path(name))?)
 }

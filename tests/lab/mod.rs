@@ -3,11 +3,14 @@
 //! Where a lab cannot be started for want of packages and of root to install them, its tests say
 //! so on standard error and claim nothing.
 
+use std::path::PathBuf;
+
 use converge::lab::image::ImageError;
 use converge::lab::{HostSpec, Lab, LabError, LabSpec, Options};
 
 mod arp;
 mod boot;
+mod inside;
 mod killed;
 mod life;
 mod machines;
@@ -16,10 +19,18 @@ mod steady;
 mod traffic;
 mod world;
 
+/// What a test says; an error shows where it comes from and what there is to know.
+type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
+    boot_with(name, hosts, env!("CARGO_BIN_EXE_converge").into())
+}
+
+/// The same, with another program as the machines' converge.
+fn boot_with(name: &str, hosts: &[&str], binary: PathBuf) -> Option<Lab> {
     let options = Options {
-        binary: Some(env!("CARGO_BIN_EXE_converge").into()),
+        binary: Some(binary),
         ..Options::default()
     };
     match Lab::start(&spec(name, hosts), &options) {

@@ -94,17 +94,30 @@ fn normal(option: &str) -> String {
     .to_owned()
 }
 
-/// The options in force for an export. The server's table may have a host's full name where the
-/// short one is wanted.
+/// The options in force for an export. Of a host the server's table has the name that the name
+/// service calls the right one, which may be any: if no other fits, any host's entry for the same
+/// directory is taken to be this one.
 pub(super) fn find<'a>(live: &'a Exports, wanted: &Export) -> Option<&'a BTreeSet<String>> {
-    live.get(&wanted.key()).or_else(|| {
-        let full = format!("{}.", wanted.client);
-        let same = |key: &&(PathBuf, String)| {
-            key.0 == wanted.path
-                && (key.1.eq_ignore_ascii_case(&wanted.client) || key.1.starts_with(&full))
-        };
-        live.keys().find(same).and_then(|key| live.get(key))
-    })
+    let exact = live.get(&wanted.key());
+    if exact.is_some() || !is_host_name(&wanted.client) {
+        return exact;
+    }
+    let full = format!("{}.", wanted.client.to_ascii_lowercase());
+    let hosts = live
+        .iter()
+        .filter(|((path, c), _)| *path == wanted.path && is_host_name(c));
+    let fits = |client: &str| format!("{}.", client.to_ascii_lowercase()).starts_with(&full);
+    let first = hosts.clone().find(|((_, client), _)| fits(client));
+    first
+        .or_else(|| hosts.clone().next())
+        .map(|(_, options)| options)
+}
+
+/// Neither an address or network, nor a wildcard, nor a netgroup.
+fn is_host_name(client: &str) -> bool {
+    client.starts_with(|c: char| c.is_ascii_alphabetic())
+        && client.parse::<std::net::IpAddr>().is_err()
+        && !client.contains(['*', '?', '[', '/', ':'])
 }
 
 /// Whether the options in force are the wanted ones: all of them, and nothing beyond defaults.
@@ -150,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_short_host_name_finds_its_full_one() {
+    fn a_host_finds_its_entry_under_another_name() {
         let live = parse("/opt web1.example.org(ro)\n");
         let wanted = |client: &str| Export {
             path: "/opt".into(),
@@ -158,7 +171,8 @@ mod tests {
             options: set("ro"),
         };
         assert!(find(&live, &wanted("web1")).is_some());
-        assert!(find(&live, &wanted("web")).is_none());
+        assert!(find(&live, &wanted("alias")).is_some());
+        assert!(find(&live, &wanted("192.0.2.1")).is_none());
     }
 
     proptest! {
