@@ -17,18 +17,18 @@ changed() {
     changes=$((changes + 1))
 }
 
-sysctl_is() {
-    read -r now <"/proc/sys/net/ipv4/conf/$1"
-    [ "$now" = "$2" ] && return
-    echo "$2" >"/proc/sys/net/ipv4/conf/$1"
-    changed "$1"
-}
-
 # The ARP sysctls come first: with the VIP on lo and without them, this host answers for it.
-for interface in all lo; do
-    sysctl_is $interface/arp_ignore 1
-    sysctl_is $interface/arp_announce 2
-done
+conf=net.ipv4.conf
+all="$conf.all.arp_ignore $conf.all.arp_announce $conf.lo.arp_ignore $conf.lo.arp_announce"
+# (The shell's own `read` cannot: the kernel gives these files out in one piece only.)
+if [ "$(sysctl -n $all)" != "1
+2
+1
+2" ]; then
+    sysctl -q -w $conf.all.arp_ignore=1 $conf.all.arp_announce=2 \
+        $conf.lo.arp_ignore=1 $conf.lo.arp_announce=2
+    changed "ARP sysctls"
+fi
 
 case $(ip -oneline address show dev lo) in
 *" $vip/32 "*"lo:0"*) ;;

@@ -28,7 +28,11 @@ pub fn run(global: &Global) -> Exit {
         let report = converge(global, &host, &desired).await?;
         let note = (!situation.holds_vips() && loaded.role.holds())
             .then_some("the VIPs wait: this host stands by for another director");
-        Ok(conclude(global, &loaded.heading(), &report, note))
+        let missing = load::print_missing(&loaded.role);
+        Ok(match conclude(global, &loaded.heading(), &report, note) {
+            Exit::Done if missing => Exit::NeedsPackage,
+            exit => exit,
+        })
     })
 }
 

@@ -1,6 +1,10 @@
-//! `converge lab`: the machines of a cluster file.
+//! `converge lab`: the machines of a cluster file, or of the example that is part of converge.
+//!
+//! Reads the cluster file and what lies beside it, and finds out where its clients look; what is
+//! done with the machines is in [`crate::lab`].
 
-use std::error::Error;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -8,7 +12,7 @@ use super::Global;
 use super::load::{self, Failure};
 use crate::cluster::Cluster;
 use crate::host::Host;
-use crate::host::shelf::{Shelf, Text};
+use crate::host::shelf::Shelf;
 use crate::host::survey::Survey;
 use crate::ipvs::{Protocol, VirtualServerId};
 use crate::lab::LabSpec;
@@ -21,18 +25,10 @@ use crate::situation::{Situation, Standing};
 /// The cluster that a lab is without a file.
 const EXAMPLE: &str = include_str!("../../tests/topologies/one-director/cluster.toml");
 
-/// A cluster file was refused; what is wrong has been printed.
-#[derive(Debug, thiserror::Error)]
-#[error("the cluster file cannot be used")]
-struct Refused;
-
 /// Runs it.
 pub fn run(global: &Global, command: LabCommand) -> ExitCode {
     crate::lab::cli::run(command, |file| {
-        spec(global, file).map_err(|failure| {
-            load::say(&failure);
-            Box::new(Refused) as Box<dyn Error>
-        })
+        spec(global, file).map_err(|failure| ExitCode::from(load::say(&failure)))
     })
 }
 
@@ -58,23 +54,22 @@ fn spec(global: &Global, file: Option<&Path>) -> Result<LabSpec, Failure> {
 }
 
 /// The roles and templates that are not embedded: the machines need them too.
-fn own_files(shelf: &Shelf) -> std::collections::BTreeMap<String, String> {
+fn own_files(shelf: &Shelf) -> BTreeMap<String, String> {
     let embedded = Shelf::embedded();
-    let own = |folder: &str, ending: &str, all: &std::collections::BTreeMap<String, Text>,
-               known: &std::collections::BTreeMap<String, Text>| {
-        all.iter()
-            .filter(|(name, text)| known.get(*name) != Some(*text))
-            .map(|(name, text)| (format!("{folder}/{name}{ending}"), text.text.clone()))
-            .collect::<Vec<_>>()
-    };
-    let roles = own("roles", ".toml", &shelf.roles, &embedded.roles);
-    let templates = own("templates", ".hbs", &shelf.templates, &embedded.templates);
-    roles.into_iter().chain(templates).collect()
+    let mut own = BTreeMap::new();
+    for (name, text) in shelf.roles.iter().filter(|(n, t)| embedded.roles.get(*n) != Some(*t)) {
+        own.insert(format!("roles/{name}.toml"), text.text.clone());
+    }
+    let templates = shelf.templates.iter();
+    for (name, text) in templates.filter(|(n, t)| embedded.templates.get(*n) != Some(*t)) {
+        own.insert(format!("templates/{name}.hbs"), text.text.clone());
+    }
+    own
 }
 
 /// What a client may ask: every TCP virtual server of every director.
 fn urls(cluster: &Cluster, catalog: &Catalog) -> Result<Vec<String>, Failure> {
-    let mut urls = std::collections::BTreeSet::new();
+    let mut urls = BTreeSet::new();
     let situation = Situation { standing: Standing::Active };
     for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
         let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
@@ -102,9 +97,9 @@ fn url(id: VirtualServerId) -> Option<String> {
     }
 }
 
-fn bracketed(addr: std::net::IpAddr) -> String {
+fn bracketed(addr: IpAddr) -> String {
     match addr {
-        std::net::IpAddr::V4(v4) => v4.to_string(),
-        std::net::IpAddr::V6(v6) => format!("[{v6}]"),
+        IpAddr::V4(v4) => v4.to_string(),
+        IpAddr::V6(v6) => format!("[{v6}]"),
     }
 }

@@ -7,7 +7,7 @@ use crate::cluster::{Cluster, HostEntry, WhoAmIError};
 use crate::diagnostic::Diagnostics;
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
-use crate::host::{FileError, Host, HostError};
+use crate::host::{CommandError, FileError, Host, HostError};
 use crate::resource::Desired;
 use crate::role::{Catalog, Role};
 use crate::situation::Situation;
@@ -190,6 +190,15 @@ fn whoami<'a>(
         ))),
         Some(_) | None => Ok(entry),
     }
+}
+
+/// Names the programs that the role needs and the host has not got; whether there are any.
+pub fn print_missing(role: &Role) -> bool {
+    for program in &role.missing {
+        let error = CommandError::Missing { program: program.clone() };
+        error_line(&error.to_string(), error.hint());
+    }
+    !role.missing.is_empty()
 }
 
 /// Shows what should be seen, before anything is done.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::apply::{chain, changes, failure};
-use super::load::{self};
+use super::load;
 use super::{Exit, Format, Global};
 use crate::host::Host;
 use crate::plan::Plan;
@@ -21,6 +21,9 @@ pub fn run(global: &Global) -> Exit {
         match global.output {
             Format::Json => super::print(&as_json(&plan, &observed).to_string()),
             Format::Text => text(global, &loaded.heading(), &plan, &observed),
+        }
+        if load::print_missing(&loaded.role) {
+            return Ok(Exit::NeedsPackage);
         }
         Ok(match (observed.unknown.is_empty(), plan.is_empty()) {
             (false, _) => Exit::Failed,

@@ -255,7 +255,7 @@ fn a_machine_that_the_file_does_not_name_is_told_what_was_looked_at() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn a_cluster_file_with_a_slip_is_taken_or_refused_with_a_reason(

@@ -30,6 +30,12 @@ const LOADED_SIGN: &str = "/proc/self/net/ip_vs";
 /// Commands in one system call. More gains nothing measurable, and 100 of the longest stay far
 /// below the smallest default send buffer (160 KiB).
 const BATCH: usize = 100;
+/// Datagrams of an answer that is one message; where nothing failed, so is that of a batch.
+const ONE: usize = 1;
+/// Datagrams of a dump that fits into one: the entries, and the end mark.
+const FEW: usize = 2;
+/// Datagrams of a long dump, received in one system call: about 700 virtual servers.
+const MANY: usize = 8;
 /// How often a table that changes while it is read is read again.
 const READS: u32 = 5;
 
@@ -59,7 +65,7 @@ impl Client {
             channel: Channel::open()?,
             family: control::CONTROL_FAMILY,
             sequence: 0,
-            out: Vec::new(),
+            out: Vec::with_capacity(BATCH * 256),
         };
         client.family = client.look_up()?;
         Ok(client)
@@ -117,7 +123,7 @@ impl Client {
     pub fn daemons(&mut self) -> Result<Vec<SyncDaemon>, IpvsError> {
         for _ in 0..READS {
             let mut daemons = Vec::new();
-            let dump = self.dump(Query::Daemons, Family::Ipv4, |reply| {
+            let dump = self.dump(Query::Daemons, Family::Ipv4, FEW, |reply| {
                 if let Reply::Daemon(daemon) = reply {
                     daemons.push(daemon);
                 }
@@ -132,56 +138,27 @@ impl Client {
     /// Carries out commands in order; one result for each, in the same order. A command that fails
     /// does not keep the next from being tried.
     pub fn apply(&mut self, commands: &[Command]) -> Vec<Result<(), IpvsError>> {
-        let mut results = Vec::with_capacity(commands.len());
-        for batch in commands.chunks(BATCH) {
-            self.apply_batch(batch, &mut results);
+        let mut results: Vec<Result<(), IpvsError>> = commands.iter().map(|_| Ok(())).collect();
+        let mut pass = self.pass();
+        for command in commands {
+            pass.push(*command);
+        }
+        for (at, error) in pass.finish() {
+            results[at] = Err(error);
         }
         results
     }
 
-    /// No command asks for an answer: the kernel carries out the messages of a datagram one after
-    /// the other, within the system call, and reports a failure unasked. A question closes the
-    /// batch; once it is answered, each command either has its failure in the queue before the
-    /// answer or succeeded. (Asking for the last command's answer instead would not do: the kernel
-    /// swallows that of one that was interrupted, such as stopping a daemon that has just started.)
-    fn apply_batch(&mut self, batch: &[Command], results: &mut Vec<Result<(), IpvsError>>) {
-        let first = self.sequence.wrapping_add(1);
-        let start = results.len();
-        results.extend(batch.iter().map(|_| Ok(())));
-        self.out.clear();
-        for command in batch {
-            self.append(Answer::Brief, |out| command.encode(out));
-        }
-        self.append(Answer::Brief, |out| Query::Info.encode(out));
-        let outcome = self.channel.send(&self.out).and_then(|()| {
-            self.collect_failures(|sequence, errno| {
-                let at = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
-                let (Some(command), Some(result)) = (batch.get(at), results.get_mut(start + at))
-                else {
-                    return;
-                };
-                *result = Err(IpvsError::Refused(Box::new(Refusal {
-                    command: *command,
-                    errno,
-                })));
-            })
-        });
-        let Err(error) = outcome else { return };
-        let errno = error.errno();
-        for (command, result) in batch.iter().zip(&mut results[start..]) {
-            if result.is_ok() {
-                *result = Err(IpvsError::Lost {
-                    command: Box::new(*command),
-                    errno,
-                });
-            }
-        }
+    /// Begins to carry out commands that are not all known yet.
+    pub fn pass(&mut self) -> Pass<'_> {
+        let batch = Vec::with_capacity(BATCH);
+        Pass { client: self, batch, pushed: 0, failures: Vec::new() }
     }
 
     /// Receives until the closing question is answered.
     fn collect_failures(&mut self, mut failed: impl FnMut(u32, Errno)) -> Result<(), IpvsError> {
         let closing = self.sequence;
-        self.channel.receive(|message| {
+        self.channel.receive(ONE, |message| {
             match message.content {
                 Content::Failed(code) => failed(message.sequence, Errno::from_raw(code)),
                 Content::Overrun => return Err(overrun()),
@@ -199,7 +176,7 @@ impl Client {
         pick: impl Fn(&VirtualServerId) -> bool,
     ) -> Result<Option<Table>, IpvsError> {
         let mut servers: Vec<(VirtualServerId, ServerSettings)> = Vec::new();
-        let dump = self.dump(Query::Servers, Family::Ipv4, |reply| match reply {
+        let dump = self.dump(Query::Servers, Family::Ipv4, MANY, |reply| match reply {
             Reply::Server(id, settings) if pick(&id) => servers.push((id, settings)),
             Reply::Server(..)
             | Reply::Destination(..)
@@ -237,7 +214,7 @@ impl Client {
         destinations: &mut Vec<(DestinationId, Destination)>,
     ) -> Result<bool, IpvsError> {
         destinations.clear();
-        let dump = self.dump(Query::Destinations(id), id.family(), |reply| {
+        let dump = self.dump(Query::Destinations(id), id.family(), FEW, |reply| {
             if let Reply::Destination(id, destination) = reply {
                 destinations.push((id, destination));
             }
@@ -252,11 +229,12 @@ impl Client {
         &mut self,
         query: Query,
         family: Family,
+        datagrams: usize,
         mut each: impl FnMut(Reply),
     ) -> Result<Dump, IpvsError> {
         let sequence = self.request(query, Answer::Dump)?;
         let mut dump = Dump::Complete;
-        self.channel.receive(|message| {
+        self.channel.receive(datagrams, |message| {
             if message.sequence != sequence {
                 return Ok(false);
             }
@@ -272,9 +250,7 @@ impl Client {
                     return Ok(true);
                 }
                 Content::Failed(code) => {
-                    return Err(IpvsError::Asked {
-                        errno: Errno::from_raw(code),
-                    });
+                    return Err(IpvsError::Asked { errno: Errno::from_raw(code) });
                 }
                 Content::Overrun => return Err(overrun()),
                 Content::Acknowledged | Content::Nothing => {}
@@ -288,21 +264,17 @@ impl Client {
     fn ask<T>(&mut self, query: Query, pick: impl Fn(Reply) -> Option<T>) -> Result<T, IpvsError> {
         let sequence = self.request(query, Answer::Brief)?;
         let mut answer = None;
-        self.channel.receive(|message| match message.content {
+        self.channel.receive(ONE, |message| match message.content {
             _ if message.sequence != sequence => Ok(false),
             Content::Data(payload) => {
                 answer = pick(Reply::decode(payload, Family::Ipv4)?);
                 Ok(true)
             }
-            Content::Failed(code) => Err(IpvsError::Asked {
-                errno: Errno::from_raw(code),
-            }),
+            Content::Failed(code) => Err(IpvsError::Asked { errno: Errno::from_raw(code) }),
             Content::Overrun => Err(overrun()),
             Content::Acknowledged | Content::Done { .. } | Content::Nothing => Ok(false),
         })?;
-        answer.ok_or(IpvsError::Answer(DecodeError::Missing {
-            attribute: "answer",
-        }))
+        answer.ok_or(IpvsError::Answer(DecodeError::Missing { attribute: "answer" }))
     }
 
     fn request(&mut self, query: Query, answer: Answer) -> Result<u32, IpvsError> {
@@ -320,12 +292,10 @@ impl Client {
 
     fn look_up(&mut self) -> Result<u16, IpvsError> {
         self.out.clear();
-        self.append(Answer::Brief, |out| {
-            control::encode_lookup(out, FAMILY_NAME)
-        });
+        self.append(Answer::Brief, |out| control::encode_lookup(out, FAMILY_NAME));
         self.channel.send(&self.out)?;
         let mut family = None;
-        self.channel.receive(|message| match message.content {
+        self.channel.receive(ONE, |message| match message.content {
             Content::Data(payload) => {
                 family = Some(control::decode_family(payload)?);
                 Ok(true)
@@ -333,16 +303,84 @@ impl Client {
             Content::Failed(code) => {
                 let errno = Errno::from_raw(code);
                 let absent = errno == Errno::ENOENT;
-                Err(if absent {
-                    IpvsError::Absent
-                } else {
-                    IpvsError::Asked { errno }
-                })
+                Err(if absent { IpvsError::Absent } else { IpvsError::Asked { errno } })
             }
             Content::Overrun => Err(overrun()),
             Content::Acknowledged | Content::Done { .. } | Content::Nothing => Ok(false),
         })?;
         family.ok_or(IpvsError::Absent)
+    }
+}
+
+/// Commands on their way to the kernel, in order, many in one system call.
+///
+/// A command that fails does not keep the next from being tried.
+pub struct Pass<'a> {
+    client: &'a mut Client,
+    batch: Vec<Command>,
+    pushed: usize,
+    failures: Vec<(usize, IpvsError)>,
+}
+
+impl Pass<'_> {
+    /// Adds a command. It may be carried out now or later, but before [`Pass::finish`] returns.
+    pub fn push(&mut self, command: Command) {
+        self.batch.push(command);
+        self.pushed += 1;
+        if self.batch.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// How many commands have been added.
+    pub fn pushed(&self) -> usize {
+        self.pushed
+    }
+
+    /// Carries out the rest. Returns what failed, in order, by how many commands were added before.
+    pub fn finish(mut self) -> Vec<(usize, IpvsError)> {
+        if !self.batch.is_empty() {
+            self.flush();
+        }
+        self.failures
+    }
+
+    /// No command asks for an answer: the kernel carries out the messages of a datagram one after
+    /// the other, within the system call, and reports a failure unasked. A question closes the
+    /// batch; once it is answered, each command either has its failure in the queue before the
+    /// answer or succeeded. (Asking for the last command's answer instead would not do: the kernel
+    /// swallows that of one that was interrupted, such as stopping a daemon that has just started.)
+    fn flush(&mut self) {
+        let Self { client, batch, pushed, failures } = self;
+        let start = *pushed - batch.len();
+        let known = failures.len();
+        let first = client.sequence.wrapping_add(1);
+        client.out.clear();
+        for command in batch.iter() {
+            client.append(Answer::Brief, |out| command.encode(out));
+        }
+        client.append(Answer::Brief, |out| Query::Info.encode(out));
+        let outcome = client.channel.send(&client.out).and_then(|()| {
+            client.collect_failures(|sequence, errno| {
+                let at = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
+                if let Some(command) = batch.get(at) {
+                    let refusal = Box::new(Refusal { command: *command, errno });
+                    failures.push((start + at, IpvsError::Refused(refusal)));
+                }
+            })
+        });
+        if let Err(error) = outcome {
+            let errno = error.errno();
+            // Those that are known to have failed did; of the others nothing is known.
+            for (at, command) in (start..).zip(batch.iter()) {
+                if failures[known..].iter().all(|(failed, _)| *failed != at) {
+                    let command = Box::new(*command);
+                    failures.push((at, IpvsError::Lost { command, errno }));
+                }
+            }
+            failures[known..].sort_unstable_by_key(|(at, _)| *at);
+        }
+        batch.clear();
     }
 }
 
@@ -355,8 +393,5 @@ fn assemble(
 }
 
 fn overrun() -> IpvsError {
-    IpvsError::Socket {
-        step: "receive from the kernel",
-        errno: Errno::ENOBUFS,
-    }
+    IpvsError::Socket { step: "receive from the kernel", errno: Errno::ENOBUFS }
 }

@@ -97,7 +97,11 @@ impl Foreign {
 impl HostError {
     /// Whether only a package can help.
     pub fn is_missing_package(&self) -> bool {
-        matches!(self, HostError::Command(CommandError::Missing { .. }))
+        matches!(
+            self,
+            HostError::Command(CommandError::Missing { .. })
+                | HostError::Unit(UnitError::NoSuchUnit { .. })
+        )
     }
 
     /// What the operator can do about it, where we know.

@@ -37,10 +37,7 @@ const STATUS_NOT_RUN: i32 = 127;
 const STATUS_SIGNAL: i32 = 128;
 
 const ENVIRONMENT: [(&str, &str); 4] = [
-    (
-        "PATH",
-        "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    ),
+    ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"),
     ("HOME", "/root"),
     ("LANG", "C.UTF-8"),
     ("TERM", "xterm-256color"),
@@ -60,11 +57,14 @@ struct Running {
     terminal: Option<OwnedFd>,
 }
 
+/// One output of a command, and the message that carries it.
+type Stream = (File, fn(u32, Vec<u8>) -> Message);
+
 /// A command just started, with the ends that only its own threads need.
 struct Started {
     child: Child,
     stdin: Option<File>,
-    outputs: Vec<(File, fn(u32, Vec<u8>) -> Message)>,
+    outputs: Vec<Stream>,
     terminal: Option<OwnedFd>,
 }
 
@@ -104,10 +104,7 @@ fn make_raw(line: &File) -> io::Result<()> {
 impl Agent {
     fn send(&self, message: &Message) -> io::Result<()> {
         let bytes = message.encode();
-        self.line
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write_all(&bytes)
+        self.line.lock().unwrap_or_else(PoisonError::into_inner).write_all(&bytes)
     }
 
     fn tell_when_ready(&self) {
@@ -128,9 +125,7 @@ impl Agent {
             Message::CloseStdin(id) => self.with(id, |running| running.stdin = None),
             Message::Signal(id, number) => self.with(id, |running| {
                 // The group may have ended just now.
-                Signal::try_from(number)
-                    .map(|signal| killpg(running.group, signal).ok())
-                    .ok();
+                Signal::try_from(number).map(|signal| killpg(running.group, signal).ok()).ok();
             }),
             Message::Resize(id, size) => self.with(id, |running| resize(running, size)),
             // These go the other way; an echoing line would bring them back.
@@ -163,23 +158,11 @@ impl Agent {
 
     /// Gives a started command its threads.
     fn attend(&self, id: u32, start: &Start, started: Started) {
-        let Started {
-            child,
-            stdin,
-            outputs,
-            terminal,
-        } = started;
+        let Started { child, stdin, outputs, terminal } = started;
         let (sender, receiver) = mpsc::channel();
         let group = Pid::from_raw(child.id().cast_signed());
-        let running = Running {
-            group,
-            stdin: stdin.is_some().then_some(sender),
-            terminal,
-        };
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, running);
+        let running = Running { group, stdin: stdin.is_some().then_some(sender), terminal };
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(id, running);
         if let Some(stdin) = stdin {
             thread::spawn(move || feed(stdin, &receiver));
         }
@@ -211,10 +194,7 @@ impl Agent {
         while readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < deadline {
             thread::sleep(Duration::from_millis(2));
         }
-        self.running
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
         self.send(&Message::Exit(id, status)).ok();
     }
 }
@@ -237,7 +217,7 @@ fn spawn_on_pipes(line: &str) -> io::Result<Started> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
-    let mut outputs: Vec<(File, fn(u32, Vec<u8>) -> Message)> = Vec::new();
+    let mut outputs: Vec<Stream> = Vec::new();
     if let Some(stdout) = child.stdout.take() {
         outputs.push((OwnedFd::from(stdout).into(), Message::Stdout));
     }
@@ -245,29 +225,15 @@ fn spawn_on_pipes(line: &str) -> io::Result<Started> {
         outputs.push((OwnedFd::from(stderr).into(), Message::Stderr));
     }
     let stdin = child.stdin.take().map(|stdin| OwnedFd::from(stdin).into());
-    Ok(Started {
-        child,
-        stdin,
-        outputs,
-        terminal: None,
-    })
+    Ok(Started { child, stdin, outputs, terminal: None })
 }
 
 /// `setsid --ctty` makes the terminal the shell's own, which takes a hook between fork and exec
 /// that safe Rust does not have.
 fn spawn_on_terminal(line: &str, size: Size) -> io::Result<Started> {
-    let window = Winsize {
-        ws_row: size.rows,
-        ws_col: size.columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let window = Winsize { ws_row: size.rows, ws_col: size.columns, ws_xpixel: 0, ws_ypixel: 0 };
     let pty = openpty(Some(&window), None)?;
-    let shell: &[&str] = if line.is_empty() {
-        &["-l"]
-    } else {
-        &["-c", line]
-    };
+    let shell: &[&str] = if line.is_empty() { &["-l"] } else { &["-c", line] };
     let child = Command::new("setsid")
         .args(["--ctty", "--wait", "/bin/bash"])
         .args(shell)
@@ -278,15 +244,9 @@ fn spawn_on_terminal(line: &str, size: Size) -> io::Result<Started> {
         .stdout(pty.slave.try_clone()?)
         .stderr(pty.slave)
         .spawn()?;
-    let outputs: Vec<(File, fn(u32, Vec<u8>) -> Message)> =
-        vec![(pty.master.try_clone()?.into(), Message::Stdout)];
+    let outputs: Vec<Stream> = vec![(pty.master.try_clone()?.into(), Message::Stdout)];
     let stdin = Some(pty.master.try_clone()?.into());
-    Ok(Started {
-        child,
-        stdin,
-        outputs,
-        terminal: Some(pty.master),
-    })
+    Ok(Started { child, stdin, outputs, terminal: Some(pty.master) })
 }
 
 /// The master side of a terminal takes `stty` as well as the slave side.
@@ -296,11 +256,7 @@ fn resize(running: &Running, size: Size) {
     };
     let (rows, columns) = (size.rows.to_string(), size.columns.to_string());
     // A terminal of the old size is a blemish and no failure.
-    Command::new("stty")
-        .args(["rows", &rows, "cols", &columns])
-        .stdin(terminal)
-        .status()
-        .ok();
+    Command::new("stty").args(["rows", &rows, "cols", &columns]).stdin(terminal).status().ok();
 }
 
 fn feed(mut stdin: File, receiver: &Receiver<Vec<u8>>) {
@@ -327,11 +283,7 @@ fn wait(mut child: Child, limit: Option<Duration>) -> i32 {
         // The group may have ended just now.
         killpg(group, Signal::SIGKILL).ok();
     }
-    let status = waiter
-        .join()
-        .ok()
-        .and_then(Result::ok)
-        .map_or(STATUS_NOT_RUN, number);
+    let status = waiter.join().ok().and_then(Result::ok).map_or(STATUS_NOT_RUN, number);
     if up { STATUS_TIMEOUT } else { status }
 }
 

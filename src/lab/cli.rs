@@ -1,4 +1,7 @@
 //! `converge lab …`: what a person types.
+//!
+//! Finds the lab and the machine that are meant, calls the library, and says how it ended. Three
+//! commands are hidden: the processes that a lab consists of are this same program.
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -158,19 +161,16 @@ enum ChoiceError {
     #[error("several labs are up, say which: --lab {}", .0.join(" or --lab "))]
     Several(Vec<String>),
     #[error("no host `{host}` in the lab `{lab}`; there are {}", .hosts.join(", "))]
-    Host {
-        host: String,
-        lab: String,
-        hosts: Vec<String>,
-    },
+    Host { host: String, lab: String, hosts: Vec<String> },
 }
 
 type Outcome = Result<ExitCode, Box<dyn Error>>;
 
-/// Does what was asked for. `load` reads a cluster file, or the shipped example.
+/// Does what was asked for. `load` reads a cluster file, or the shipped example, and says itself
+/// what is wrong with it.
 pub fn run(
     command: LabCommand,
-    load: impl Fn(Option<&Path>) -> Result<LabSpec, Box<dyn Error>>,
+    load: impl Fn(Option<&Path>) -> Result<LabSpec, ExitCode>,
 ) -> ExitCode {
     act(command, load).unwrap_or_else(|error| {
         eprintln!("converge lab: {error}");
@@ -183,13 +183,10 @@ pub fn run(
     })
 }
 
-fn act(
-    command: LabCommand,
-    load: impl Fn(Option<&Path>) -> Result<LabSpec, Box<dyn Error>>,
-) -> Outcome {
+fn act(command: LabCommand, load: impl Fn(Option<&Path>) -> Result<LabSpec, ExitCode>) -> Outcome {
     match command {
-        LabCommand::Run { file } => run_story(&load(file.as_deref())?),
-        LabCommand::Up { file } => up(&load(file.as_deref())?),
+        LabCommand::Run { file } => load(file.as_deref()).map_or_else(Ok, |spec| run_story(&spec)),
+        LabCommand::Up { file } => load(file.as_deref()).map_or_else(Ok, |spec| up(&spec)),
         LabCommand::Down { lab } => done(lab.join()?.down()),
         LabCommand::Status { lab } => status(&lab.join()?),
         LabCommand::Sh { lab, host, command } => {
@@ -197,17 +194,9 @@ fn act(
             let status = shell::attach(&lab.host(known(&lab, &host)?), &command.join(" "))?;
             Ok(ExitCode::from(u8::try_from(status).unwrap_or(1)))
         }
-        LabCommand::Link {
-            lab,
-            host,
-            direction,
-            damage,
-        } => {
+        LabCommand::Link { lab, host, direction, damage } => {
             let lab = lab.join()?;
-            done(
-                lab.link(known(&lab, &host)?)
-                    .damage(direction, damage.into()),
-            )
+            done(lab.link(known(&lab, &host)?).damage(direction, damage.into()))
         }
         LabCommand::Kill(target) => target.with(|lab, host| done(lab.host(host).kill())),
         LabCommand::Boot(target) => target.with(|lab, host| done(lab.host(host).boot())),
@@ -220,10 +209,9 @@ fn act(
                 None => done(lab.pcap(&file)),
             }
         }
-        LabCommand::Daemon {
-            directory,
-            lifeline,
-        } => done(daemon::serve(RunDir::at(&directory), lifeline)),
+        LabCommand::Daemon { directory, lifeline } => {
+            done(daemon::serve(RunDir::at(&directory), lifeline))
+        }
         LabCommand::Keeper { command } => done(keeper::keep(&command)),
         LabCommand::Agent { device } => done(agent::serve(&device)),
     }
@@ -238,11 +226,7 @@ fn run_story(spec: &LabSpec) -> Outcome {
     let lab = story::boot(spec, &Options::default(), false)?;
     let converged = story::converge(&lab, spec)?;
     let seen = story::look(&lab, spec)?;
-    Ok(if converged && seen {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if converged && seen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn up(spec: &LabSpec) -> Outcome {
@@ -259,21 +243,11 @@ fn up(spec: &LabSpec) -> Outcome {
 fn status(lab: &Lab) -> Outcome {
     let mut out = io::stdout();
     for host in lab.status()? {
-        let HostStatus {
-            name,
-            role,
-            address,
-            outward,
-            inward,
-            ..
-        } = &host;
+        let HostStatus { name, role, address, outward, inward, .. } = &host;
         let state = state(&host);
         let link = [("out", outward), ("in", inward)].map(|(way, what)| describe(way, *what));
-        let line = format!(
-            "{name:<10} {role:<16} {:<16} {state:<18} {}",
-            address.addr(),
-            link.concat()
-        );
+        let line =
+            format!("{name:<10} {role:<16} {:<16} {state:<18} {}", address.addr(), link.concat());
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(ExitCode::SUCCESS)
@@ -290,12 +264,7 @@ fn state(host: &HostStatus) -> String {
 }
 
 fn describe(way: &str, impairment: Impairment) -> String {
-    let Impairment {
-        cut,
-        delay,
-        loss,
-        duplicate,
-    } = impairment;
+    let Impairment { cut, delay, loss, duplicate } = impairment;
     let mut text = String::new();
     let mut add = |what: String| text.push_str(&format!("[{way}: {what}] "));
     if cut {
@@ -339,11 +308,7 @@ fn known<'a>(lab: &Lab, host: &'a str) -> Result<&'a str, ChoiceError> {
         return Ok(host);
     }
     let (lab, hosts) = (lab.name().to_owned(), lab.hosts().to_vec());
-    Err(ChoiceError::Host {
-        host: host.to_owned(),
-        lab,
-        hosts,
-    })
+    Err(ChoiceError::Host { host: host.to_owned(), lab, hosts })
 }
 
 impl From<LinkCommand> for Damage {
@@ -361,13 +326,6 @@ impl From<LinkCommand> for Damage {
 }
 
 fn percentage(text: &str) -> Result<f64, String> {
-    let number = text
-        .trim_end_matches('%')
-        .parse::<f64>()
-        .map_err(|error| error.to_string())?;
-    if (0.0..=100.0).contains(&number) {
-        Ok(number)
-    } else {
-        Err("not within 0 and 100".into())
-    }
+    let number = text.trim_end_matches('%').parse::<f64>().map_err(|error| error.to_string())?;
+    if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("not within 0 and 100".into()) }
 }

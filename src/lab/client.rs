@@ -51,12 +51,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options {
-            binary: None,
-            extra_packages: Vec::new(),
-            seed: 1,
-            memory: 192,
-        }
+        Options { binary: None, extra_packages: Vec::new(), seed: 1, memory: 256 }
     }
 }
 
@@ -96,12 +91,7 @@ impl Lab {
     /// A handle on a lab that was left up.
     pub fn join(name: &str) -> Result<Lab, LabError> {
         let run = RunDir::of(name);
-        let mut lab = Lab {
-            run,
-            name: name.to_owned(),
-            hosts: Vec::new(),
-            daemon: None,
-        };
+        let mut lab = Lab { run, name: name.to_owned(), hosts: Vec::new(), daemon: None };
         lab.hosts = lab.status()?.into_iter().map(|host| host.name).collect();
         Ok(lab)
     }
@@ -114,11 +104,7 @@ impl Lab {
 
     /// The host of this name. Panics if there is none: a test's own mistake.
     pub fn host<'a>(&'a self, name: &'a str) -> Host<'a> {
-        assert!(
-            self.hosts.iter().any(|host| host == name),
-            "no `{name}` in {:?}",
-            self.hosts
-        );
+        assert!(self.hosts.iter().any(|host| host == name), "no `{name}` in {:?}", self.hosts);
         Host::new(self, name)
     }
 
@@ -168,15 +154,9 @@ impl Lab {
     }
 
     pub(super) fn capture(&self, host: Option<&str>, path: &Path) -> Result<(), LabError> {
-        let path = std::path::absolute(path).map_err(|source| LabError::Start {
-            what: "name the pcap file".into(),
-            source,
-        })?;
-        self.ask(&Request::Capture {
-            host: host.map(str::to_owned),
-            path,
-        })
-        .map(drop)
+        let path = std::path::absolute(path)
+            .map_err(|source| LabError::Start { what: "name the pcap file".into(), source })?;
+        self.ask(&Request::Capture { host: host.map(str::to_owned), path }).map(drop)
     }
 
     fn create(
@@ -206,30 +186,18 @@ impl Lab {
         fs::write(run.setup(), to_line(&setup)).map_err(failed("write the setup"))?;
         let daemon = spawn_daemon(&run, tied)?;
         let hosts = spec.hosts.iter().map(|host| host.name.clone()).collect();
-        Ok(Lab {
-            run,
-            name,
-            hosts,
-            daemon: tied.then_some(daemon),
-        })
+        Ok(Lab { run, name, hosts, daemon: tied.then_some(daemon) })
     }
 
     pub(super) fn connect(&self) -> Result<UnixStream, LabError> {
         let socket = self.run.socket();
-        UnixStream::connect(socket).map_err(|_| LabError::NotUp {
-            name: self.name.clone(),
-        })
+        UnixStream::connect(socket).map_err(|_| LabError::NotUp { name: self.name.clone() })
     }
 
     pub(super) fn ask(&self, request: &Request) -> Result<Response, LabError> {
-        let lost = |source| LabError::Start {
-            what: "ask the lab's daemon".into(),
-            source,
-        };
+        let lost = |source| LabError::Start { what: "ask the lab's daemon".into(), source };
         let mut stream = self.connect()?;
-        stream
-            .write_all(to_line(request).as_bytes())
-            .map_err(lost)?;
+        stream.write_all(to_line(request).as_bytes()).map_err(lost)?;
         let mut line = String::new();
         BufReader::new(stream).read_line(&mut line).map_err(lost)?;
         self.understand(&line)
@@ -286,27 +254,18 @@ fn place(from: &Path, to: &Path) -> io::Result<()> {
 }
 
 fn spawn_daemon(run: &RunDir, tied: bool) -> Result<Child, LabError> {
-    let failed = |source| LabError::Start {
-        what: "start the lab's daemon".into(),
-        source,
-    };
+    let failed = |source| LabError::Start { what: "start the lab's daemon".into(), source };
     let log = fs::File::create(run.log()).map_err(failed)?;
     let mut command = Command::new(run.binary());
     command.args(["lab", "daemon"]).arg(run.path());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).process_group(0);
     if tied {
         command.arg("--lifeline").stdin(Stdio::piped());
     }
     let mut child = command.spawn().map_err(failed)?;
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout)
-            .read_line(&mut line)
-            .map_err(failed)?;
+        BufReader::new(stdout).read_line(&mut line).map_err(failed)?;
     }
     if line.trim() == "up" {
         return Ok(child);
@@ -314,7 +273,5 @@ fn spawn_daemon(run: &RunDir, tied: bool) -> Result<Child, LabError> {
     child.wait().ok();
     let log = fs::read_to_string(run.log()).unwrap_or_default();
     run.remove().ok();
-    Err(LabError::Daemon {
-        log: tail(&log, TAIL),
-    })
+    Err(LabError::Daemon { log: tail(&log, TAIL) })
 }

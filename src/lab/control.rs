@@ -186,9 +186,7 @@ pub fn to_line(message: &impl Serialize) -> String {
 
 /// A request from its line.
 pub fn parse_request(line: &str) -> Result<Request, Refusal> {
-    serde_json::from_str(line).map_err(|error| Refusal::NotUnderstood {
-        reason: error.to_string(),
-    })
+    serde_json::from_str(line).map_err(|error| Refusal::NotUnderstood { reason: error.to_string() })
 }
 
 #[cfg(test)]
@@ -200,19 +198,13 @@ mod tests {
     fn a_request_survives_its_line() {
         let requests = [
             Request::Status,
-            Request::Await {
-                host: "web1".into(),
-                patience: Duration::from_millis(1500),
-            },
+            Request::Await { host: "web1".into(), patience: Duration::from_millis(1500) },
             Request::Damage {
                 host: "web1".into(),
                 direction: Direction::Out,
                 damage: Damage::Loss(0.25),
             },
-            Request::Capture {
-                host: None,
-                path: "/tmp/x.pcap".into(),
-            },
+            Request::Capture { host: None, path: "/tmp/x.pcap".into() },
         ];
         for request in requests {
             let line = to_line(&request);

@@ -7,6 +7,7 @@
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read, Write, stdin, stdout};
 use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -95,12 +96,7 @@ fn start(run: RunDir) -> Result<Daemon, DaemonError> {
     let machine = |port| Machine::new(&setup, port, &run, Arc::clone(&wire)).map(Arc::new);
     let machines: io::Result<Vec<_>> = (0..count).map(machine).collect();
     let machines = machines.map_err(failed("lay out the machines' files"))?;
-    Ok(Daemon {
-        run,
-        machines,
-        wire,
-        connections: AtomicUsize::new(0),
-    })
+    Ok(Daemon { run, machines, wire, connections: AtomicUsize::new(0) })
 }
 
 impl Daemon {
@@ -113,67 +109,57 @@ impl Daemon {
             Ok(request) => request,
             Err(refusal) => return answer(&mut stream, Err(refusal)),
         };
-        match request {
-            Request::Open { host, start } => self.open(&host, start, stream, reader),
+        let result = match request {
+            Request::Open { host, start } => return self.open(&host, start, stream, reader),
             Request::Down => {
                 answer(&mut stream, Ok(Response::Done))?;
                 self.end()
             }
-            Request::Status => {
-                let status = self
-                    .machines
-                    .iter()
-                    .map(|machine| machine.status())
-                    .collect();
-                answer(&mut stream, Ok(Response::Status(status)))
+            Request::Status => Ok(self.status()),
+            Request::Await { host, patience } => {
+                self.with(&host, |machine| machine.await_ready(patience))
             }
-            request => answer(&mut stream, self.act(request).map(|()| Response::Done)),
-        }
+            Request::Kill { host } => self.with(&host, |machine| machine.kill()),
+            Request::Boot { host } => self.with(&host, Machine::boot),
+            Request::Stop { host } => self.with(&host, |machine| machine.set_stopped(true)),
+            Request::Resume { host } => self.with(&host, |machine| machine.set_stopped(false)),
+            Request::Damage { host, direction, damage } => self.with(&host, |machine| {
+                self.wire.damage(machine.port, direction, damage);
+                Ok(())
+            }),
+            Request::Capture { host, path } => self.capture(host.as_deref(), &path),
+        };
+        answer(&mut stream, result)
     }
 
-    fn act(&self, request: Request) -> Result<(), Refusal> {
-        match request {
-            Request::Await { host, patience } => self.machine(&host)?.await_ready(patience),
-            Request::Kill { host } => self.machine(&host)?.kill(),
-            Request::Boot { host } => self.machine(&host)?.boot(),
-            Request::Stop { host } => self.machine(&host)?.set_stopped(true),
-            Request::Resume { host } => self.machine(&host)?.set_stopped(false),
-            Request::Damage {
-                host,
-                direction,
-                damage,
-            } => {
-                self.wire
-                    .damage(self.machine(&host)?.port, direction, damage);
-                Ok(())
-            }
-            Request::Capture { host, path } => {
-                let machine = host.map(|host| self.machine(&host)).transpose()?;
-                let port = machine.map(|machine| machine.port);
-                self.wire
-                    .capture(port, &path)
-                    .map_err(|error| Refusal::System {
-                        what: format!("write {}", path.display()),
-                        reason: error.to_string(),
-                    })
-            }
-            // Answered before.
-            Request::Status | Request::Open { .. } | Request::Down => Ok(()),
-        }
+    fn status(&self) -> Response {
+        Response::Status(self.machines.iter().map(|machine| machine.status()).collect())
+    }
+
+    fn with(
+        &self,
+        host: &str,
+        act: impl FnOnce(&Arc<Machine>) -> Result<(), Refusal>,
+    ) -> Result<Response, Refusal> {
+        act(self.machine(host)?)?;
+        Ok(Response::Done)
+    }
+
+    fn capture(&self, host: Option<&str>, path: &Path) -> Result<Response, Refusal> {
+        let machine = host.map(|host| self.machine(host)).transpose()?;
+        let port = machine.map(|machine| machine.port);
+        self.wire.capture(port, path).map_err(|error| Refusal::System {
+            what: format!("write {}", path.display()),
+            reason: error.to_string(),
+        })?;
+        Ok(Response::Done)
     }
 
     fn machine(&self, host: &str) -> Result<&Arc<Machine>, Refusal> {
-        let found = self
-            .machines
-            .iter()
-            .find(|machine| machine.spec.name == host);
+        let found = self.machines.iter().find(|machine| machine.spec.name == host);
         found.ok_or_else(|| Refusal::NoSuchHost {
             host: host.to_owned(),
-            hosts: self
-                .machines
-                .iter()
-                .map(|machine| machine.spec.name.clone())
-                .collect(),
+            hosts: self.machines.iter().map(|machine| machine.spec.name.clone()).collect(),
         })
     }
 

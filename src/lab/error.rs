@@ -1,4 +1,8 @@
 //! What can go wrong with a lab, said so that a failing test needs no second look.
+//!
+//! An error has the host, the command, its output, and the end of the machine's console and
+//! journal where these can tell why. What came of a command that ran is an [`Output`], whatever
+//! its status.
 
 use std::io;
 use std::time::Duration;

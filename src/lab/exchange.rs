@@ -1,4 +1,7 @@
 //! A command's streams over a connection to the daemon, from the client's side.
+//!
+//! Input goes out in a thread of its own, so that a command which answers before it has read
+//! everything blocks nobody. There is a limit to the time and to the output.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::Shutdown;
@@ -33,12 +36,7 @@ pub(super) fn exchange(
                     Message::Exit(_, status) => {
                         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
                         let (stdout, stderr) = (text(&stdout), text(&stderr));
-                        return Ok(Output {
-                            status,
-                            stdout,
-                            stderr,
-                            took: started.elapsed(),
-                        });
+                        return Ok(Output { status, stdout, stderr, took: started.elapsed() });
                     }
                     Message::Start(..)
                     | Message::Stdin(..)
@@ -65,12 +63,10 @@ pub(super) fn exchange(
 }
 
 fn in_words(error: io::Error, patience: Duration) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::WouldBlock => {
-            io::Error::other(format!("no end of it in {} s", patience.as_secs()))
-        }
-        _ => error,
+    if error.kind() != io::ErrorKind::WouldBlock {
+        return error;
     }
+    io::Error::other(format!("no end of it in {} s", patience.as_secs()))
 }
 
 /// Unblocks the thread that still sends input.
@@ -81,10 +77,7 @@ fn close(stream: &UnixStream) {
 fn feed(mut stream: &UnixStream, stdin: &[u8]) {
     for part in stdin.chunks(MAX_PAYLOAD) {
         // The command may end before its input does; its status is the answer then.
-        if stream
-            .write_all(&Message::Stdin(0, part.to_vec()).encode())
-            .is_err()
-        {
+        if stream.write_all(&Message::Stdin(0, part.to_vec()).encode()).is_err() {
             return;
         }
     }

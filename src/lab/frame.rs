@@ -77,10 +77,7 @@ impl Message {
             Message::Ready => (10, 0, Vec::new()),
             Message::Received(count) => (11, *count, Vec::new()),
         };
-        assert!(
-            payload.len() <= MAX_PAYLOAD,
-            "the sender cuts its input into frames"
-        );
+        assert!(payload.len() <= MAX_PAYLOAD, "the sender cuts its input into frames");
         let length = u32::try_from(payload.len()).unwrap_or(u32::MAX);
         let mut bytes = Vec::with_capacity(HEADER + payload.len());
         bytes.extend(MARK);
@@ -199,10 +196,7 @@ fn size_payload(size: Size) -> Vec<u8> {
 
 fn decode_size(payload: &[u8]) -> Option<Size> {
     let [a, b, c, d] = payload.try_into().ok()?;
-    Some(Size {
-        rows: u16::from_le_bytes([a, b]),
-        columns: u16::from_le_bytes([c, d]),
-    })
+    Some(Size { rows: u16::from_le_bytes([a, b]), columns: u16::from_le_bytes([c, d]) })
 }
 
 #[cfg(test)]
@@ -213,13 +207,8 @@ mod tests {
     fn any_message() -> impl Strategy<Value = Message> {
         let bytes = || prop::collection::vec(any::<u8>(), 0..200);
         let size = || any::<(u16, u16)>().prop_map(|(rows, columns)| Size { rows, columns });
-        let start = (".*", prop::option::of(size()), any::<u64>()).prop_map(
-            |(line, terminal, timeout_ms)| Start {
-                line,
-                terminal,
-                timeout_ms,
-            },
-        );
+        let start = (".*", prop::option::of(size()), any::<u64>())
+            .prop_map(|(line, terminal, timeout_ms)| Start { line, terminal, timeout_ms });
         prop_oneof![
             (any::<u32>(), start).prop_map(|(id, start)| Message::Start(id, start)),
             (any::<u32>(), bytes()).prop_map(|(id, bytes)| Message::Stdin(id, bytes)),
@@ -282,9 +271,7 @@ mod tests {
     #[test]
     fn a_frame_that_claims_too_much_does_not_swallow_the_next() {
         let mut decoder = Decoder::default();
-        decoder.push(&[
-            0xC0, 0xFE, 0x1A, 0xB5, 6, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF,
-        ]);
+        decoder.push(&[0xC0, 0xFE, 0x1A, 0xB5, 6, 0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]);
         decoder.push(&Message::Ready.encode());
         assert_eq!(decode_all(&mut decoder), [Message::Ready]);
     }

@@ -1,4 +1,7 @@
 //! From a cluster file to the machines that its hosts are.
+//!
+//! The only place of the lab that knows cluster files. A lab has one network card per host, with
+//! the interface and the address of the file.
 
 use std::collections::BTreeMap;
 

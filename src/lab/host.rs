@@ -1,4 +1,7 @@
 //! One machine of a lab, and its cable, as a test handles them.
+//!
+//! Both are names with a reference to the lab, so they are cheap and can be copied into threads.
+//! Every call asks the daemon and blocks until it is done.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -64,11 +67,7 @@ impl<'a> Host<'a> {
         patience: Duration,
     ) -> Result<Output, LabError> {
         let timeout_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let start = Start {
-            line: command.to_owned(),
-            terminal: None,
-            timeout_ms,
-        };
+        let start = Start { line: command.to_owned(), terminal: None, timeout_ms };
         let (stream, reader) = self.open(start)?;
         let exchanged = exchange(stream, reader, stdin, patience + GRACE);
         exchanged.map_err(|source| LabError::Lost {
@@ -107,13 +106,8 @@ impl<'a> Host<'a> {
             logs: self.lab.console(self.name),
         };
         let mut stream = self.lab.connect()?;
-        let request = Request::Open {
-            host: self.name.to_owned(),
-            start,
-        };
-        stream
-            .write_all(to_line(&request).as_bytes())
-            .map_err(lost)?;
+        let request = Request::Open { host: self.name.to_owned(), start };
+        stream.write_all(to_line(&request).as_bytes()).map_err(lost)?;
         let mut reader = BufReader::new(stream.try_clone().map_err(lost)?);
         let mut line = String::new();
         reader.read_line(&mut line).map_err(lost)?;
@@ -129,24 +123,17 @@ impl<'a> Host<'a> {
         let path = quote(path);
         let command = format!("mkdir -p \"$(dirname {path})\" && cat > {path}");
         let output = self.run_for(&command, text.as_ref(), COMMAND_PATIENCE)?;
-        if output.success() {
-            Ok(())
-        } else {
-            Err(self.failed(&command, output))
-        }
+        if output.success() { Ok(()) } else { Err(self.failed(&command, output)) }
     }
 
     /// Reads a file.
     pub fn read_file(&self, path: &str) -> Result<String, LabError> {
-        self.ok(&format!("cat {}", quote(path)))
-            .map(|output| output.stdout)
+        self.ok(&format!("cat {}", quote(path))).map(|output| output.stdout)
     }
 
     /// Pulls the plug: what was not on the disk yet is lost.
     pub fn kill(&self) -> Result<(), LabError> {
-        self.ask(Request::Kill {
-            host: self.name.to_owned(),
-        })
+        self.ask(Request::Kill { host: self.name.to_owned() })
     }
 
     /// Powers it on, with the disk it had, and waits until it is ready.
@@ -157,9 +144,7 @@ impl<'a> Host<'a> {
 
     /// Powers it on without waiting.
     pub fn power_on(&self) -> Result<(), LabError> {
-        self.ask(Request::Boot {
-            host: self.name.to_owned(),
-        })
+        self.ask(Request::Boot { host: self.name.to_owned() })
     }
 
     /// Shuts it down in order; it stays down.
@@ -180,9 +165,7 @@ impl<'a> Host<'a> {
     pub fn status(&self) -> Result<HostStatus, LabError> {
         let all = self.lab.status()?;
         let found = all.into_iter().find(|status| status.name == self.name);
-        found.ok_or_else(|| LabError::NotUp {
-            name: self.lab.name().to_owned(),
-        })
+        found.ok_or_else(|| LabError::NotUp { name: self.lab.name().to_owned() })
     }
 
     fn wait_for(&self, come: impl Fn(&HostStatus) -> bool) -> Result<(), LabError> {
@@ -202,16 +185,12 @@ impl<'a> Host<'a> {
 
     /// Lets none of its instructions run: a virtual machine whose host is busy elsewhere.
     pub fn stop(&self) -> Result<(), LabError> {
-        self.ask(Request::Stop {
-            host: self.name.to_owned(),
-        })
+        self.ask(Request::Stop { host: self.name.to_owned() })
     }
 
     /// Lets it run on after [`stop`](Host::stop).
     pub fn resume(&self) -> Result<(), LabError> {
-        self.ask(Request::Resume {
-            host: self.name.to_owned(),
-        })
+        self.ask(Request::Resume { host: self.name.to_owned() })
     }
 
     /// Writes what it sends and receives to this file from now on.
@@ -221,19 +200,14 @@ impl<'a> Host<'a> {
 
     /// Waits until it has booted.
     pub fn await_ready(&self, patience: Duration) -> Result<(), LabError> {
-        self.ask(Request::Await {
-            host: self.name.to_owned(),
-            patience,
-        })
+        self.ask(Request::Await { host: self.name.to_owned(), patience })
     }
 
     /// The end of its console and journal.
     pub fn logs(&self) -> String {
         let journal =
             format!("journalctl --no-pager --no-hostname -o short-monotonic --lines={JOURNAL}");
-        let journal = self
-            .run_for(&journal, b"", GRACE)
-            .map(|output| output.stdout);
+        let journal = self.run_for(&journal, b"", GRACE).map(|output| output.stdout);
         let console = self.lab.console(self.name);
         format!("{console}\n{}", journal.unwrap_or_default())
     }
@@ -261,10 +235,7 @@ pub struct Link<'a> {
 
 impl<'a> Link<'a> {
     pub(super) fn new(host: Host<'a>) -> Link<'a> {
-        Link {
-            lab: host.lab,
-            name: host.name,
-        }
+        Link { lab: host.lab, name: host.name }
     }
 
     /// Nothing passes any more.
@@ -295,13 +266,7 @@ impl<'a> Link<'a> {
     /// Any of these.
     pub fn damage(&self, direction: Direction, damage: Damage) -> Result<(), LabError> {
         let host = self.name.to_owned();
-        self.lab
-            .ask(&Request::Damage {
-                host,
-                direction,
-                damage,
-            })
-            .map(drop)
+        self.lab.ask(&Request::Damage { host, direction, damage }).map(drop)
     }
 }
 

@@ -71,16 +71,11 @@ pub enum ImageError {
 pub fn ensure(extra_packages: &[String]) -> Result<Image, ImageError> {
     let announcer = Announcer::new("image");
     prerequisite::ensure(&announcer)?;
-    let recipe = Recipe {
-        suite: release()?,
-        kernel: kernel()?,
-        extra_packages: extra_packages.to_vec(),
-    };
+    let recipe =
+        Recipe { suite: release()?, kernel: kernel()?, extra_packages: extra_packages.to_vec() };
     let name = recipe.name();
     let own = cache_directory();
-    if let Some(image) = [own.as_path(), Path::new(SYSTEM_CACHE)]
-        .iter()
-        .find_map(|d| at(d, &name))
+    if let Some(image) = [own.as_path(), Path::new(SYSTEM_CACHE)].iter().find_map(|d| at(d, &name))
     {
         return Ok(image);
     }
@@ -92,44 +87,32 @@ pub fn ensure(extra_packages: &[String]) -> Result<Image, ImageError> {
     }
     build(&recipe, &own, &announcer)?;
     drop(lock);
-    at(&own, &name).ok_or(ImageError::Build {
-        output: "it wrote no image".into(),
-    })
+    at(&own, &name).ok_or(ImageError::Build { output: "it wrote no image".into() })
 }
 
 fn release() -> Result<String, ImageError> {
     let text = fs::read_to_string("/etc/os-release").map_err(|_| ImageError::NoRelease)?;
-    recipe::codename(&text)
-        .map(str::to_owned)
-        .ok_or(ImageError::NoRelease)
+    recipe::codename(&text).map(str::to_owned).ok_or(ImageError::NoRelease)
 }
 
 fn kernel() -> Result<String, ImageError> {
     let entries = fs::read_dir(MODULES).map_err(|_| ImageError::NoModules)?;
-    let mut versions: Vec<_> = entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .collect();
+    let mut versions: Vec<_> =
+        entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
     versions.sort();
     versions.pop().ok_or(ImageError::NoModules)
 }
 
 fn cache_directory() -> PathBuf {
-    let from = |name: &str| {
-        std::env::var_os(name)
-            .map(PathBuf::from)
-            .filter(|path| path.is_absolute())
-    };
+    let from =
+        |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let cache = from("XDG_CACHE_HOME").or_else(|| from("HOME").map(|home| home.join(".cache")));
     cache.map_or_else(|| SYSTEM_CACHE.into(), |cache| cache.join("converge/lab"))
 }
 
 fn at(cache: &Path, name: &str) -> Option<Image> {
     let directory = cache.join(name);
-    let image = Image {
-        root: directory.join("root.ext4"),
-        disk: directory.join("disk.ext4"),
-    };
+    let image = Image { root: directory.join("root.ext4"), disk: directory.join("disk.ext4") };
     (image.root.is_file() && image.disk.is_file()).then_some(image)
 }
 
@@ -138,8 +121,7 @@ fn lock(cache: &Path, announcer: &Announcer) -> Result<File, ImageError> {
     let file = File::create(&path).map_err(|source| failed("cannot make", &path, source))?;
     if file.try_lock().is_err() {
         announcer.phase("waiting for another run that is building it");
-        file.lock()
-            .map_err(|source| failed("cannot lock", &path, source))?;
+        file.lock().map_err(|source| failed("cannot lock", &path, source))?;
     }
     Ok(file)
 }
@@ -170,22 +152,17 @@ fn build(recipe: &Recipe, cache: &Path, announcer: &Announcer) -> Result<(), Ima
 fn prepare(work: &Path, recipe: &Recipe) -> Result<Vec<PathBuf>, ImageError> {
     fs::create_dir(work).map_err(|source| failed("cannot make", work, source))?;
     // Root of a user namespace is somebody else here, and has to get in.
-    let open = fs::Permissions::from_mode(0o755);
-    fs::set_permissions(work, open.clone())
-        .map_err(|source| failed("cannot open", work, source))?;
+    set_mode(work, 0o755)?;
     write(&work.join("init"), INIT)?;
     let hook = work.join("customize");
     write(&hook, CUSTOMIZE)?;
-    fs::set_permissions(&hook, open).map_err(|source| failed("cannot open", &hook, source))?;
+    set_mode(&hook, 0o755)?;
     for (name, text) in UNITS {
         write(&work.join(name), text)?;
     }
     let dump = Command::new("apt-config").arg("dump").output();
     let dump = dump.map(|output| output.stdout).unwrap_or_default();
-    write(
-        &work.join("apt.conf"),
-        &sources::apt_options(&String::from_utf8_lossy(&dump)),
-    )?;
+    write(&work.join("apt.conf"), &sources::apt_options(&String::from_utf8_lossy(&dump)))?;
     let (stanzas, lines) = host_sources(&recipe.suite);
     let mut mirrors = Vec::new();
     for (name, text) in [("lab.sources", stanzas), ("lab.list", lines)] {
@@ -198,10 +175,7 @@ fn prepare(work: &Path, recipe: &Recipe) -> Result<Vec<PathBuf>, ImageError> {
 }
 
 fn host_sources(suite: &str) -> (String, String) {
-    let parts = fs::read_dir("/etc/apt/sources.list.d")
-        .into_iter()
-        .flatten()
-        .flatten();
+    let parts = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten();
     let mut files: Vec<_> = parts.map(|entry| entry.path()).collect();
     files.push("/etc/apt/sources.list".into());
     files.sort();
@@ -231,16 +205,11 @@ fn run(
     for file in [&root, &disk] {
         write(file, "")?;
         // For the hook, which is nobody's root. Their directory is for their owner alone.
-        fs::set_permissions(file, fs::Permissions::from_mode(0o666))
-            .map_err(|source| failed("cannot open", file, source))?;
+        set_mode(file, 0o666)?;
     }
     let mut child = Command::new("sh")
         // Only a shell opens descriptors of given numbers; -u is for the names in it.
-        .args([
-            "-uc",
-            "exec mmdebstrap \"$@\" 8<> \"$LAB_ROOT\" 9<> \"$LAB_DISK\"",
-            "mmdebstrap",
-        ])
+        .args(["-uc", "exec mmdebstrap \"$@\" 8<> \"$LAB_ROOT\" 9<> \"$LAB_DISK\"", "mmdebstrap"])
         .args(arguments(recipe, work))
         .args(mirrors)
         .env("LAB_GUEST", work)
@@ -263,19 +232,13 @@ fn run(
             output.push('\n');
         }
     }
-    let status = child
-        .wait()
-        .map_err(|source| failed("cannot await", work, source))?;
+    let status = child.wait().map_err(|source| failed("cannot await", work, source))?;
     if status.success() {
-        return Ok(());
+        return [&root, &disk].into_iter().try_for_each(|file| set_mode(file, 0o644));
     }
     Err(match unreachable(&output) {
-        Some(line) => ImageError::Unreachable {
-            line: line.trim().to_owned(),
-        },
-        None => ImageError::Build {
-            output: tail(&output, 20),
-        },
+        Some(line) => ImageError::Unreachable { line: line.trim().to_owned() },
+        None => ImageError::Build { output: tail(&output, 20) },
     })
 }
 
@@ -303,14 +266,15 @@ fn arguments(recipe: &Recipe, work: &Path) -> Vec<OsString> {
     arguments
 }
 
+fn set_mode(path: &Path, mode: u32) -> Result<(), ImageError> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .map_err(|source| failed("cannot change the mode of", path, source))
+}
+
 fn write(path: &Path, text: &str) -> Result<(), ImageError> {
     fs::write(path, text).map_err(|source| failed("cannot write", path, source))
 }
 
 fn failed(what: &'static str, path: &Path, source: io::Error) -> ImageError {
-    ImageError::File {
-        what,
-        path: path.to_owned(),
-        source,
-    }
+    ImageError::File { what, path: path.to_owned(), source }
 }

@@ -62,19 +62,13 @@ impl Line {
     pub fn open(&self) -> (u32, Receiver<Message>) {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (sender, receiver) = sync_channel(ROUTE_LENGTH);
-        self.routes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, sender);
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).insert(id, sender);
         (id, receiver)
     }
 
     /// Nobody waits for this command any more.
     pub fn close(&self, id: u32) {
-        self.routes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
     }
 
     /// Sends a message to the machine.
@@ -94,10 +88,7 @@ impl Line {
             if unread.ended {
                 return Err(io::ErrorKind::BrokenPipe.into());
             }
-            unread = self
-                .acknowledged
-                .wait(unread)
-                .unwrap_or_else(PoisonError::into_inner);
+            unread = self.acknowledged.wait(unread).unwrap_or_else(PoisonError::into_inner);
         }
         unread.bytes += length;
         Ok(())
@@ -152,9 +143,6 @@ impl Line {
     }
 
     fn forget_all(&self) {
-        self.routes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
+        self.routes.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -93,9 +93,7 @@ impl Machine {
     pub fn boot(self: &Arc<Self>) -> Result<(), Refusal> {
         let mut state = self.lock();
         if state.power.is_some() {
-            return Err(Refusal::Running {
-                host: self.spec.name.clone(),
-            });
+            return Err(Refusal::Running { host: self.spec.name.clone() });
         }
         let written = self.console_length();
         let (child, power, stream) = self.power_on().map_err(|error| Refusal::System {
@@ -123,9 +121,7 @@ impl Machine {
     pub fn kill(&self) -> Result<(), Refusal> {
         let mut state = self.lock();
         let Some(power) = &state.power else {
-            return Err(Refusal::NotUp {
-                host: self.spec.name.clone(),
-            });
+            return Err(Refusal::NotUp { host: self.spec.name.clone() });
         };
         keeper::kill(power.group);
         let boot = state.boots;
@@ -149,16 +145,8 @@ impl Machine {
     pub fn set_stopped(&self, stopped: bool) -> Result<(), Refusal> {
         let mut state = self.lock();
         let host = || self.spec.name.clone();
-        let group = state
-            .power
-            .as_ref()
-            .ok_or_else(|| Refusal::NotUp { host: host() })?
-            .group;
-        let signal = if stopped {
-            Signal::SIGSTOP
-        } else {
-            Signal::SIGCONT
-        };
+        let group = state.power.as_ref().ok_or_else(|| Refusal::NotUp { host: host() })?.group;
+        let signal = if stopped { Signal::SIGSTOP } else { Signal::SIGCONT };
         kill(group, signal).map_err(|error| Refusal::System {
             what: format!("send {signal} to `{}`", host()),
             reason: error.to_string(),
@@ -180,10 +168,7 @@ impl Machine {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(Refusal::NotInTime {
-                    host: host(),
-                    patience,
-                });
+                return Err(Refusal::NotInTime { host: host(), patience });
             }
             state = self.wait(state, left);
         }
@@ -195,9 +180,7 @@ impl Machine {
         match (state.life, &state.power) {
             (Life::Reachable | Life::Ready, Some(power)) => Ok(Arc::clone(&power.line)),
             (Life::Down | Life::Booting | Life::Reachable | Life::Ready, _) => {
-                Err(Refusal::NotUp {
-                    host: self.spec.name.clone(),
-                })
+                Err(Refusal::NotUp { host: self.spec.name.clone() })
             }
         }
     }
@@ -224,10 +207,7 @@ impl Machine {
     }
 
     fn wait<'a>(&self, state: MutexGuard<'a, State>, left: Duration) -> MutexGuard<'a, State> {
-        self.changed
-            .wait_timeout(state, left)
-            .unwrap_or_else(PoisonError::into_inner)
-            .0
+        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
     }
 
     fn note(&self, boot: u32, event: Event) {
@@ -276,9 +256,7 @@ impl Machine {
     /// network card and its serial line by then.)
     fn wants_reboot(&self, written: u64) -> bool {
         let bytes = fs::read(self.directory.console()).unwrap_or_default();
-        let new = bytes
-            .get(usize::try_from(written).unwrap_or(0)..)
-            .unwrap_or_default();
+        let new = bytes.get(usize::try_from(written).unwrap_or(0)..).unwrap_or_default();
         String::from_utf8_lossy(new).contains("reboot: Restarting system")
     }
 
@@ -290,10 +268,7 @@ impl Machine {
         for fd in [&card, &serial] {
             fcntl(fd.as_fd(), FcntlArg::F_SETFD(FdFlag::empty()))?;
         }
-        let console = File::options()
-            .create(true)
-            .append(true)
-            .open(self.directory.console())?;
+        let console = File::options().create(true).append(true).open(self.directory.console())?;
         let mut child = Command::new(std::env::current_exe()?)
             .args(["lab", "keeper", "--"])
             .args(self.command_line(card.as_raw_fd(), serial.as_raw_fd()))
@@ -307,15 +282,7 @@ impl Machine {
         BufReader::new(child.stdout.take().ok_or_else(gone)?).read_line(&mut text)?;
         let group = Pid::from_raw(text.trim().parse().map_err(|_| gone())?);
         let line = Arc::new(Line::new(ours.try_clone()?));
-        Ok((
-            child,
-            Power {
-                group,
-                line,
-                _lifeline: lifeline,
-            },
-            ours,
-        ))
+        Ok((child, Power { group, line, _lifeline: lifeline }, ours))
     }
 
     fn command_line(&self, card: i32, serial: i32) -> Vec<OsString> {
@@ -341,6 +308,7 @@ impl Machine {
             format!("ssl0=fd:{serial},fd:{serial}").into(),
             format!("vec0:transport=fd,fd={card},mac={mac}").into(),
             "noreboot".into(),
+            "lsm=capability".into(),
             "quiet".into(),
         ]
     }
@@ -348,14 +316,7 @@ impl Machine {
 
 /// Of the locally administered ones; the lab's name and the port.
 fn mac(port: Port) -> Mac {
-    Mac([
-        0x02,
-        b'L',
-        b'A',
-        b'B',
-        0,
-        u8::try_from(port + 1).unwrap_or(u8::MAX),
-    ])
+    Mac([0x02, b'L', b'A', b'B', 0, u8::try_from(port + 1).unwrap_or(u8::MAX)])
 }
 
 fn lay_out(setup: &Setup, spec: &HostSpec, run: &RunDir, directory: &MachineDir) -> io::Result<()> {

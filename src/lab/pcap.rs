@@ -45,15 +45,11 @@ mod tests {
     #[test]
     fn a_file_is_what_tcpdump_writes() {
         // `tcpdump --time-stamp-precision=nano -w`, the same frame.
-        let header_bytes = [
-            0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0,
-        ];
+        let header_bytes =
+            [0x4d, 0x3c, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
         assert_eq!(header(), header_bytes);
         let bytes = record(Duration::new(1, 2), b"frame");
-        assert_eq!(
-            bytes[..16],
-            [1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]
-        );
+        assert_eq!(bytes[..16], [1, 0, 0, 0, 2, 0, 0, 0, 5, 0, 0, 0, 5, 0, 0, 0]);
         assert_eq!(&bytes[16..], b"frame");
     }
 }

@@ -10,11 +10,10 @@ use super::progress::{tail, unreachable};
 use super::terminal::Announcer;
 
 /// What is looked for, and the Debian package that has it.
-const PROGRAMS: [(&str, &str); 3] = [
-    ("linux.uml", "user-mode-linux"),
-    ("mmdebstrap", "mmdebstrap"),
-    ("mke2fs", "e2fsprogs"),
-];
+const PROGRAMS: [(&str, &str); 3] =
+    [("linux.uml", "user-mode-linux"), ("mmdebstrap", "mmdebstrap"), ("mke2fs", "e2fsprogs")];
+/// Without root, a tree with files of many owners takes a user namespace with many users.
+const PROGRAM_WITHOUT_ROOT: (&str, &str) = ("newuidmap", "uidmap");
 /// Where it may be, besides `PATH`: a plain user's `PATH` often lacks the last.
 const DIRECTORIES: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/usr/sbin", "/sbin"];
 /// Where the package `user-mode-linux` puts its modules, one directory per kernel version.
@@ -53,11 +52,12 @@ pub enum PrerequisiteError {
 
 /// Makes sure that the host has what a lab needs.
 pub fn ensure(announcer: &Announcer) -> Result<(), PrerequisiteError> {
-    let packages = missing();
+    let root = nix::unistd::geteuid().is_root();
+    let packages = missing(root);
     if packages.is_empty() {
         return Ok(());
     }
-    if !nix::unistd::geteuid().is_root() {
+    if !root {
         return Err(PrerequisiteError::Missing { packages });
     }
     announcer.phase(&format!("installing {}", packages.join(", ")));
@@ -77,15 +77,13 @@ pub fn find(program: &str) -> Option<PathBuf> {
         .find(|file| file.is_file())
 }
 
-fn missing() -> Vec<&'static str> {
+fn missing(root: bool) -> Vec<&'static str> {
     let absent = |program: &str| {
         find(program).is_none() || (program == "linux.uml" && !Path::new(MODULES).is_dir())
     };
-    PROGRAMS
-        .iter()
-        .filter(|(program, _)| absent(program))
-        .map(|(_, package)| *package)
-        .collect()
+    let besides = (!root).then_some(&PROGRAM_WITHOUT_ROOT);
+    let needed = PROGRAMS.iter().chain(besides);
+    needed.filter(|(program, _)| absent(program)).map(|(_, package)| *package).collect()
 }
 
 fn apt_get(arguments: &[&str], packages: &[&'static str]) -> Result<(), PrerequisiteError> {
@@ -102,13 +100,7 @@ fn apt_get(arguments: &[&str], packages: &[&'static str]) -> Result<(), Prerequi
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     let packages = packages.to_vec();
     Err(match unreachable(&text) {
-        Some(line) => PrerequisiteError::Unreachable {
-            packages,
-            line: line.trim().to_owned(),
-        },
-        None => PrerequisiteError::Install {
-            packages,
-            output: tail(&text, 15),
-        },
+        Some(line) => PrerequisiteError::Unreachable { packages, line: line.trim().to_owned() },
+        None => PrerequisiteError::Install { packages, output: tail(&text, 15) },
     })
 }

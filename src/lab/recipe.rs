@@ -71,30 +71,22 @@ impl Recipe {
     /// The name of the image, for example `bookworm-0f3c5a7d91b2`.
     pub fn name(&self) -> String {
         let units = UNITS.iter().map(|(_, text)| *text);
-        let parts = [self.kernel.as_str(), INIT, CUSTOMIZE]
-            .into_iter()
-            .chain(units)
-            .chain(self.packages());
+        let parts =
+            [self.kernel.as_str(), INIT, CUSTOMIZE].into_iter().chain(units).chain(self.packages());
         let mut bytes = Vec::new();
         for part in parts {
             bytes.extend(part.as_bytes());
             bytes.push(0);
         }
         let digest = digest(&SHA256, &bytes);
-        let hex: String = digest
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}-{}", self.suite, &hex[..NAME_DIGITS])
     }
 }
 
 /// The `VERSION_CODENAME` of an `os-release` file.
 pub fn codename(os_release: &str) -> Option<&str> {
-    let value = os_release
-        .lines()
-        .find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
+    let value = os_release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME="))?;
     let name = value.trim().trim_matches(['"', '\'']);
     let plain = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     plain.then_some(name)
@@ -117,30 +109,17 @@ mod tests {
         let plain = recipe(&[]).name();
         assert_eq!(plain.len(), "bookworm-".len() + NAME_DIGITS);
         assert_ne!(plain, recipe(&["ansible-core"]).name());
-        assert_ne!(
-            plain,
-            Recipe {
-                kernel: "6.2.0".into(),
-                ..recipe(&[])
-            }
-            .name()
-        );
+        assert_ne!(plain, Recipe { kernel: "6.2.0".into(), ..recipe(&[]) }.name());
     }
 
     #[test]
     fn the_order_of_extra_packages_does_not_matter() {
-        assert_eq!(
-            recipe(&["zsh", "vim", "curl"]).name(),
-            recipe(&["vim", "zsh"]).name()
-        );
+        assert_eq!(recipe(&["zsh", "vim", "curl"]).name(), recipe(&["vim", "zsh"]).name());
     }
 
     #[test]
     fn the_code_name_is_read_with_and_without_quotes() {
-        assert_eq!(
-            codename("ID=debian\nVERSION_CODENAME=trixie\n"),
-            Some("trixie")
-        );
+        assert_eq!(codename("ID=debian\nVERSION_CODENAME=trixie\n"), Some("trixie"));
         assert_eq!(codename("VERSION_CODENAME=\"noble\""), Some("noble"));
         assert_eq!(codename("VERSION_CODENAME=\n"), None);
         assert_eq!(codename("VERSION_CODENAME=a;b\n"), None);

@@ -36,13 +36,7 @@ impl Setup {
     /// For these machines on this image.
     pub fn new(spec: &LabSpec, image: &Image, seed: u64, memory: u32) -> Setup {
         let (root, disk) = (image.root.clone(), image.disk.clone());
-        Setup {
-            spec: spec.clone(),
-            root,
-            disk,
-            seed,
-            memory,
-        }
+        Setup { spec: spec.clone(), root, disk, seed, memory }
     }
 }
 
@@ -60,23 +54,18 @@ impl RunDir {
     /// The labs that have a directory, by name.
     pub fn all() -> Vec<String> {
         let entries = fs::read_dir(base()).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
+        let mut names: Vec<_> =
+            entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
         names.sort();
         names
     }
 
     /// Makes the directory, for its owner alone, without what a dead lab left in it.
     pub fn create(&self) -> io::Result<()> {
-        self.remove().or_else(|error| match error.kind() {
-            io::ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&self.0)
+        if self.0.exists() {
+            self.remove()?;
+        }
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(&self.0)
     }
 
     /// Takes it away.

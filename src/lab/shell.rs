@@ -1,4 +1,7 @@
 //! `lab sh`: a command on a machine with this terminal, or this pipe, as its own.
+//!
+//! On a terminal the command gets one, too, of the same size, and every key goes there. In a pipe
+//! it gets pipes, so that files can be sent in and out.
 
 use std::io::{self, IsTerminal, Read, Write, stdin, stdout};
 use std::os::unix::net::UnixStream;
@@ -16,16 +19,9 @@ use super::host::Host;
 pub fn attach(host: &Host<'_>, line: &str) -> Result<i32, LabError> {
     let interactive = stdin().is_terminal() && stdout().is_terminal();
     let terminal = if interactive { size() } else { None };
-    let start = Start {
-        line: line.to_owned(),
-        terminal,
-        timeout_ms: 0,
-    };
+    let start = Start { line: line.to_owned(), terminal, timeout_ms: 0 };
     let (stream, reader) = host.open(start)?;
-    let lost = |source| LabError::Start {
-        what: format!("talk to `{}`", host.name()),
-        source,
-    };
+    let lost = |source| LabError::Start { what: format!("talk to `{}`", host.name()), source };
     let input = stream.try_clone().map_err(lost)?;
     let _raw = terminal.and_then(|_| Raw::enter());
     if terminal.is_some() {
@@ -59,23 +55,14 @@ impl Drop for Raw {
 
 /// `stty` asks the kernel, for which safe Rust has no call.
 fn size() -> Option<Size> {
-    let output = Command::new("stty")
-        .arg("size")
-        .stdin(Stdio::inherit())
-        .output()
-        .ok()?;
+    let output = Command::new("stty").arg("size").stdin(Stdio::inherit()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     let (rows, columns) = text.trim().split_once(' ')?;
-    Some(Size {
-        rows: rows.parse().ok()?,
-        columns: columns.parse().ok()?,
-    })
+    Some(Size { rows: rows.parse().ok()?, columns: columns.parse().ok()? })
 }
 
 fn follow_size(mut stream: UnixStream) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
     let Ok(runtime) = runtime else { return };
     runtime.block_on(async {
         let Ok(mut changes) = signal(SignalKind::window_change()) else {
@@ -83,10 +70,7 @@ fn follow_size(mut stream: UnixStream) {
         };
         while changes.recv().await.is_some() {
             let Some(size) = size() else { continue };
-            if stream
-                .write_all(&Message::Resize(0, size).encode())
-                .is_err()
-            {
+            if stream.write_all(&Message::Resize(0, size).encode()).is_err() {
                 return;
             }
         }

@@ -4,14 +4,7 @@
 //! third party's repository would add nothing and could be the one that cannot be reached.
 
 /// Names that a release has besides its code name.
-const ALIASES: [&str; 6] = [
-    "stable",
-    "oldstable",
-    "testing",
-    "unstable",
-    "sid",
-    "rc-buggy",
-];
+const ALIASES: [&str; 6] = ["stable", "oldstable", "testing", "unstable", "sid", "rc-buggy"];
 
 /// Options of apt that say how packages are reached, by the start of their names.
 const APT_OPTIONS: [&str; 6] = [
@@ -25,12 +18,8 @@ const APT_OPTIONS: [&str; 6] = [
 
 /// The stanzas of a `.sources` file for this release, unchanged.
 pub fn stanzas_for(suite: &str, text: &str) -> String {
-    let stanzas = text
-        .split("\n\n")
-        .filter(|stanza| stanza_is_for(suite, stanza));
-    stanzas
-        .map(|stanza| format!("{}\n\n", stanza.trim_matches('\n')))
-        .collect()
+    let stanzas = text.split("\n\n").filter(|stanza| stanza_is_for(suite, stanza));
+    stanzas.map(|stanza| format!("{}\n\n", stanza.trim_matches('\n'))).collect()
 }
 
 /// The lines of a `.list` file for this release, unchanged.
@@ -45,17 +34,13 @@ pub fn apt_options(dump: &str) -> String {
         let starts = APT_OPTIONS.iter().any(|start| line.starts_with(start));
         starts && !line.ends_with("\"\";")
     };
-    dump.lines()
-        .filter(wanted)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    dump.lines().filter(wanted).map(|line| format!("{line}\n")).collect()
 }
 
 fn stanza_is_for(suite: &str, stanza: &str) -> bool {
     let field = |name: &str| {
         let line = stanza.lines().find(|line| {
-            line.get(..name.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(name))
+            line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
         });
         line.map(|line| line[name.len()..].trim())
     };
@@ -73,15 +58,12 @@ fn line_is_for(suite: &str, line: &str) -> bool {
         Some(options) => options.split_once(']').map_or("", |(_, rest)| rest),
         None => rest,
     };
-    rest.split_whitespace()
-        .nth(1)
-        .is_some_and(|name| belongs(suite, name))
+    rest.split_whitespace().nth(1).is_some_and(|name| belongs(suite, name))
 }
 
 fn belongs(suite: &str, name: &str) -> bool {
     let matches = |start: &str| {
-        name.strip_prefix(start)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '/']))
+        name.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with(['-', '/']))
     };
     matches(suite) || ALIASES.iter().any(|alias| matches(alias))
 }
@@ -122,10 +104,7 @@ mod tests {
         let dump = "Acquire \"\";\nAcquire::http \"\";\n\
             Acquire::http::Proxy \"http://proxy.example:3128\";\n\
             Acquire::IndexTargets::deb::Packages::MetaKey \"x\";\nDPkg::Post-Invoke:: \"rm\";\n";
-        assert_eq!(
-            apt_options(dump),
-            "Acquire::http::Proxy \"http://proxy.example:3128\";\n"
-        );
+        assert_eq!(apt_options(dump), "Acquire::http::Proxy \"http://proxy.example:3128\";\n");
     }
 
     proptest! {

@@ -104,9 +104,7 @@ impl LabSpec {
             return Err(SpecError::NoHosts);
         }
         if self.hosts.len() > MAX_HOSTS {
-            return Err(SpecError::TooManyHosts {
-                count: self.hosts.len(),
-            });
+            return Err(SpecError::TooManyHosts { count: self.hosts.len() });
         }
         check_name(&self.name)?;
         for (index, host) in self.hosts.iter().enumerate() {
@@ -144,9 +142,7 @@ impl LabSpec {
 fn check_host(host: &HostSpec, earlier: &[HostSpec]) -> Result<(), SpecError> {
     check_name(&host.name)?;
     if earlier.iter().any(|other| other.name == host.name) {
-        return Err(SpecError::DuplicateName {
-            name: host.name.clone(),
-        });
+        return Err(SpecError::DuplicateName { name: host.name.clone() });
     }
     let address = host.address.addr();
     if let Some(other) = earlier.iter().find(|other| other.address.addr() == address) {
@@ -158,16 +154,11 @@ fn check_host(host: &HostSpec, earlier: &[HostSpec]) -> Result<(), SpecError> {
     }
     let interface = &host.interface;
     let fits = (1..=MAX_INTERFACE_NAME).contains(&interface.len());
-    let plain = interface
-        .bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let plain = interface.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
     if fits && plain && interface != "lo" && !interface.starts_with('.') {
         return Ok(());
     }
-    Err(SpecError::Interface {
-        host: host.name.clone(),
-        interface: interface.clone(),
-    })
+    Err(SpecError::Interface { host: host.name.clone(), interface: interface.clone() })
 }
 
 fn check_name(name: &str) -> Result<(), SpecError> {
@@ -176,9 +167,7 @@ fn check_name(name: &str) -> Result<(), SpecError> {
     if fits && plain && !name.starts_with('-') {
         return Ok(());
     }
-    Err(SpecError::HostName {
-        name: name.to_owned(),
-    })
+    Err(SpecError::HostName { name: name.to_owned() })
 }
 
 /// The same host of the same lab always has the same machine ID, so that its journal and its DHCP
@@ -211,10 +200,7 @@ mod tests {
 
     #[test]
     fn a_host_finds_all_hosts_by_name() {
-        let spec = spec(&[
-            ("a", "192.0.2.1/24", "ens33"),
-            ("b", "192.0.2.2/24", "eth0"),
-        ]);
+        let spec = spec(&[("a", "192.0.2.1/24", "ens33"), ("b", "192.0.2.2/24", "eth0")]);
         assert_eq!(spec.check(), Ok(()));
         let files = spec.files_for(&spec.hosts[0]);
         assert!(files["/etc/hosts"].contains("192.0.2.2 b\n"));
@@ -229,18 +215,9 @@ mod tests {
             (&[], "no hosts"),
             (&[("../x", "192.0.2.1/24", "eth0")], "no host name"),
             (&[("a b", "192.0.2.1/24", "eth0")], "no host name"),
-            (
-                &[("a", "192.0.2.1/24", "eth0"), ("a", "192.0.2.2/24", "eth0")],
-                "the name `a`",
-            ),
-            (
-                &[("a", "192.0.2.1/24", "eth0"), ("b", "192.0.2.1/16", "eth0")],
-                "same address",
-            ),
-            (
-                &[("a", "192.0.2.1/24", "eth0; reboot")],
-                "no interface name",
-            ),
+            (&[("a", "192.0.2.1/24", "eth0"), ("a", "192.0.2.2/24", "eth0")], "the name `a`"),
+            (&[("a", "192.0.2.1/24", "eth0"), ("b", "192.0.2.1/16", "eth0")], "same address"),
+            (&[("a", "192.0.2.1/24", "eth0; reboot")], "no interface name"),
         ];
         for (hosts, expected) in cases {
             let error = spec(hosts).check().expect_err(expected).to_string();
@@ -253,10 +230,7 @@ mod tests {
         for path in ["etc/motd", "/../etc/motd", ""] {
             let mut spec = spec(&[("a", "192.0.2.1/24", "eth0")]);
             spec.extra_files.insert(path.into(), String::new());
-            assert!(
-                matches!(spec.check(), Err(SpecError::ExtraFile { .. })),
-                "{path}"
-            );
+            assert!(matches!(spec.check(), Err(SpecError::ExtraFile { .. })), "{path}");
         }
     }
 }

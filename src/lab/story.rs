@@ -22,27 +22,15 @@ const SHOWN: usize = 12;
 /// Boots the machines of a lab and says how long each took.
 pub fn boot(spec: &LabSpec, options: &Options, stays: bool) -> Result<Lab, LabError> {
     let started = Instant::now();
-    let lab = if stays {
-        Lab::leave_up(spec, options)?
-    } else {
-        Lab::launch(spec, options)?
-    };
+    let lab = if stays { Lab::leave_up(spec, options)? } else { Lab::launch(spec, options)? };
     let results = at_once(&spec.hosts, |host| {
         lab.host(&host.name).await_ready(BOOT_PATIENCE)?;
         let took = lab.host(&host.name).status()?.boot.unwrap_or_default();
-        say(
-            &host.name,
-            &format!("booted as {}, {}", host.role, host.address.addr()),
-            took,
-        );
+        say(&host.name, &format!("booted as {}, {}", host.role, host.address.addr()), took);
         Ok(())
     });
     results.into_iter().collect::<Result<Vec<()>, LabError>>()?;
-    say(
-        "lab",
-        &format!("{} machines are up", spec.hosts.len()),
-        started.elapsed(),
-    );
+    say("lab", &format!("{} machines are up", spec.hosts.len()), started.elapsed());
     Ok(lab)
 }
 
@@ -51,11 +39,7 @@ pub fn converge(lab: &Lab, spec: &LabSpec) -> Result<bool, LabError> {
     let mut all = true;
     for group in verdict::order(spec) {
         let results = at_once(&group, |name| {
-            let role = spec
-                .hosts
-                .iter()
-                .find(|host| host.name == **name)
-                .map(|host| &host.role);
+            let role = spec.hosts.iter().find(|host| host.name == **name).map(|host| &host.role);
             converge_one(lab, name, role.map_or("", String::as_str))
         });
         for good in results {
@@ -83,30 +67,19 @@ pub fn look(lab: &Lab, spec: &LabSpec) -> Result<bool, LabError> {
 fn converge_one(lab: &Lab, name: &str, role: &str) -> Result<bool, LabError> {
     let command = format!("converge --role {role}");
     let output = lab.host(name).run_for(&command, b"", CONVERGE_PATIENCE)?;
-    let last = |text: &str| {
-        text.lines()
-            .rev()
-            .find(|line| !line.is_empty())
-            .map(str::to_owned)
-    };
+    let last = |text: &str| text.lines().rev().find(|line| !line.is_empty()).map(str::to_owned);
     if output.success() {
-        let result = last(&output.stdout)
-            .or_else(|| last(&output.stderr))
-            .unwrap_or_default();
-        say(name, &format!("{role}: {result}"), output.took);
+        let result = last(&output.stdout).or_else(|| last(&output.stderr)).unwrap_or_default();
+        say(name, &result, output.took);
         return Ok(true);
     }
-    say(
-        name,
-        &format!("{role}: FAILED with status {}", output.status),
-        output.took,
-    );
+    say(name, &format!("{role}: FAILED with status {}", output.status), output.took);
     show(&output);
     Ok(false)
 }
 
 fn judge(client: &str, url: &str, output: &Output, servers: &[&str]) -> bool {
-    let view = match verdict::view(&output.stdout) {
+    let view = match verdict::read(&output.stdout) {
         Ok(view) => view,
         Err(error) => {
             say(client, &format!("{url}: {error}"), output.took);
@@ -114,20 +87,11 @@ fn judge(client: &str, url: &str, output: &Output, servers: &[&str]) -> bool {
             return false;
         }
     };
-    let shares: Vec<_> = view
-        .servers
-        .iter()
-        .map(|(name, count)| format!("{name} {count}"))
-        .collect();
+    let shares: Vec<_> =
+        view.servers.iter().map(|(name, count)| format!("{name} {count}")).collect();
     let judgement = verdict::judge(&view, servers);
-    let result = judgement
-        .as_ref()
-        .map_or_else(ToString::to_string, |()| "all answer".into());
-    say(
-        client,
-        &format!("{url}: {} — {result}", shares.join(", ")),
-        output.took,
-    );
+    let result = judgement.as_ref().map_or_else(ToString::to_string, |()| "all answer".into());
+    say(client, &format!("{url}: {} — {result}", shares.join(", ")), output.took);
     judgement.is_ok()
 }
 
@@ -135,14 +99,9 @@ fn judge(client: &str, url: &str, output: &Output, servers: &[&str]) -> bool {
 fn at_once<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
     std::thread::scope(|scope| {
         let act = &act;
-        let threads: Vec<_> = items
-            .iter()
-            .map(|item| scope.spawn(move || act(item)))
-            .collect();
+        let threads: Vec<_> = items.iter().map(|item| scope.spawn(move || act(item))).collect();
         let join = |thread: std::thread::ScopedJoinHandle<'_, R>| {
-            thread
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         };
         threads.into_iter().map(join).collect()
     })

@@ -217,10 +217,7 @@ impl Switch {
             return;
         }
         for _ in 0..self.copies(link.inward) {
-            let delivery = Delivery {
-                port,
-                frame: frame.to_vec(),
-            };
+            let delivery = Delivery { port, frame: frame.to_vec() };
             self.wait(link.inward.delay, Waiting::AtPort(delivery));
         }
     }
@@ -242,8 +239,7 @@ impl Switch {
             self.lost += 1;
             return;
         }
-        self.waiting
-            .insert((self.now + delay, self.next_number), waiting);
+        self.waiting.insert((self.now + delay, self.next_number), waiting);
         self.next_number += 1;
     }
 }

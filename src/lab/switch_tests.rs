@@ -14,11 +14,7 @@ fn frame(from: Port, to: Mac, tag: u8) -> Vec<u8> {
 }
 
 fn drain(switch: &mut Switch) -> Vec<(Port, u8)> {
-    let next = || {
-        switch
-            .poll_output()
-            .map(|out| (out.port, out.frame[ETHERNET_HEADER]))
-    };
+    let next = || switch.poll_output().map(|out| (out.port, out.frame[ETHERNET_HEADER]));
     std::iter::from_fn(next).collect()
 }
 

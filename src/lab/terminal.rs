@@ -1,4 +1,7 @@
 //! How a person waits: one line that lives on a terminal, plain lines in a pipe.
+//!
+//! The line says what is being done and for how many seconds, and is gone when it is done. A pipe
+//! gets one line per phase and nothing that moves.
 
 use std::io::{IsTerminal, Write, stderr};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -37,10 +40,7 @@ impl Announcer {
                 write!(stderr(), "\r\x1b[K").ok();
             }
         });
-        Announcer {
-            sender: Some(sender),
-            writer: Some(writer),
-        }
+        Announcer { sender: Some(sender), writer: Some(writer) }
     }
 
     /// Something new is being done.

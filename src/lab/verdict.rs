@@ -1,29 +1,23 @@
 //! Who converges when, and whether the client's view of the VIP is what it should be. Pure.
+//!
+//! All is well when every request was answered and every real server answered some. In which turn
+//! they answer is the scheduler's business.
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
+use super::from_cluster::turn;
 use super::spec::LabSpec;
+use crate::probe::report::Report;
 
 /// The role of the machines that look at the VIPs.
 pub const CLIENT: &str = "client";
 /// The role of the machines that answer through the VIPs.
 const REALSERVER: &str = "realserver";
-/// Roles that others need before they can be whole, in this order; all others come between the
-/// last of these and the clients.
-const FIRST: [&str; 2] = ["nfs", REALSERVER];
-
 /// The hosts in groups that follow each other; those of one group converge at the same time.
 pub fn order(spec: &LabSpec) -> Vec<Vec<&str>> {
-    let rank = |role: &str| match FIRST.iter().position(|first| *first == role) {
-        Some(place) => place,
-        None if role == CLIENT => FIRST.len() + 1,
-        None => FIRST.len(),
-    };
-    let mut groups: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    let mut groups: BTreeMap<u8, Vec<&str>> = BTreeMap::new();
     for host in &spec.hosts {
-        groups.entry(rank(&host.role)).or_default().push(&host.name);
+        groups.entry(turn(&host.role)).or_default().push(&host.name);
     }
     groups.into_values().collect()
 }
@@ -32,18 +26,6 @@ pub fn order(spec: &LabSpec) -> Vec<Vec<&str>> {
 pub fn realservers(spec: &LabSpec) -> Vec<&str> {
     let servers = spec.hosts.iter().filter(|host| host.role == REALSERVER);
     servers.map(|host| host.name.as_str()).collect()
-}
-
-/// What `converge probe -o json` says.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct View {
-    /// How many were sent.
-    pub requests: u64,
-    /// How many were not answered.
-    #[serde(rename = "error_count")]
-    pub errors: u64,
-    /// How many each server answered.
-    pub servers: BTreeMap<String, u64>,
 }
 
 /// Why the client's view is not what it should be.
@@ -72,37 +54,30 @@ pub enum ViewError {
 }
 
 /// Reads the report of a probe.
-pub fn view(report: &str) -> Result<View, ViewError> {
-    serde_json::from_str(report.trim()).map_err(|error| ViewError::Unreadable {
-        reason: error.to_string(),
-    })
+pub fn read(report: &str) -> Result<Report, ViewError> {
+    serde_json::from_str(report.trim())
+        .map_err(|error| ViewError::Unreadable { reason: error.to_string() })
 }
 
 /// Whether all of these servers answered, and every request was answered.
-pub fn judge(view: &View, servers: &[&str]) -> Result<(), ViewError> {
-    if view.errors > 0 || view.requests == 0 {
-        return Err(ViewError::Errors {
-            errors: view.errors,
-            requests: view.requests,
-        });
+pub fn judge(view: &Report, servers: &[&str]) -> Result<(), ViewError> {
+    let (errors, requests) = (view.error_count, view.requests);
+    if errors > 0 || requests == 0 {
+        return Err(ViewError::Errors { errors, requests });
     }
     let answered = |name: &str| view.servers.get(name).is_some_and(|count| *count > 0);
-    let silent: Vec<_> = servers
-        .iter()
-        .filter(|name| !answered(name))
-        .map(|name| (*name).to_owned())
-        .collect();
-    if silent.is_empty() {
-        Ok(())
-    } else {
-        Err(ViewError::Silent { servers: silent })
-    }
+    let silent: Vec<_> =
+        servers.iter().filter(|name| !answered(name)).map(|name| (*name).to_owned()).collect();
+    if silent.is_empty() { Ok(()) } else { Err(ViewError::Silent { servers: silent }) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
+
     use crate::lab::HostSpec;
+    use crate::probe::tally::Tally;
     use proptest::prelude::*;
 
     fn spec(hosts: &[(&str, &str)]) -> LabSpec {
@@ -129,43 +104,33 @@ mod tests {
             ("web2", "realserver"),
             ("disk", "nfs"),
         ]);
-        let expected = [
-            vec!["disk"],
-            vec!["web1", "web2"],
-            vec!["db", "dm"],
-            vec!["me"],
-        ];
+        let expected = [vec!["disk"], vec!["web1", "web2"], vec!["db", "dm"], vec!["me"]];
         assert_eq!(order(&spec), expected);
         assert_eq!(realservers(&spec), ["web1", "web2"]);
     }
 
+    fn report(errors: u64, servers: &[(&str, u64)]) -> Report {
+        let mut report = Report::new(String::new(), &Tally::default(), Duration::ZERO);
+        report.requests = 20;
+        report.error_count = errors;
+        report.servers = servers.iter().map(|(name, count)| ((*name).into(), *count)).collect();
+        read(&serde_json::to_string(&report).expect("a report")).expect("the same report")
+    }
+
     #[test]
     fn every_server_has_to_answer_and_every_request_to_be_answered() {
-        let report = |errors, text: &str| {
-            view(&format!(
-                "{{\"requests\":20,\"errors\":{errors},\"servers\":{{{text}}}}}\n"
-            ))
-        };
-        let good = report(0, "\"web1\":10,\"web2\":10").expect("a report");
+        let good = report(0, &[("web1", 10), ("web2", 10)]);
         assert_eq!(judge(&good, &["web1", "web2"]), Ok(()));
-        let silent = ViewError::Silent {
-            servers: vec!["web3".into()],
-        };
+        let silent = ViewError::Silent { servers: vec!["web3".into()] };
         assert_eq!(judge(&good, &["web1", "web3"]), Err(silent));
-        let lossy = report(1, "\"web1\":19").expect("a report");
-        assert_eq!(
-            judge(&lossy, &["web1"]),
-            Err(ViewError::Errors {
-                errors: 1,
-                requests: 20
-            })
-        );
+        let lossy = report(1, &[("web1", 19)]);
+        assert_eq!(judge(&lossy, &["web1"]), Err(ViewError::Errors { errors: 1, requests: 20 }));
     }
 
     proptest! {
         #[test]
         fn an_arbitrary_report_is_an_error_or_a_view(report in "\\PC*") {
-            view(&report).ok();
+            read(&report).ok();
         }
     }
 }

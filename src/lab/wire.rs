@@ -53,19 +53,11 @@ impl Wire {
         wake.set_nonblocking(true)?;
         woken.set_nonblocking(true)?;
         let switch = Switch::new(ports, seed, Instant::now());
-        let shared = Shared {
-            switch,
-            cards: (0..ports).map(|_| None).collect(),
-            captures: Vec::new(),
-        };
-        let wire = Arc::new(Wire {
-            shared: Mutex::new(shared),
-            wake,
-        });
+        let shared =
+            Shared { switch, cards: (0..ports).map(|_| None).collect(), captures: Vec::new() };
+        let wire = Arc::new(Wire { shared: Mutex::new(shared), wake });
         let driver = Arc::clone(&wire);
-        thread::Builder::new()
-            .name("wire".into())
-            .spawn(move || driver.run(&woken))?;
+        thread::Builder::new().name("wire".into()).spawn(move || driver.run(&woken))?;
         Ok(wire)
     }
 
@@ -110,7 +102,7 @@ impl Wire {
 
     fn wake(&self) {
         // If the pipe is full, the thread has enough reasons to wake up.
-        (&self.wake).write(&[0]).ok();
+        (&self.wake).write_all(&[0]).ok();
     }
 
     fn run(&self, woken: &UnixStream) {
@@ -134,21 +126,12 @@ type Cards = Vec<(Port, Arc<OwnedFd>)>;
 
 fn wait(woken: &UnixStream, cards: &Cards, timeout: Option<Instant>) -> Cards {
     let mut polled = vec![PollFd::new(woken.as_fd(), PollFlags::POLLIN)];
-    polled.extend(
-        cards
-            .iter()
-            .map(|(_, card)| PollFd::new(card.as_fd(), PollFlags::POLLIN)),
-    );
+    polled.extend(cards.iter().map(|(_, card)| PollFd::new(card.as_fd(), PollFlags::POLLIN)));
     let left = timeout.map(|at| TimeSpec::from(at.saturating_duration_since(Instant::now())));
     // A signal wakes up as well; then there is nothing to read.
     ppoll(&mut polled, left, None).ok();
     let ready = polled[1..].iter().map(|fd| fd.any().unwrap_or(false));
-    cards
-        .iter()
-        .zip(ready)
-        .filter(|(_, ready)| *ready)
-        .map(|(card, _)| card.clone())
-        .collect()
+    cards.iter().zip(ready).filter(|(_, ready)| *ready).map(|(card, _)| card.clone()).collect()
 }
 
 impl Shared {
@@ -167,11 +150,8 @@ impl Shared {
                     return;
                 }
                 Ok(count) => {
-                    self.write(&buffer[..count], |wanted| {
-                        wanted.is_none_or(|only| only == port)
-                    });
-                    self.switch
-                        .handle_frame(port, buffer[..count].to_vec(), Instant::now());
+                    self.write(&buffer[..count], |wanted| wanted.is_none_or(|only| only == port));
+                    self.switch.handle_frame(port, buffer[..count].to_vec(), Instant::now());
                 }
             }
         }
@@ -180,10 +160,7 @@ impl Shared {
     /// The machine is gone; a later boot may have plugged in another card already.
     fn unplug(&mut self, port: Port, card: &Arc<OwnedFd>) {
         let slot = &mut self.cards[port];
-        if slot
-            .as_ref()
-            .is_some_and(|current| Arc::ptr_eq(current, card))
-        {
+        if slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, card)) {
             *slot = None;
         }
     }
@@ -204,9 +181,7 @@ impl Shared {
         if self.captures.is_empty() {
             return;
         }
-        let at = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let record = pcap::record(at, frame);
         // A capture that cannot be written to, a full disk, say, ends.
         self.captures

@@ -37,16 +37,7 @@ impl ArpFilter {
 
     fn mangles(&self) -> Call {
         let (vip, source) = (self.vip.to_string(), self.source.to_string());
-        call(&[
-            "-A",
-            OUTGOING.0,
-            "-s",
-            &vip,
-            "-j",
-            "mangle",
-            "--mangle-ip-s",
-            &source,
-        ])
+        call(&["-A", OUTGOING.0, "-s", &vip, "-j", "mangle", "--mangle-ip-s", &source])
     }
 }
 
@@ -65,12 +56,7 @@ fn mangled(rule: &Options) -> Option<(Ipv4Addr, Ipv4Addr)> {
 
 /// The rules of one of our chains, each read by `read`; `None` is one that we did not write.
 fn read<T>(listing: &Listing, chain: &str, read: impl Fn(&Options) -> Option<T>) -> Vec<Option<T>> {
-    listing
-        .rules(chain)
-        .unwrap_or_default()
-        .iter()
-        .map(read)
-        .collect()
+    listing.rules(chain).unwrap_or_default().iter().map(read).collect()
 }
 
 /// What our chains hide. Where a part is missing, or a rule that is not of our making stands in our
@@ -78,9 +64,7 @@ fn read<T>(listing: &Listing, chain: &str, read: impl Fn(&Options) -> Option<T>)
 fn hidden(listing: &Listing) -> Vec<ArpFilter> {
     let drops = read(listing, INCOMING.0, dropped);
     let mangles = read(listing, OUTGOING.0, mangled);
-    let sound = [INCOMING, OUTGOING]
-        .iter()
-        .all(|(ours, from)| listing.jumps(from, ours))
+    let sound = [INCOMING, OUTGOING].iter().all(|(ours, from)| listing.jumps(from, ours))
         && drops.iter().all(Option::is_some)
         && mangles.iter().all(Option::is_some);
     let mut vips: Vec<Ipv4Addr> = drops.iter().flatten().copied().collect();
@@ -92,10 +76,7 @@ fn hidden(listing: &Listing) -> Vec<ArpFilter> {
         let whole = sound && drops.contains(&Some(vip));
         Some(*source).filter(|_| whole)
     };
-    let filter = |vip| ArpFilter {
-        vip,
-        source: source(vip).unwrap_or(Ipv4Addr::UNSPECIFIED),
-    };
+    let filter = |vip| ArpFilter { vip, source: source(vip).unwrap_or(Ipv4Addr::UNSPECIFIED) };
     vips.into_iter().map(filter).collect()
 }
 
@@ -133,9 +114,7 @@ fn unhide(listing: &Listing, vip: Ipv4Addr) -> Vec<Call> {
     let drops = read(listing, INCOMING.0, dropped);
     let mangles = read(listing, OUTGOING.0, mangled);
     let mut calls = deletions(INCOMING.0, &drops, |d| *d == Some(vip));
-    calls.extend(deletions(OUTGOING.0, &mangles, |m| {
-        m.is_some_and(|(v, _)| v == vip)
-    }));
+    calls.extend(deletions(OUTGOING.0, &mangles, |m| m.is_some_and(|(v, _)| v == vip)));
     if drops.iter().flatten().all(|d| *d == vip) && mangles.iter().flatten().all(|m| m.0 == vip) {
         for (chain, from) in [INCOMING, OUTGOING] {
             calls.extend(dismantle(listing, chain, from));
@@ -160,10 +139,17 @@ impl ResourceKind for ArpFilter {
         if scope.wanted.is_empty() && scope.ours.is_empty() {
             return Ok(Vec::new());
         }
-        let standing = standing().await;
-        Ok(standing
-            .map(|(_, listing)| hidden(&listing))
-            .unwrap_or_default())
+        let Some((_, listing)) = standing().await else {
+            return Ok(Vec::new());
+        };
+        let mut found = hidden(&listing);
+        // Removed rule by rule: what a crash left of the chains goes with the last name.
+        for vip in scope.ours.iter().filter_map(|name| name.parse().ok()) {
+            if !found.iter().any(|f| f.vip == vip) {
+                found.push(ArpFilter { vip, source: Ipv4Addr::UNSPECIFIED });
+            }
+        }
+        Ok(found)
     }
 
     async fn ensure(_host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
@@ -193,10 +179,8 @@ async fn bring_about(wanted: &ArpFilter) -> Result<(), HostError> {
     if let Some((flavour, listing)) = standing().await {
         return Ok(flavour.run_all(&hide(&listing, wanted)).await?);
     }
-    let undo: Vec<Call> = [INCOMING, OUTGOING]
-        .iter()
-        .flat_map(|(ours, from)| undo(ours, from))
-        .collect();
+    let undo: Vec<Call> =
+        [INCOMING, OUTGOING].iter().flat_map(|(ours, from)| undo(ours, from)).collect();
     let calls = hide(&Listing::default(), wanted);
     Ok(xtables::establish(Program::Arptables, &calls, &undo).await?)
 }
@@ -206,10 +190,7 @@ mod tests {
     use super::*;
 
     fn filter() -> ArpFilter {
-        ArpFilter {
-            vip: Ipv4Addr::new(192, 0, 2, 1),
-            source: Ipv4Addr::new(192, 0, 2, 7),
-        }
+        ArpFilter { vip: Ipv4Addr::new(192, 0, 2, 1), source: Ipv4Addr::new(192, 0, 2, 7) }
     }
 
     const WHOLE: &str = "Chain INPUT (policy ACCEPT)\n-j converge-in\n\n\
@@ -246,10 +227,7 @@ mod tests {
 
     #[test]
     fn another_source_takes_the_place_of_the_old_one() {
-        let wanted = ArpFilter {
-            source: Ipv4Addr::new(192, 0, 2, 9),
-            ..filter()
-        };
+        let wanted = ArpFilter { source: Ipv4Addr::new(192, 0, 2, 9), ..filter() };
         let calls = hide(&Listing::of_arptables(WHOLE), &wanted);
         let mangle = "-A converge-out -s 192.0.2.1 -j mangle --mangle-ip-s 192.0.2.9";
         assert_eq!(shown(&calls), ["-D converge-out 1", mangle]);

@@ -296,6 +296,8 @@ kinds! {
     Module, module, "module";
     /// A network interface that we create (tunnel, dummy) or bring up.
     Link, link, "link";
+    /// A UDP port on which the kernel takes packets out of GUE.
+    GuePort, gue_port, "gue-port";
     /// A kernel parameter under `/proc/sys`.
     Sysctl, sysctl, "sysctl";
     /// An arptables rule that hides a VIP.

@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use nix::errno::Errno;
 use serde::Serialize;
 
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
@@ -95,10 +96,7 @@ fn concerning(found: &[FoundRoute], scope: &Scope<'_, Route>) -> Vec<Route> {
             seen.push((*wanted).clone());
         } else if let Some(other) = standing().min_by_key(|f| f.protocol != MARK) {
             // Under the wanted one's name, however that writes the metric.
-            seen.push(Route {
-                metric: wanted.metric,
-                ..from_kernel(other)
-            });
+            seen.push(Route { metric: wanted.metric, ..from_kernel(other) });
         }
     }
     let unwanted = |f: &&FoundRoute| !scope.wanted.iter().any(|w| w.key() == key(f));
@@ -150,21 +148,24 @@ async fn bring_about(host: &Host, change: &Ensure<'_, Route>) -> Result<(), Host
     if change.before.is_some() {
         return replace(netlink, change.after).await;
     }
-    Ok(netlink.add_route(change.after.spec(), false).await?)
+    match netlink.add_route(change.after.spec(), false).await {
+        // It appeared since we looked: whose it is decides.
+        Err(e) if e.errno() == Some(Errno::EEXIST) => replace(netlink, change.after).await,
+        other => Ok(other?),
+    }
 }
 
 /// Replacing takes the first route of that key, so all of them must be ours.
 async fn replace(netlink: &Netlink, wanted: &Route) -> Result<(), HostError> {
-    let found = netlink.routes().await?;
-    let foreign = found
-        .iter()
-        .find(|f| key(f) == wanted.key() && f.protocol != MARK);
-    if let Some(foreign) = foreign {
-        return Err(Foreign {
-            wanted: format!("route {}", wanted.name()),
-            stands: shown(foreign),
-        }
-        .into());
+    let mut standing = netlink.routes().await?;
+    standing.retain(|f| key(f) == wanted.key());
+    if standing.iter().any(|f| wanted.agrees(f)) {
+        return Ok(());
+    }
+    if let Some(foreign) = standing.iter().find(|f| f.protocol != MARK) {
+        return Err(
+            Foreign { wanted: format!("route {}", wanted.name()), stands: shown(foreign) }.into()
+        );
     }
     Ok(netlink.add_route(wanted.spec(), true).await?)
 }
@@ -176,20 +177,9 @@ async fn delete(host: &Host, route: &Route) -> Result<(), HostError> {
 
 fn shown(found: &FoundRoute) -> String {
     let via = found.via.map(|v| format!(" via {v}")).unwrap_or_default();
-    let dev = found
-        .interface
-        .as_ref()
-        .map(|i| format!(" dev {i}"))
-        .unwrap_or_default();
-    let more = if found.elaborate {
-        " (with several next hops or other options)"
-    } else {
-        ""
-    };
-    format!(
-        "route {}{via}{dev} of protocol {}{more}",
-        found.destination, found.protocol
-    )
+    let dev = found.interface.as_ref().map(|i| format!(" dev {i}")).unwrap_or_default();
+    let more = if found.elaborate { " (with several next hops or other options)" } else { "" };
+    format!("route {}{via}{dev} of protocol {}{more}", found.destination, found.protocol)
 }
 
 #[cfg(test)]
@@ -221,13 +211,7 @@ mod tests {
     }
 
     fn see(found: &[FoundRoute], wanted: &[&Route]) -> Vec<Route> {
-        concerning(
-            found,
-            &Scope {
-                wanted,
-                ours: [].into(),
-            },
-        )
+        concerning(found, &Scope { wanted, ours: [].into() })
     }
 
     #[test]
@@ -241,42 +225,26 @@ mod tests {
     fn another_foreign_route_of_the_same_key_is_seen_as_a_difference() {
         let wanted = route("0.0.0.0/0", Some("192.0.2.9"), None);
         let dhcp = found("0.0.0.0/0", Some("192.0.2.1"), 16);
-        assert_eq!(
-            see(&[dhcp], &[&wanted]),
-            [route("0.0.0.0/0", Some("192.0.2.1"), Some("eth0"))]
-        );
+        assert_eq!(see(&[dhcp], &[&wanted]), [route("0.0.0.0/0", Some("192.0.2.1"), Some("eth0"))]);
     }
 
     #[test]
     fn a_foreign_route_that_nobody_wants_is_invisible_and_ours_is_not() {
-        let kernel = [
-            found("10.0.0.0/8", None, 4),
-            found("10.1.0.0/16", None, MARK),
-        ];
-        assert_eq!(
-            see(&kernel, &[]),
-            [route("10.1.0.0/16", None, Some("eth0"))]
-        );
+        let kernel = [found("10.0.0.0/8", None, 4), found("10.1.0.0/16", None, MARK)];
+        assert_eq!(see(&kernel, &[]), [route("10.1.0.0/16", None, Some("eth0"))]);
     }
 
     #[test]
     fn the_default_metric_of_ipv6_is_no_difference() {
         let wanted = route("2001:db8::1/128", None, Some("eth0"));
-        let kernel = FoundRoute {
-            metric: 1024,
-            ..found("2001:db8::1/128", None, MARK)
-        };
+        let kernel = FoundRoute { metric: 1024, ..found("2001:db8::1/128", None, MARK) };
         assert_eq!(see(&[kernel], &[&wanted]), [wanted]);
     }
 
     #[test]
     fn a_route_with_several_next_hops_equals_none_of_ours() {
         let wanted = route("10.0.0.0/8", None, Some("eth0"));
-        let kernel = FoundRoute {
-            elaborate: true,
-            ..found("10.0.0.0/8", None, MARK)
-        };
+        let kernel = FoundRoute { elaborate: true, ..found("10.0.0.0/8", None, MARK) };
         assert!(!wanted.agrees(&kernel));
     }
 }
-

@@ -1,9 +1,9 @@
 //! Source NAT for an IPVS service (FULLNAT on a mainline kernel).
 //!
 //! `-m ipvs` picks the packets of one virtual server, MASQUERADE gives them an address of the
-//! director. It works only with `net.ipv4.vs.conntrack=1`, which is the role's to ask for. The rules
-//! stand in the chain `CONVERGE` of table `nat`, to which POSTROUTING jumps; whatever is in it is
-//! ours. The ledger says when to look, so that a host without them starts no program for them.
+//! director. It works only with `net.ipv4.vs.conntrack=1`, which is the role's to ask for. The
+//! rules stand in the chain `CONVERGE` of table `nat`, to which POSTROUTING jumps; whatever is in
+//! it is ours. The ledger says when to look, so that a host without them starts no program.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -48,11 +48,16 @@ impl Snat {
         // A protocol that we do not know is for the program to refuse, by its name.
         let number = known.map_or(self.protocol.as_str(), |(_, number)| number);
         let (vip, port) = (self.vip.to_string(), self.port.to_string());
-        let matching = [
-            "-m", "ipvs", "--vproto", number, "--vaddr", &vip, "--vport", &port,
-        ];
+        let matching = ["-m", "ipvs", "--vproto", number, "--vaddr", &vip, "--vport", &port];
         call(&[&["-A", CHAIN], &matching[..], &["-j", "MASQUERADE"]].concat())
     }
+}
+
+/// The other way round from [`Snat::name`].
+fn parse(name: &str) -> Option<Snat> {
+    let (protocol, address) = name.split_once(' ')?;
+    let address: SocketAddr = address.parse().ok()?;
+    Some(Snat { protocol: protocol.to_owned(), vip: address.ip(), port: address.port() })
 }
 
 /// A rule of our chain as we write it.
@@ -62,25 +67,14 @@ fn read(rule: &Options) -> Option<Snat> {
         && rule.get("-j") == Some("MASQUERADE")
         && rule.get("-m") == Some("ipvs");
     let number = rule.get("--vproto").filter(|_| plain)?;
-    let (name, _) = PROTOCOLS
-        .iter()
-        .find(|(name, n)| *n == number || *name == number)?;
+    let (name, _) = PROTOCOLS.iter().find(|(name, n)| *n == number || *name == number)?;
     // A version may add the length of the whole address.
     let vip = rule.get("--vaddr")?.split('/').next()?.parse().ok()?;
-    Some(Snat {
-        protocol: (*name).to_owned(),
-        vip,
-        port: rule.get("--vport")?.parse().ok()?,
-    })
+    Some(Snat { protocol: (*name).to_owned(), vip, port: rule.get("--vport")?.parse().ok()? })
 }
 
 fn rules(listing: &Listing) -> Vec<Option<Snat>> {
-    listing
-        .rules(CHAIN)
-        .unwrap_or_default()
-        .iter()
-        .map(read)
-        .collect()
+    listing.rules(CHAIN).unwrap_or_default().iter().map(read).collect()
 }
 
 /// What our chain does. Where the jump to it is missing, or a rule that is not of our making stands
@@ -141,6 +135,10 @@ impl ResourceKind for Snat {
             }
             if let Some((_, listing)) = standing(program).await {
                 found.extend(doing(&listing, scope.wanted));
+                // What a crash left of the chain goes with the last name.
+                let ours = scope.ours.iter().filter_map(|name| parse(name));
+                let unwanted = ours.filter(|s| !scope.wanted.contains(&s));
+                found.extend(unwanted.filter(|s| s.program() == program));
             }
         }
         Ok(found)
@@ -158,10 +156,9 @@ impl ResourceKind for Snat {
         let mut results = Vec::new();
         for snat in gone {
             results.push(match standing(snat.program()).await {
-                Some((flavour, listing)) => flavour
-                    .run_all(&take_away(&listing, snat))
-                    .await
-                    .map_err(HostError::from),
+                Some((flavour, listing)) => {
+                    flavour.run_all(&take_away(&listing, snat)).await.map_err(HostError::from)
+                }
                 None => Ok(()),
             });
         }
@@ -182,11 +179,7 @@ mod tests {
     use super::*;
 
     fn snat() -> Snat {
-        Snat {
-            protocol: "tcp".into(),
-            vip: [192, 0, 2, 1].into(),
-            port: 80,
-        }
+        Snat { protocol: "tcp".into(), vip: [192, 0, 2, 1].into(), port: 80 }
     }
 
     const WHOLE: &str = "-P POSTROUTING ACCEPT\n-N CONVERGE\n-A POSTROUTING -j CONVERGE\n\
@@ -208,10 +201,7 @@ mod tests {
         let listing = Listing::of_iptables(&WHOLE.replace("-A POSTROUTING -j CONVERGE\n", ""));
         assert!(doing(&listing, &[&snat()]).is_empty());
         assert_eq!(doing(&listing, &[]), [snat()]);
-        assert_eq!(
-            shown(&bring(&listing, &snat())),
-            ["-I POSTROUTING -j CONVERGE"]
-        );
+        assert_eq!(shown(&bring(&listing, &snat())), ["-I POSTROUTING -j CONVERGE"]);
     }
 
     #[test]
@@ -225,19 +215,14 @@ mod tests {
     fn the_chain_goes_with_the_last_rule() {
         let calls = take_away(&Listing::of_iptables(WHOLE), &snat());
         let jump = "-D POSTROUTING -j CONVERGE";
-        assert_eq!(
-            shown(&calls),
-            ["-D CONVERGE 1", jump, "-F CONVERGE", "-X CONVERGE"]
-        );
+        assert_eq!(shown(&calls), ["-D CONVERGE 1", jump, "-F CONVERGE", "-X CONVERGE"]);
     }
 
     #[test]
     fn an_ipv6_vip_has_brackets_in_its_name_only() {
-        let snat = Snat {
-            vip: "2001:db8::1".parse().expect("an address"),
-            ..snat()
-        };
+        let snat = Snat { vip: "2001:db8::1".parse().expect("an address"), ..snat() };
         assert_eq!(snat.name(), "tcp [2001:db8::1]:80");
+        assert_eq!(parse(&snat.name()), Some(snat.clone()));
         assert!(snat.rule().contains(&"2001:db8::1".to_owned()));
         assert_eq!(read(&Options::of(&snat.rule()[2..].join(" "))), Some(snat));
     }

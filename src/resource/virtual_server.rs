@@ -36,20 +36,23 @@ impl ResourceKind for VirtualServer {
     }
 
     async fn ensure(_host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
-        let mut commands = Vec::new();
+        if changes.is_empty() {
+            return Vec::new();
+        }
+        let mut client = match Client::open() {
+            Ok(client) => client,
+            Err(error) => return changes.iter().map(|_| Err(error.clone().into())).collect(),
+        };
+        let mut pass = client.pass();
         let mut ends = Vec::with_capacity(changes.len());
+        // One change's commands at a time: a large table is not written down twice.
+        let mut commands = Vec::new();
         for change in changes {
             diff_into(change.before, Some(change.after), &mut commands);
-            ends.push(commands.len());
+            commands.drain(..).for_each(|command| pass.push(command));
+            ends.push(pass.pushed());
         }
-        let mut results = apply(&commands).into_iter();
-        let mut start = 0;
-        let mut outcome = |end| {
-            let of_change = results.by_ref().take(end - start);
-            start = end;
-            first_failure(of_change)
-        };
-        ends.into_iter().map(&mut outcome).collect()
+        by_change(&ends, pass.finish())
     }
 
     async fn remove(_host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
@@ -58,29 +61,41 @@ impl ResourceKind for VirtualServer {
             Err(IpvsError::Refused(refusal)) if refusal.gone_already() => Ok(()),
             other => other.map_err(HostError::from),
         };
-        apply(&commands).into_iter().map(settle).collect()
-    }
-}
-
-/// Carries out commands; one result for each.
-fn apply(commands: &[Command]) -> Vec<Result<(), IpvsError>> {
-    if commands.is_empty() {
-        return Vec::new();
-    }
-    match Client::open() {
-        Ok(mut client) => client.apply(commands),
-        Err(error) => commands.iter().map(|_| Err(error.clone())).collect(),
-    }
-}
-
-/// The failure that explains the others: without its virtual server no destination can be added.
-fn first_failure(results: impl Iterator<Item = Result<(), IpvsError>>) -> Result<(), HostError> {
-    let mut outcome = Ok(());
-    // All are taken, even after a failure: the next change's results follow these.
-    for result in results {
-        if outcome.is_ok() {
-            outcome = result;
+        if commands.is_empty() {
+            return Vec::new();
+        }
+        match Client::open() {
+            Ok(mut client) => client.apply(&commands).into_iter().map(settle).collect(),
+            Err(error) => commands.iter().map(|_| Err(error.clone().into())).collect(),
         }
     }
-    outcome.map_err(HostError::from)
+}
+
+/// One result for each change, of which `ends` says after how many commands it ends. Its first
+/// failure is the one that counts: without its virtual server no destination can be added.
+fn by_change(ends: &[usize], failures: Vec<(usize, IpvsError)>) -> Vec<Result<(), HostError>> {
+    let mut results: Vec<Result<(), HostError>> = ends.iter().map(|_| Ok(())).collect();
+    for (at, error) in failures {
+        let change = ends.partition_point(|end| *end <= at);
+        if let Some(result @ Ok(())) = results.get_mut(change) {
+            *result = Err(error.into());
+        }
+    }
+    results
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_of_the_change_that_it_belongs_to() {
+        // Changes of 2, 0, 3 and 1 commands.
+        let ends = [2, 2, 5, 6];
+        let failures = vec![(2, IpvsError::Absent), (4, IpvsError::Unsteady)];
+        let results = by_change(&ends, failures);
+        let failed: Vec<bool> = results.iter().map(Result::is_err).collect();
+        assert_eq!(failed, [false, false, true, false]);
+        assert!(matches!(results[2], Err(HostError::Ipvs(IpvsError::Absent))));
+    }
 }

@@ -36,6 +36,9 @@ impl Value for Method {
     }
 }
 
+/// The port that real servers take GUE packets on, IANA's number for it.
+pub const GUE_PORT: u16 = 6080;
+
 /// What a tunnel is made of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TunnelKind {

@@ -43,6 +43,8 @@ pub struct Role {
     pub name: String,
     /// The host.
     pub host: HostName,
+    /// Programs that the role needs and that this host has not got.
+    pub missing: Vec<String>,
     peers: Vec<HostName>,
     plain: Vec<(Place, Resource)>,
     web: Vec<web::Web>,
@@ -91,6 +93,7 @@ impl Role {
         Role {
             name: me.role.value.to_string(),
             host: me.name.value.clone(),
+            missing: Vec::new(),
             peers,
             plain: Vec::new(),
             web: Vec::new(),
@@ -173,7 +176,7 @@ impl Role {
         tables("unit", &mut |e| {
             self.units.extend(unit::UnitSection::read(e))
         });
-        tables("web", &mut |e| self.web.extend(web::Web::read(e, survey)));
+        tables("web", &mut |e| self.web.extend(web::Web::read(e, survey, &mut self.missing)));
         tables("receive", &mut |e| {
             self.receive
                 .extend(receive::Receive::read(e, own, &directors));

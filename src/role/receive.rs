@@ -10,12 +10,13 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::element::{Element, FOR_EACH, WHEN};
-use super::method::{Method, TunnelKind};
+use super::method::{GUE_PORT, Method, TunnelKind};
 use super::want::Want;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Field, Section, Shape};
 use crate::resource::address::Address;
 use crate::resource::arp_filter::ArpFilter;
+use crate::resource::gue_port::GuePort;
 use crate::resource::link::Link;
 use crate::resource::module::Module;
 use crate::resource::route::Route;
@@ -164,6 +165,11 @@ impl Receive {
         };
         let link = want.add_after(&self.place, link, [module]);
         let mut needs = self.keep_silent(device, want);
+        if self.tunnel == TunnelKind::Gue {
+            let fou = want.add(&self.place, Module { module: "fou".into() });
+            let port = GuePort::new(GUE_PORT, self.own.is_ipv6());
+            needs.push(want.add_after(&self.place, port, [fou]));
+        }
         if self.vip.is_ipv4() {
             // Loose: the client's packets come out of the tunnel, answers leave elsewhere. The
             // kernel takes the larger of this and conf.all (ip-sysctl: rp_filter).

@@ -9,7 +9,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
 use super::element::{Element, FOR_EACH, WHEN};
-use super::method::{Method, TunnelKind};
+use super::method::{GUE_PORT, Method, TunnelKind};
 use super::want::Want;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Field, Section, Shape, Spanned, Value, one_of};
@@ -28,9 +28,6 @@ const COUNT: Shape = Shape::Integer {
     min: 0,
     max: u32::MAX as i64,
 };
-
-/// The port that real servers take GUE packets on, IANA's number for it.
-const GUE_PORT: u16 = 6080;
 
 /// The keys of `[[virtual-server]]`.
 pub const SECTION: Section = Section::new(

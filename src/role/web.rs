@@ -11,7 +11,7 @@ use serde_json::json;
 use super::element::{Element, FOR_EACH, WHEN};
 use super::storage;
 use super::want::Want;
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::Place;
 use crate::document::{Field, Section, Shape};
 use crate::host::survey::{Survey, WebServer};
 use crate::resource::file::File;
@@ -52,13 +52,18 @@ pub struct Web {
 }
 
 impl Web {
-    /// Reads the section and renders the drop-in.
-    pub fn read(e: &Element<'_>, survey: &Survey) -> Option<Self> {
+    /// Reads the section and renders the drop-in. `missing` takes what only a package can bring.
+    pub fn read(
+        e: &Element<'_>,
+        survey: &Survey,
+        missing: &mut Vec<String>,
+    ) -> Option<Self> {
         let port = e.get::<u16>("port")?.value;
         let root = e.get::<PathBuf>("root")?.value;
         let wish = e.text("server").unwrap_or_else(|| "auto".into());
         let Some((name, server)) = choose(survey, &wish) else {
-            e.report(none_installed(e.place(), &wish));
+            let program = if wish == "httpd" { "httpd" } else { "nginx" };
+            missing.push(program.to_owned());
             return None;
         };
         let web = json!({
@@ -122,24 +127,4 @@ fn choose<'a>(survey: &'a Survey, wish: &str) -> Option<(&'static str, &'a WebSe
         "httpd" => httpd,
         _ => nginx.or(httpd),
     }
-}
-
-fn none_installed(place: Place, wish: &str) -> Diagnostic {
-    let (title, help) = match wish {
-        "nginx" => (
-            "nginx is not installed on this host",
-            "package nginx has it",
-        ),
-        "httpd" => (
-            "Apache is not installed on this host",
-            "package apache2 has it (Debian, Ubuntu), or httpd (RHEL, Rocky, Fedora)",
-        ),
-        _ => (
-            "no web server is installed on this host",
-            "package nginx has one, or apache2 (Debian, Ubuntu) and httpd (RHEL, Rocky, Fedora)",
-        ),
-    };
-    Diagnostic::error(place, title)
-        .label("needed for this")
-        .help(help)
 }

@@ -1,5 +1,6 @@
 //! The IPVS codec and client: against recorded bytes, against chance, and against a kernel.
 
+mod everything;
 mod golden;
 mod live;
 mod random;

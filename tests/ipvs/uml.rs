@@ -41,27 +41,34 @@ pub(crate) struct Outcome {
 
 /// What is missing for a machine, in words that say what to install.
 pub(crate) fn missing() -> Option<String> {
-    let found = |name: &str| {
-        PATH.split(':')
-            .any(|dir| Path::new(dir).join(name).exists())
-    };
-    let packages: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(name, _)| !found(name))
-        .map(|(_, package)| *package)
-        .collect();
+    let found = |name: &str| PATH.split(':').any(|dir| Path::new(dir).join(name).exists());
+    let packages: Vec<&str> =
+        NEEDED.iter().filter(|(name, _)| !found(name)).map(|(_, package)| *package).collect();
     let names = packages.join(" ");
     (!packages.is_empty()).then(|| format!("install with: apt-get install {names}"))
 }
 
-/// Boots a machine, runs one shell command in it, and waits until the machine is off.
-pub(crate) fn run(name: &str, command: &str, deadline: Duration) -> io::Result<Outcome> {
+/// What a machine is for.
+pub(crate) struct Job<'a> {
+    /// Tells its files from those of others.
+    pub(crate) name: &'a str,
+    /// What the shell in it runs.
+    pub(crate) command: &'a str,
+    /// How long it may be on.
+    pub(crate) deadline: Duration,
+    /// Words before the command that boots it, such as `nice -n 5`.
+    pub(crate) launcher: &'a [&'a str],
+}
+
+/// Boots a machine, does the job in it, and waits until the machine is off.
+pub(crate) fn run(job: &Job<'_>) -> io::Result<Outcome> {
+    let Job { name, command, deadline, launcher } = *job;
     let place = Place::new(name)?;
     let init = place.0.join("init");
     fs::write(&init, init_script(&place.0, command))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     let console = fs::File::create(place.0.join("console"))?;
-    let mut machine = Machine::start(&place.0, &init, console)?;
+    let mut machine = Machine::start(&place.0, &init, console, launcher)?;
     let status = machine.wait(deadline)?;
     drop(machine);
     let text = fs::read_to_string(place.0.join("text")).unwrap_or_default();
@@ -71,10 +78,7 @@ pub(crate) fn run(name: &str, command: &str, deadline: Duration) -> io::Result<O
         let error = format!("the machine did not finish {command:?}:\n{console}\n{text}");
         return Err(io::Error::other(error));
     }
-    Ok(Outcome {
-        success: code.trim() == "0",
-        text,
-    })
+    Ok(Outcome { success: code.trim() == "0", text })
 }
 
 /// The first and only process of the machine. Its modules lie where `modprobe` would not look, so
@@ -125,17 +129,13 @@ impl Drop for Place {
 struct Machine(Child);
 
 impl Machine {
-    fn start(place: &Path, init: &Path, console: fs::File) -> io::Result<Self> {
+    fn start(place: &Path, init: &Path, console: fs::File, launcher: &[&str]) -> io::Result<Self> {
         let place = place.display();
-        let child = Command::new("linux.uml")
+        let mut words = launcher.iter().copied().chain(["linux.uml"]);
+        let child = Command::new(words.next().unwrap_or_default())
             .env("PATH", PATH)
-            .args([
-                "mem=512M",
-                "rootfstype=hostfs",
-                "rootflags=/",
-                "rw",
-                "quiet",
-            ])
+            .args(words)
+            .args(["mem=512M", "rootfstype=hostfs", "rootflags=/", "rw", "quiet"])
             .args(["con=null", "con0=null,fd:1"])
             .arg(format!("init={}", init.display()))
             .arg(format!("umid=converge-{}", std::process::id()))
@@ -168,10 +168,7 @@ impl Drop for Machine {
         };
         // Its other processes are in the same group; there may be none left.
         let killed = killpg(Pid::from_raw(leader), Signal::SIGKILL);
-        assert!(
-            matches!(killed, Ok(()) | Err(Errno::ESRCH)),
-            "our own children can be killed"
-        );
+        assert!(matches!(killed, Ok(()) | Err(Errno::ESRCH)), "our own children can be killed");
         self.0.wait().expect("a child can be waited for");
     }
 }

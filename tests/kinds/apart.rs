@@ -4,8 +4,11 @@
 //! namespaces, covers our ledgers with empty directories, and runs the body there.
 
 use std::env;
+use std::fs;
 use std::io::Write;
-use std::process::Command;
+use std::net::UdpSocket;
+use std::process::{Child, Command};
+use std::time::Duration;
 
 use converge::host::Host;
 use nix::mount::{MsFlags, mount};
@@ -32,9 +35,7 @@ pub(crate) fn in_namespace(name: &str, body: impl AsyncFnOnce(&Host)) {
 /// The harness captures what a passing test prints, but not what is written to the stream itself.
 pub(crate) fn skipped(name: &str, why: &str) {
     let line = format!("\n######## SKIPPED {name}: {why} ########\n");
-    std::io::stderr()
-        .write_all(line.as_bytes())
-        .expect("stderr can be written");
+    std::io::stderr().write_all(line.as_bytes()).expect("stderr can be written");
 }
 
 fn again(name: &str) {
@@ -46,14 +47,8 @@ fn again(name: &str) {
         .expect("the test binary starts again");
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "apart from this machine:\n{stdout}\n{stderr}"
-    );
-    assert!(
-        stdout.contains(PASSED),
-        "no test ran under the name {name}:\n{stdout}"
-    );
+    assert!(output.status.success(), "apart from this machine:\n{stdout}\n{stderr}");
+    assert!(stdout.contains(PASSED), "no test ran under the name {name}:\n{stdout}");
 }
 
 fn enter_namespace() {
@@ -67,9 +62,7 @@ fn enter_namespace() {
 }
 
 pub(crate) fn run(body: impl AsyncFnOnce(&Host)) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let host = Host::this();
         body(&host).await;
@@ -90,3 +83,59 @@ macro_rules! each_in_a_namespace {
     )*};
 }
 pub(crate) use each_in_a_namespace;
+
+/// A second host: a network namespace that lasts as long as this.
+pub(crate) struct Neighbour(Child);
+
+impl Neighbour {
+    pub(crate) fn new() -> Self {
+        let child = Command::new("unshare").args(["-n", "sleep", "120"]).spawn().expect("unshare");
+        let neighbour = Neighbour(child);
+        // Until the child has left our namespace, its network is ours.
+        while !neighbour.apart() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        neighbour
+    }
+
+    fn network(&self) -> String {
+        format!("/proc/{}/ns/net", self.0.id())
+    }
+
+    fn apart(&self) -> bool {
+        let ours = fs::read_link("/proc/thread-self/ns/net").expect("our own namespace");
+        fs::read_link(self.network()).is_ok_and(|theirs| theirs != ours)
+    }
+
+    /// Gives it one end of a cable; the other end stays here.
+    pub(crate) fn plug(&self, here: &str, there: &str) {
+        let pid = self.0.id();
+        super::sh(&format!("ip link add {here} type veth peer name {there} netns {pid}"));
+        super::sh(&format!("ip link set {here} up"));
+        self.sh(&format!("ip link set lo up && ip link set {there} up"));
+    }
+
+    /// Runs a shell command there.
+    pub(crate) fn sh(&self, command: &str) -> String {
+        super::sh(&format!("nsenter --net={} sh -c '{command}'", self.network()))
+    }
+
+    /// A UDP socket there.
+    pub(crate) fn bind(&self, address: &str) -> UdpSocket {
+        let network = fs::File::open(self.network()).expect("its namespace");
+        let address = address.to_owned();
+        let there = std::thread::spawn(move || {
+            nix::sched::setns(network, CloneFlags::CLONE_NEWNET).expect("its namespace");
+            UdpSocket::bind(&address).expect("an address of its own")
+        });
+        let socket = there.join().expect("a socket");
+        socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a limit");
+        socket
+    }
+}
+
+impl Drop for Neighbour {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("our own child");
+    }
+}

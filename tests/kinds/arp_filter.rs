@@ -1,20 +1,18 @@
 //! ARP filters, in the flavour that this kernel has; the older one is tested in user-mode Linux.
 
+use std::time::Duration;
+
 use converge::host::Host;
 use converge::resource::arp_filter::ArpFilter;
 use converge::resource::{Desired, Resource};
 
-use super::apart::each_in_a_namespace;
+use super::apart::{Neighbour, each_in_a_namespace};
 use super::uml::each_in_uml;
 use super::{converge, desired, sh};
 
 fn filter(vip: &str, source: &str) -> Resource {
     let address = |text: &str| text.parse().expect("an address");
-    ArpFilter {
-        vip: address(vip),
-        source: address(source),
-    }
-    .into()
+    ArpFilter { vip: address(vip), source: address(source) }.into()
 }
 
 /// `arptables` is the flavour to look with.
@@ -23,10 +21,7 @@ async fn comes_is_damaged_is_put_back_and_goes(host: &Host, arptables: &str) {
     let foreign = sh(&format!("{arptables} -L -n"));
     let one = filter("192.0.2.1", "192.0.2.7");
     let two = filter("192.0.2.2", "192.0.2.7");
-    assert_eq!(
-        converge(host, &desired([one.clone(), two.clone()])).await,
-        2
-    );
+    assert_eq!(converge(host, &desired([one.clone(), two.clone()])).await, 2);
 
     for damage in [
         "-F converge-in",
@@ -43,11 +38,7 @@ async fn comes_is_damaged_is_put_back_and_goes(host: &Host, arptables: &str) {
     assert_eq!(converge(host, &desired([two])).await, 1);
     assert!(!sh(&format!("{arptables} -L -n")).contains("192.0.2.1"));
     assert_eq!(converge(host, &Desired::default()).await, 1);
-    assert_eq!(
-        sh(&format!("{arptables} -L -n")),
-        foreign,
-        "only what is foreign stays"
-    );
+    assert_eq!(sh(&format!("{arptables} -L -n")), foreign, "only what is foreign stays");
 }
 
 each_in_a_namespace! {
@@ -56,28 +47,22 @@ each_in_a_namespace! {
     }
 
     async fn a_vip_is_hidden_from_a_neighbour_and_shown_again(host) {
-        sh("ip link set lo up && ip link add eth7 type veth peer name eth8");
-        sh("ip link set eth7 up && ip addr add 198.51.100.7/24 dev eth7");
-        sh("ip addr add 198.51.100.100/32 dev eth7");
-        // The neighbour: a namespace of its own, kept by a sleeping process.
-        let sleep = sh("unshare -n sleep 60 >/dev/null 2>&1 & echo $!");
-        let neighbour = format!("nsenter -n -t {}", sleep.trim());
-        sh("sleep 0.2");
-        sh(&format!("ip link set eth8 netns {}", sleep.trim()));
-        sh(&format!("{neighbour} ip link set eth8 up"));
-        sh(&format!("{neighbour} ip addr add 198.51.100.8/24 dev eth8"));
+        let neighbour = Neighbour::new();
+        neighbour.plug("eth7", "eth8");
+        sh("ip addr add 198.51.100.7/24 dev eth7 && ip addr add 198.51.100.100/32 dev eth7");
+        neighbour.sh("ip addr add 198.51.100.8/24 dev eth8");
+        let socket = neighbour.bind("198.51.100.8:0");
         let learns = || {
-            sh(&format!("{neighbour} ip neigh flush dev eth8"));
-            sh(&format!("{neighbour} bash -c 'echo > /dev/udp/198.51.100.100/9'"));
-            sh("sleep 0.3");
-            sh(&format!("{neighbour} ip neigh show 198.51.100.100")).contains("lladdr")
+            neighbour.sh("ip neigh flush dev eth8");
+            socket.send_to(b"?", "198.51.100.100:9").expect("it is sent");
+            std::thread::sleep(Duration::from_millis(300));
+            neighbour.sh("ip neigh show 198.51.100.100").contains("lladdr")
         };
         assert!(learns(), "the VIP can be reached to begin with");
         converge(host, &desired([filter("198.51.100.100", "198.51.100.7")])).await;
         assert!(!learns(), "the VIP is hidden");
         converge(host, &Desired::default()).await;
         assert!(learns(), "the VIP is shown again");
-        sh(&format!("kill {}", sleep.trim()));
     }
 }
 

@@ -6,6 +6,8 @@
 mod address;
 mod apart;
 mod arp_filter;
+mod crash;
+mod gue_port;
 mod link;
 mod module;
 mod route;
@@ -24,19 +26,14 @@ use converge::resource::{Desired, Resource};
 fn desired<const N: usize>(resources: [Resource; N]) -> Desired {
     let mut desired = Desired::default();
     for resource in resources {
-        assert!(
-            desired.state.insert(resource).is_none(),
-            "two resources of one name"
-        );
+        assert!(desired.state.insert(resource).is_none(), "two resources of one name");
     }
     desired
 }
 
 /// Converges, whatever comes of it.
 async fn attempt(host: &Host, desired: &Desired) -> Report {
-    reconcile::reconcile(host, desired, |_, _| {})
-        .await
-        .expect("the ledger can be read")
+    reconcile::reconcile(host, desired, |_, _| {}).await.expect("the ledger can be read")
 }
 
 /// Converges; the host must then be what is desired, and a second look must find nothing to do.
@@ -51,9 +48,7 @@ async fn converge(host: &Host, desired: &Desired) -> usize {
 
 /// What would be changed.
 async fn plan(host: &Host, desired: &Desired) -> Plan {
-    let (plan, observed) = reconcile::look(host, desired)
-        .await
-        .expect("the ledger can be read");
+    let (plan, observed) = reconcile::look(host, desired).await.expect("the ledger can be read");
     assert!(observed.unknown.is_empty(), "{:#?}", observed.unknown);
     plan
 }
@@ -61,10 +56,7 @@ async fn plan(host: &Host, desired: &Desired) -> Plan {
 /// Runs a shell command, as an administrator beside us would, and returns what it prints.
 #[track_caller]
 fn sh(command: &str) -> String {
-    let output = Command::new("sh")
-        .args(["-c", command])
-        .output()
-        .expect("a shell");
+    let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "`{command}`: {stderr}");
     String::from_utf8_lossy(&output.stdout).into_owned()

@@ -8,10 +8,7 @@ use super::uml::each_in_uml;
 use super::{attempt, converge, desired, sh};
 
 fn module(name: &str) -> Resource {
-    Module {
-        module: name.into(),
-    }
-    .into()
+    Module { module: name.into() }.into()
 }
 
 each_in_uml! {
@@ -26,7 +23,7 @@ each_in_uml! {
     }
 
     async fn what_is_built_in_needs_no_loading(host) {
-        let built_in = sh("grep -m1 '/ext4.ko\\|/hostfs.ko' /lib/modules/$(uname -r)/modules.builtin");
+        let built_in = sh("head -n1 /lib/modules/$(uname -r)/modules.builtin");
         let name = built_in.trim().rsplit('/').next().and_then(|f| f.strip_suffix(".ko"));
         assert_eq!(converge(host, &desired([module(name.expect("a module"))])).await, 0);
     }

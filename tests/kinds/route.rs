@@ -35,7 +35,7 @@ each_in_a_namespace! {
         sh("ip route replace 192.0.2.100 dev eth7 proto 118");
         assert_eq!(converge(host, &wanted).await, 1);
         assert_eq!(converge(host, &Desired::default()).await, 1);
-        assert_eq!(sh("ip route show"), sh("ip route show proto kernel | sed 's/dev eth7/& proto kernel/'"));
+        assert_eq!(sh("ip route show").lines().count(), 1, "only the kernel's own stays");
     }
 
     async fn the_default_route_moves_to_another_director(host) {
@@ -55,7 +55,8 @@ each_in_a_namespace! {
         let wanted = route("0.0.0.0/0", Some("198.51.100.2"), None);
         let report = attempt(host, &desired([wanted.clone().into()])).await;
         let said = format!("{:?}", report.changes);
-        assert!(said.contains("route 0.0.0.0/0 via 198.51.100.1 dev eth7 of protocol 16"), "{said}");
+        let named = "route 0.0.0.0/0 via 198.51.100.1 dev eth7 of protocol 16";
+        assert!(said.contains(named), "{said}");
         assert!(sh("ip route show default").contains("via 198.51.100.1"));
 
         let equal = desired([route("0.0.0.0/0", Some("198.51.100.1"), None).into()]);

@@ -17,23 +17,9 @@ fn rules() -> [Resource; 3] {
         ipv6: false,
     };
     [
-        Rule {
-            from: Some("198.51.100.7/24".parse().expect("a prefix")),
-            ..plain.clone()
-        }
-        .into(),
-        Rule {
-            fwmark: Some(7),
-            incoming: Some("eth7".into()),
-            ..plain.clone()
-        }
-        .into(),
-        Rule {
-            to: Some("2001:db8::/32".parse().expect("a prefix")),
-            table: 100,
-            ..plain
-        }
-        .into(),
+        Rule { from: Some("198.51.100.7/24".parse().expect("a prefix")), ..plain.clone() }.into(),
+        Rule { fwmark: Some(7), incoming: Some("eth7".into()), ..plain.clone() }.into(),
+        Rule { to: Some("2001:db8::/32".parse().expect("a prefix")), table: 100, ..plain }.into(),
     ]
 }
 

@@ -3,16 +3,12 @@
 use converge::resource::snat::Snat;
 use converge::resource::{Desired, Resource};
 
+use super::apart::Neighbour;
 use super::uml::each_in_uml;
 use super::{converge, desired, sh};
 
 fn snat(protocol: &str, vip: &str, port: u16) -> Resource {
-    Snat {
-        protocol: protocol.into(),
-        vip: vip.parse().expect("an address"),
-        port,
-    }
-    .into()
+    Snat { protocol: protocol.into(), vip: vip.parse().expect("an address"), port }.into()
 }
 
 fn listings() -> String {
@@ -45,5 +41,32 @@ each_in_uml! {
         assert_eq!(converge(host, &desired([snat("udp", "192.0.2.1", 53)])).await, 3);
         assert_eq!(converge(host, &Desired::default()).await, 1);
         assert_eq!(listings(), foreign, "only what is foreign stays");
+    }
+
+    async fn replies_come_back_through_the_director(host) {
+        let (client, server) = (Neighbour::new(), Neighbour::new());
+        client.plug("eth1", "eth0");
+        server.plug("eth2", "eth0");
+        sh("ip addr add 198.51.100.1/24 dev eth1 && ip addr add 203.0.113.1/24 dev eth2");
+        sh("ip addr add 192.0.2.100/32 dev lo && echo 1 > /proc/sys/net/ipv4/ip_forward");
+        client.sh("ip addr add 198.51.100.2/24 dev eth0 && ip route add default via 198.51.100.1");
+        // It has no route to the client: what is not sent to the director is lost.
+        server.sh("ip addr add 203.0.113.2/24 dev eth0");
+        sh("modprobe ip_vs && echo 1 > /proc/sys/net/ipv4/vs/conntrack");
+        sh("ipvsadm -A -u 192.0.2.100:9 -s rr && ipvsadm -a -u 192.0.2.100:9 -r 203.0.113.2 -m");
+
+        let answers = server.bind("203.0.113.2:9");
+        // Each time from another port, so that no connection of before is gone on with.
+        let ask = || {
+            let (asks, mut buffer) = (client.bind("198.51.100.2:0"), [0; 16]);
+            asks.send_to(b"hello", "192.0.2.100:9").expect("it is sent");
+            let (_, seen) = answers.recv_from(&mut buffer).expect("IPVS forwards it");
+            let sent = answers.send_to(b"hello yourself", seen);
+            let answer = sent.and_then(|_| asks.recv_from(&mut buffer));
+            (seen.ip().to_string(), answer.ok().map(|(_, from)| from.to_string()))
+        };
+        assert_eq!(ask(), ("198.51.100.2".to_owned(), None));
+        converge(host, &desired([snat("udp", "192.0.2.100", 9)])).await;
+        assert_eq!(ask(), ("203.0.113.1".to_owned(), Some("192.0.2.100:9".to_owned())));
     }
 }

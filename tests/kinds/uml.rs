@@ -46,10 +46,7 @@ pub(crate) fn in_uml(name: &str, body: impl AsyncFnOnce(&Host)) {
     } else if !nix::unistd::geteuid().is_root() {
         skipped(name, "it needs root, for modprobe in user-mode Linux");
     } else if converge::host::command::find("linux.uml").is_none() {
-        skipped(
-            name,
-            "it needs linux.uml, of Debian's package user-mode-linux",
-        );
+        skipped(name, "it needs linux.uml, of Debian's package user-mode-linux");
     } else {
         let output = boot(name);
         assert!(output.contains(PASSED), "in user-mode Linux:\n{output}");
@@ -57,9 +54,7 @@ pub(crate) fn in_uml(name: &str, body: impl AsyncFnOnce(&Host)) {
 }
 
 fn boot(name: &str) -> String {
-    let _one = ONE
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _one = ONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let executable = env::current_exe().expect("our own path");
     let directory = env::temp_dir().join(format!("converge-uml-{}", std::process::id()));
     fs::create_dir_all(&directory).expect("a directory");
@@ -73,18 +68,8 @@ fn boot(name: &str) -> String {
     let console = directory.join("console");
     let file = fs::File::create(&console).expect("a file");
     let mut machine = Command::new("linux.uml")
-        .args([
-            "mem=256M",
-            "rootfstype=hostfs",
-            "rootflags=/",
-            "ro",
-            "quiet",
-        ])
-        .args([
-            "con=null",
-            "con0=null,fd:1",
-            &format!("init={}", init.display()),
-        ])
+        .args(["mem=256M", "rootfstype=hostfs", "rootflags=/", "ro", "quiet"])
+        .args(["con=null", "con0=null,fd:1", &format!("init={}", init.display())])
         .env("HOME", &directory)
         .stdin(Stdio::null())
         .stderr(file.try_clone().expect("a second handle"))

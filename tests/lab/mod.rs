@@ -19,6 +19,9 @@ mod steady;
 mod traffic;
 mod world;
 
+/// What a test says; an error shows where it comes from and what there is to know.
+type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
+
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
     boot_with(name, hosts, env!("CARGO_BIN_EXE_converge").into())

@@ -1,4 +1,8 @@
 //! A generic-netlink socket that blocks, with a deadline, and the buffers around it.
+//!
+//! It moves datagrams and takes them apart into messages; it does not know what they say. The
+//! kernel carries a request out within the call that sends it, so there is nothing to wait for
+//! asynchronously.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -16,7 +20,7 @@ use crate::ipvs::wire::frame::{self, Messages};
 
 /// A dump fills datagrams of at most 32 KiB, however large the buffer (`netlink_dump`).
 const DATAGRAM: usize = 32 * 1024;
-/// Datagrams received in one system call.
+/// Most datagrams received in one system call.
 const DATAGRAMS: usize = 8;
 /// Room for answers that wait in the kernel. A batch that fails entirely takes about 100 KiB.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
@@ -26,7 +30,7 @@ const DEADLINE_SECONDS: i64 = 10;
 /// The socket, and buffers that are used again and again.
 pub(super) struct Channel {
     socket: OwnedFd,
-    datagrams: Vec<Vec<u8>>,
+    datagrams: [Vec<u8>; DATAGRAMS],
     headers: MultiHeaders<NetlinkAddr>,
 }
 
@@ -35,42 +39,33 @@ impl Channel {
     pub(super) fn open() -> Result<Self, IpvsError> {
         Ok(Self {
             socket: open_socket()?,
-            datagrams: vec![vec![0; DATAGRAM]; DATAGRAMS],
+            datagrams: std::array::from_fn(|_| vec![0; DATAGRAM]),
             headers: MultiHeaders::preallocate(DATAGRAMS, None),
         })
     }
 
     /// Gives the kernel one datagram of requests; it carries them out before this returns.
     pub(super) fn send(&self, requests: &[u8]) -> Result<(), IpvsError> {
-        let failed = |errno| IpvsError::Socket {
-            step: "send to the kernel",
-            errno,
-        };
+        let failed = |errno| IpvsError::Socket { step: "send to the kernel", errno };
         let fd = self.socket.as_raw_fd();
-        socket::send(fd, requests, MsgFlags::empty())
-            .map(drop)
-            .map_err(failed)
+        socket::send(fd, requests, MsgFlags::empty()).map(drop).map_err(failed)
     }
 
-    /// Receives until `each` says that it has seen the last message.
+    /// Receives until `each` says that it has seen the last message. To look for more datagrams
+    /// than there are costs as much as receiving one, so the caller says how many to expect; when
+    /// there are more, it takes another system call and nothing else.
     pub(super) fn receive(
         &mut self,
+        expected: usize,
         mut each: impl FnMut(frame::Incoming<'_>) -> Result<bool, IpvsError>,
     ) -> Result<(), IpvsError> {
-        let failed = |errno| IpvsError::Socket {
-            step: "receive from the kernel",
-            errno,
-        };
+        let failed = |errno| IpvsError::Socket { step: "receive from the kernel", errno };
         loop {
-            let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
-                .datagrams
-                .iter_mut()
-                .map(|d| [IoSliceMut::new(d)])
-                .collect();
+            let mut slices = self.datagrams.each_mut().map(|d| [IoSliceMut::new(d)]);
             let received = socket::recvmmsg(
                 self.socket.as_raw_fd(),
                 &mut self.headers,
-                slices.iter_mut(),
+                slices.iter_mut().take(expected),
                 // Waits for the first datagram and takes the others that are there.
                 MsgFlags::MSG_WAITFORONE,
                 None,
@@ -99,10 +94,7 @@ impl Channel {
 }
 
 fn open_socket() -> Result<OwnedFd, IpvsError> {
-    let failed = |errno| IpvsError::Socket {
-        step: "open a netlink socket",
-        errno,
-    };
+    let failed = |errno| IpvsError::Socket { step: "open a netlink socket", errno };
     let fd = socket::socket(
         AddressFamily::Netlink,
         SockType::Raw,

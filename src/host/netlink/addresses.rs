@@ -1,4 +1,7 @@
 //! Addresses on interfaces.
+//!
+//! Every address is added with our mark, and an IPv6 one without duplicate detection. One that is
+//! on an interface already is an error here; what to make of it is the kind's to decide.
 
 use std::net::IpAddr;
 
@@ -33,10 +36,7 @@ impl Netlink {
     pub async fn addresses(&self) -> Result<Vec<FoundAddress>, NetlinkError> {
         let names = self.link_names().await?;
         let dump = self.handle.address().get().execute();
-        gather("the list of addresses", dump, |message| {
-            found(&message, &names)
-        })
-        .await
+        gather("the list of addresses", dump, |message| found(&message, &names)).await
     }
 
     /// Adds an address with our mark.
@@ -48,21 +48,14 @@ impl Netlink {
     ) -> Result<(), NetlinkError> {
         let what = format!("address {address} on {interface}");
         let index = index(interface, "add", || what.clone())?;
-        let mut request = self
-            .handle
-            .address()
-            .add(index, address.addr(), address.prefix_len());
+        let mut request = self.handle.address().add(index, address.addr(), address.prefix_len());
         let message = request.message_mut();
         *message = self::message(index, address, label);
-        message
-            .attributes
-            .push(AddressAttribute::Protocol(AddressProtocol::Other(MARK)));
+        message.attributes.push(AddressAttribute::Protocol(AddressProtocol::Other(MARK)));
         if address.addr().is_ipv6() {
             // A VIP must answer at once; duplicates are VRRP's business, not the kernel's.
             message.header.flags |= AddressHeaderFlags::Nodad;
-            message
-                .attributes
-                .push(AddressAttribute::Flags(AddressFlags::Nodad));
+            message.attributes.push(AddressAttribute::Flags(AddressFlags::Nodad));
         }
         made("add", &what, request.execute().await)
     }
@@ -77,12 +70,7 @@ impl Netlink {
         let Ok(index) = index(interface, "delete", || what.clone()) else {
             return Ok(());
         };
-        let answer = self
-            .handle
-            .address()
-            .del(message(index, address, None))
-            .execute()
-            .await;
+        let answer = self.handle.address().del(message(index, address, None)).execute().await;
         deleted(&what, &[Errno::EADDRNOTAVAIL, Errno::ENODEV], answer)
     }
 }
@@ -96,16 +84,10 @@ fn message(index: u32, address: IpNet, label: Option<&str>) -> AddressMessage {
     message.header.prefix_len = address.prefix_len();
     message.header.index = index;
     message.header.scope = AddressScope::Universe;
-    message
-        .attributes
-        .push(AddressAttribute::Local(address.addr()));
-    message
-        .attributes
-        .push(AddressAttribute::Address(address.addr()));
+    message.attributes.push(AddressAttribute::Local(address.addr()));
+    message.attributes.push(AddressAttribute::Address(address.addr()));
     if let Some(label) = label {
-        message
-            .attributes
-            .push(AddressAttribute::Label(label.to_owned()));
+        message.attributes.push(AddressAttribute::Label(label.to_owned()));
     }
     message
 }

@@ -1,4 +1,7 @@
 //! Network interfaces.
+//!
+//! Reads all of them, creates the few types that a kind asks for, and changes name, alias and
+//! whether one is up. Tunnels are made without a remote end: they take packets from anybody.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -38,10 +41,7 @@ impl Names {
     /// The name of an interface.
     pub(super) fn name(&self, index: u32) -> String {
         // An interface that appeared between two dumps has no name yet; the next look has it.
-        self.0
-            .get(&index)
-            .cloned()
-            .unwrap_or_else(|| format!("#{index}"))
+        self.0.get(&index).cloned().unwrap_or_else(|| format!("#{index}"))
     }
 }
 
@@ -51,29 +51,20 @@ pub(super) fn index(
     doing: &'static str,
     what: impl FnOnce() -> String,
 ) -> Result<u32, NetlinkError> {
-    if_nametoindex(name).map_err(|errno| NetlinkError {
-        doing,
-        what: what(),
-        source: errno.into(),
-    })
+    if_nametoindex(name).map_err(|errno| NetlinkError { doing, what: what(), source: errno.into() })
 }
 
 impl Netlink {
     /// All interfaces.
     pub async fn links(&self) -> Result<Vec<FoundLink>, NetlinkError> {
         let dump = self.handle.link().get().execute();
-        gather("the list of interfaces", dump, |message| {
-            Some(found(&message))
-        })
-        .await
+        gather("the list of interfaces", dump, |message| Some(found(&message))).await
     }
 
     /// The names of all interfaces.
     pub(super) async fn link_names(&self) -> Result<Names, NetlinkError> {
         let links = self.links().await?;
-        Ok(Names(
-            links.into_iter().map(|l| (l.index, l.name)).collect(),
-        ))
+        Ok(Names(links.into_iter().map(|l| (l.index, l.name)).collect()))
     }
 
     /// Creates an interface of a sort (`dummy`, `ipip`, `gre`), down.
@@ -91,26 +82,16 @@ impl Netlink {
             "gre" => LinkGre::new(name).local(local).build(),
             _ => {
                 let source = Errno::EOPNOTSUPP.into();
-                return Err(NetlinkError {
-                    doing: "create",
-                    what,
-                    source,
-                });
+                return Err(NetlinkError { doing: "create", what, source });
             }
         };
-        made(
-            "create",
-            &what,
-            self.handle.link().add(message).execute().await,
-        )
+        made("create", &what, self.handle.link().add(message).execute().await)
     }
 
     /// Gives an interface an alias.
     pub async fn set_link_alias(&self, name: &str, alias: &str) -> Result<(), NetlinkError> {
         let attribute = LinkAttribute::IfAlias(alias.to_owned());
-        let message = LinkUnspec::new_with_name(name)
-            .append_extra_attribute(attribute)
-            .build();
+        let message = LinkUnspec::new_with_name(name).append_extra_attribute(attribute).build();
         let answer = self.handle.link().set(message).execute().await;
         made("set the alias of", &format!("interface {name}"), answer)
     }
@@ -120,11 +101,7 @@ impl Netlink {
         let what = format!("interface {from} to {to}");
         let index = index(from, "rename", || what.clone())?;
         let message = LinkUnspec::new_with_index(index).name(to).build();
-        made(
-            "rename",
-            &what,
-            self.handle.link().set(message).execute().await,
-        )
+        made("rename", &what, self.handle.link().set(message).execute().await)
     }
 
     /// Brings an interface up or takes it down.
@@ -139,11 +116,7 @@ impl Netlink {
     /// Deletes an interface.
     pub async fn delete_link(&self, link: &FoundLink) -> Result<(), NetlinkError> {
         let answer = self.handle.link().del(link.index).execute().await;
-        deleted(
-            &format!("interface {}", link.name),
-            &[Errno::ENODEV],
-            answer,
-        )
+        deleted(&format!("interface {}", link.name), &[Errno::ENODEV], answer)
     }
 }
 

@@ -10,6 +10,8 @@
 )]
 
 mod addresses;
+mod fou;
+mod generic;
 mod links;
 mod routes;
 mod rules;
@@ -21,6 +23,7 @@ use nix::errno::Errno;
 use rtnetlink::Handle;
 
 pub use addresses::FoundAddress;
+pub use fou::FouPort;
 pub use links::FoundLink;
 pub use routes::{FoundRoute, RouteSpec};
 pub use rules::FoundRule;
@@ -48,11 +51,7 @@ impl NetlinkError {
             rtnetlink::Error::NetlinkError(message) => message.to_io(),
             other => io::Error::other(other),
         };
-        NetlinkError {
-            doing,
-            what: what.to_owned(),
-            source,
-        }
+        NetlinkError { doing, what: what.to_owned(), source }
     }
 
     /// The kernel's own word for it.
@@ -72,7 +71,7 @@ impl NetlinkError {
                 "the next hop is in no network that this host is directly connected to"
             }
             Errno::EOPNOTSUPP => {
-                "this kernel has no such kind of interface, built in or as a module"
+                "this kernel cannot do it, or the module for it is not loaded (fou for GUE ports)"
             }
             Errno::ERANGE => "a name is too long; interfaces and labels have at most 15 bytes",
             _ => return None,
@@ -89,12 +88,9 @@ pub struct Netlink {
 impl Netlink {
     /// Opens the socket; it is served by a task of the runtime that this is called in.
     pub(super) fn open() -> Result<Self, NetlinkError> {
-        let (connection, handle, _unsolicited) =
-            rtnetlink::new_connection().map_err(|source| NetlinkError {
-                doing: "open",
-                what: "a netlink socket".into(),
-                source,
-            })?;
+        let (connection, handle, _unsolicited) = rtnetlink::new_connection().map_err(|source| {
+            NetlinkError { doing: "open", what: "a netlink socket".into(), source }
+        })?;
         tokio::spawn(connection);
         Ok(Netlink { handle })
     }

@@ -1,4 +1,7 @@
 //! Unicast routes of all tables but `local`, which is the kernel's own.
+//!
+//! What a route has beyond the fields here is not lost on the reader: such a route says that it is
+//! elaborate. Every route is added, and deleted, with our mark.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -58,10 +61,7 @@ pub struct RouteSpec<'a> {
 impl RouteSpec<'_> {
     fn shown(&self) -> String {
         let via = self.via.map(|v| format!(" via {v}")).unwrap_or_default();
-        let dev = self
-            .interface
-            .map(|i| format!(" dev {i}"))
-            .unwrap_or_default();
+        let dev = self.interface.map(|i| format!(" dev {i}")).unwrap_or_default();
         format!("route {}{via}{dev}", self.destination)
     }
 }
@@ -131,9 +131,7 @@ fn message(route: RouteSpec<'_>, doing: &'static str) -> Result<RouteMessage, Ne
         add(RouteAttribute::PrefSource(source.into()));
     }
     if let Some(interface) = route.interface {
-        add(RouteAttribute::Oif(index(interface, doing, || {
-            route.shown()
-        })?));
+        add(RouteAttribute::Oif(index(interface, doing, || route.shown())?));
     }
     Ok(message)
 }

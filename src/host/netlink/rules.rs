@@ -1,4 +1,7 @@
 //! Routing policy rules that look into a table.
+//!
+//! Rules that do something else (goto, prohibit) are not read. What a rule has beyond the fields
+//! here makes it elaborate. Every rule is added, and deleted, with our mark.
 
 use ipnet::IpNet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -67,11 +70,7 @@ impl Netlink {
 
 fn message(rule: &FoundRule) -> RuleMessage {
     let mut message = RuleMessage::default();
-    message.header.family = if rule.ipv6 {
-        AddressFamily::Inet6
-    } else {
-        AddressFamily::Inet
-    };
+    message.header.family = if rule.ipv6 { AddressFamily::Inet6 } else { AddressFamily::Inet };
     message.header.action = RuleAction::ToTable;
     message.header.table = u8::try_from(rule.table).unwrap_or(RouteHeader::RT_TABLE_UNSPEC);
     let mut add = |attribute| message.attributes.push(attribute);
@@ -86,15 +85,11 @@ fn message(rule: &FoundRule) -> RuleMessage {
     }
     if let Some(from) = rule.from {
         message.header.src_len = from.prefix_len();
-        message
-            .attributes
-            .push(RuleAttribute::Source(from.trunc().addr()));
+        message.attributes.push(RuleAttribute::Source(from.trunc().addr()));
     }
     if let Some(to) = rule.to {
         message.header.dst_len = to.prefix_len();
-        message
-            .attributes
-            .push(RuleAttribute::Destination(to.trunc().addr()));
+        message.attributes.push(RuleAttribute::Destination(to.trunc().addr()));
     }
     message
 }

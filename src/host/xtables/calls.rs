@@ -1,4 +1,7 @@
 //! Arguments of arptables and iptables, built. Pure.
+//!
+//! Rules are deleted by their number, last first, so that nothing has to be quoted back to the
+//! program in the words in which it listed it.
 
 use super::listing::Listing;
 

@@ -40,11 +40,21 @@ impl<'a> Name<'a> {
                 "@root" if at == 0 => name.root = true,
                 ".." => name.up += 1,
                 "this" | "" if name.parts.is_empty() => {}
-                part => name.parts.push((at, part)),
+                part => {
+                    let bracket = usize::from(rest.starts_with('['));
+                    name.parts.push((at + bracket, part));
+                }
             }
             at += skip + 1;
         }
         name
+    }
+}
+
+impl<'a> Name<'a> {
+    /// The first part; none of `this`.
+    pub(super) fn first(&self) -> Option<&'a str> {
+        self.parts.first().map(|(_, part)| *part)
     }
 }
 
@@ -163,6 +173,9 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
             (format!("no host has the role `{role}`"), "")
         }
         ("vars", _) => (format!("there is no variable `{part}`"), "the variables"),
+        (_, parent) if part.parse::<usize>().is_ok() => {
+            (format!("`{parent}` has {} entries, counted from 0", here.len()), "")
+        }
         (_, parent) => (format!("`{parent}` has no `{part}`"), "it has"),
     };
     let title = format!("`{}`: {nothing}", used.braced(raw));
@@ -179,6 +192,13 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
     if let Some(help) = elsewhere(part, parent) {
         return Some(Said { title, help: Some(help.to_owned()) });
     }
+    if plural.is_empty() {
+        return Some(Said { title, help: None });
+    }
+    if let Some(full) = here.iter().find(|key| key.split('.').next() == Some(part)) {
+        let help = format!("a name with dots stands in brackets: `[{full}]`");
+        return Some(Said { title, help: Some(help) });
+    }
     if let Some(meant) = suggest(part, here.iter().copied()) {
         let end = at + part.len();
         let right = format!("{}{meant}{}", &raw[..*at], &raw[end.min(raw.len())..]);
@@ -192,7 +212,7 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
 /// Where a name is known that is not known here.
 fn elsewhere(part: &str, parent: &str) -> Option<&'static str> {
     match (part, parent) {
-        ("each", "") => Some("`each` is known only in a section that is repeated with `each = …`"),
+        ("each", "") => Some("`each` is known only in a section with `for-each = …`"),
         ("vars", "") => Some("a variable cannot be made of other variables"),
         ("survey", "") => Some("a variable cannot be made of what a machine was found to be"),
         _ => None,

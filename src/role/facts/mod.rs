@@ -10,9 +10,8 @@ mod render;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use handlebars::Context;
 use ipnet::IpNet;
 use serde_json::{Map, Value as Json, json};
 
@@ -39,8 +38,6 @@ pub struct Facts {
     base: Arc<Map<String, Json>>,
     /// Names beyond those, such as `each`.
     over: BTreeMap<String, Json>,
-    /// Both in one, for templates that need more than a lookup.
-    context: OnceLock<Context>,
 }
 
 impl Facts {
@@ -124,7 +121,7 @@ impl Facts {
     }
 
     fn over(base: Arc<Map<String, Json>>, over: BTreeMap<String, Json>) -> Facts {
-        Facts { base, over, context: OnceLock::new() }
+        Facts { base, over }
     }
 
     /// What variables can be made of.

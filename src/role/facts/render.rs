@@ -8,6 +8,7 @@
     reason = "handlebars' enums are non-exhaustive: a wildcard is needed in any case"
 )]
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::LazyLock;
 
@@ -20,7 +21,7 @@ use serde_json::Value as Json;
 
 use super::Facts;
 use super::lookup::{self, Miss, Said};
-use super::uses::{self, Manner, Use, Walk};
+use super::uses::{self, Manner, Scope, Use, Walk};
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
 use crate::document::unknown;
 
@@ -65,8 +66,9 @@ pub(super) fn render(facts: &Facts, text: &str, place: &Place) -> Result<String,
     if simple {
         return Ok(joined(&template, &uses));
     }
+    let context = facts.context(&uses);
     let mut render_context = RenderContext::new(None);
-    let rendered = template.renders(&HANDLEBARS, facts.context(), &mut render_context);
+    let rendered = template.renders(&HANDLEBARS, &context, &mut render_context);
     rendered.map_err(|error| {
         failed(&mut found, text, place, &uses, &error);
         found
@@ -74,12 +76,21 @@ pub(super) fn render(facts: &Facts, text: &str, place: &Place) -> Result<String,
 }
 
 impl Facts {
-    fn context(&self) -> &Context {
-        self.context.get_or_init(|| {
-            let mut all = serde_json::Map::clone(&self.base);
-            all.extend(self.over.iter().map(|(name, value)| (name.clone(), value.clone())));
-            Context::wraps(Json::Object(all)).unwrap_or_else(|_| Context::null())
-        })
+    /// The facts that a template names, for handlebars: all of them, of thousands of hosts, would
+    /// be copied for every item of a repeated section.
+    fn context(&self, uses: &[Use<'_>]) -> Context {
+        let mut names: BTreeSet<&str> = BTreeSet::new();
+        for used in uses {
+            match used.name().first() {
+                Some(name) => drop(names.insert(name)),
+                // `this` outside of any block is everything; inside, it is the block's item.
+                None if matches!(used.scopes.last(), Some(Scope::Item(_))) => {}
+                None => names.extend(self.names()),
+            }
+        }
+        let named = names.into_iter().filter_map(|name| Some((name, self.get(name)?.clone())));
+        let object = named.map(|(name, value)| (name.to_owned(), value)).collect();
+        Context::wraps(Json::Object(object)).unwrap_or_else(|_| Context::null())
     }
 }
 

@@ -147,6 +147,7 @@ const SLIPS: &[&str] = &[
     "{{#if vars.x}}{{else}}{{vars.exprot}}{{/if}}",
     "{{#if (eq vars.exprot 'x')}}x{{/if}}",
     "{{each.name}}",
+    "{{host.[wbe1].name}}",
     "{{roles.client.[0].address}}",
     "{{roles.realserver.[2].address}}",
     "{{vip.web}",
@@ -316,7 +317,7 @@ const PIECES: &[&str] = &[
 ];
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn any_template_is_rendered_or_told_what_is_wrong(
