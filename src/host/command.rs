@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::process::Command;
 
-/// Long enough for `exportfs -ra` with a slow name server; nothing we run takes longer in health.
+/// Long enough for `exportfs -a` with a slow name server; nothing we run takes longer in health.
 pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// What a program printed, after a success.

@@ -80,6 +80,14 @@ impl Export {
     fn key(&self) -> (PathBuf, String) {
         (self.path.clone(), self.client.clone())
     }
+
+    /// As exportfs(8) takes it on its command line: `192.0.2.7:/srv`, `[2001:db8::7]:/srv`.
+    fn live_name(&self) -> String {
+        match self.client.contains(':') {
+            true => format!("[{}]:{}", self.client, self.path.display()),
+            false => format!("{}:{}", self.client, self.path.display()),
+        }
+    }
 }
 
 impl ResourceKind for Export {
@@ -114,7 +122,13 @@ impl ResourceKind for Export {
             let good = changes.iter().filter(|c| here(c));
             own.extend(good.map(|c| (c.after.key(), c.after.options.clone())));
         };
-        let answer = match rewrite(host, edit).await {
+        // `exportfs -a` leaves the options of what is exported already as they are.
+        let again: Vec<_> = changes.iter().filter(|c| c.before.is_some() && here(c)).collect();
+        let calls = again.iter().map(|c| {
+            let options = c.after.options.iter().cloned().collect::<Vec<_>>().join(",");
+            vec!["-o".to_owned(), options, c.after.live_name()]
+        });
+        let answer = match rewrite(host, edit, calls.collect()).await {
             Ok(answer) => answer,
             Err(error) => return changes.iter().map(|_| Err(error.again())).collect(),
         };
@@ -133,7 +147,8 @@ impl ResourceKind for Export {
 
     async fn remove(host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
         let keys: BTreeSet<_> = gone.iter().map(|export| export.key()).collect();
-        match rewrite(host, |own| own.retain(|key, _| !keys.contains(key))).await {
+        let calls = gone.iter().map(|export| vec!["-u".to_owned(), export.live_name()]).collect();
+        match rewrite(host, |own| own.retain(|key, _| !keys.contains(key)), calls).await {
             // What exportfs complains about then is not what was removed.
             Ok(_) => gone.iter().map(|_| Ok(())).collect(),
             Err(error) => gone.iter().map(|_| Err(error.again())).collect(),
@@ -188,8 +203,13 @@ impl From<FileError> for RewriteError {
 /// What exportfs(8) said, or its complaint; it exports what it can, whatever its status is.
 type Answer = Result<String, Arc<CommandError>>;
 
-/// Writes our file and has exportfs(8) take it.
-async fn rewrite(host: &Host, edit: impl FnOnce(&mut Exports)) -> Result<Answer, RewriteError> {
+/// Writes our file and has exportfs(8) take it; `calls` are made with it besides. Never
+/// `exportfs -r`: it would end every export that somebody made by hand.
+async fn rewrite(
+    host: &Host,
+    edit: impl FnOnce(&mut Exports),
+    calls: Vec<Vec<String>>,
+) -> Result<Answer, RewriteError> {
     let program = "exportfs";
     if command::find(program).is_none() {
         return Err(RewriteError::Missing { program: program.into() });
@@ -201,7 +221,15 @@ async fn rewrite(host: &Host, edit: impl FnOnce(&mut Exports)) -> Result<Answer,
     } else {
         host.files().replace(OWN, table::render(&exports).as_bytes(), Some(0o644), None)?;
     }
-    let answer = command::run(&[program, "-ra"]).await;
+    for call in calls {
+        let line: Vec<&str> =
+            std::iter::once(program).chain(call.iter().map(String::as_str)).collect();
+        // The live table, which is looked at afterwards, tells whether it helped.
+        if let Err(error) = command::run(&line).await {
+            tracing::debug!(%error, "exportfs complains");
+        }
+    }
+    let answer = command::run(&[program, "-a"]).await;
     Ok(answer.map(|output| output.stderr).map_err(Arc::new))
 }
 

@@ -66,7 +66,7 @@ fn whatever_is_damaged_by_hand_is_named_and_put_back() {
         let left = world.pending(host);
         assert!(left.is_empty(), "{host}: after `{damage}` and converge {left:?}");
     }
-    world.both_servers_answer();
+    world.both_servers_answer_again();
 }
 
 /// Foreign things: how they are made, and what shows that they are there.
@@ -134,5 +134,5 @@ fn a_configuration_that_fails_its_test_is_not_kept_and_the_old_one_serves_on() {
     assert_eq!(output.status, 1, "{}{}", output.stdout, output.stderr);
     assert!(output.stdout.contains("oops"), "nginx's own words are shown:\n{}", output.stdout);
     assert_eq!(world.ok("web1", "cat /etc/nginx/conf.d/converge.conf"), good);
-    world.both_servers_answer();
+    world.both_servers_answer_again();
 }

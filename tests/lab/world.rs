@@ -2,7 +2,7 @@
 //! all tests that want one. A test takes it for itself and finds it converged.
 
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use converge::cluster::Cluster;
 use converge::lab::from_cluster::lab_spec;
@@ -121,6 +121,14 @@ impl World {
         let output = self.host("client").run(&line).unwrap_or_else(|error| panic!("{error}"));
         serde_json::from_str(&output.stdout)
             .unwrap_or_else(|e| panic!("{e}: {}{}", output.stdout, output.stderr))
+    }
+
+    /// Waits until both servers answer again: after an NFS server's restart its clients need a
+    /// while to claim back what they had.
+    pub fn both_servers_answer_again(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline && self.probe(10)["ok"] != 10 {}
+        self.both_servers_answer();
     }
 
     /// Asserts that the client reaches the VIP, every request is answered, and both servers
