@@ -65,7 +65,7 @@ pub(crate) fn run(job: &Job<'_>) -> io::Result<Outcome> {
     let Job { name, command, deadline, launcher } = *job;
     let place = Place::new(name)?;
     let init = place.0.join("init");
-    fs::write(&init, init_script(&place.0, command))?;
+    fs::write(&init, init_script(job, &place.0))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     let console = fs::File::create(place.0.join("console"))?;
     let mut machine = Machine::start(&place.0, &init, console, launcher)?;
@@ -83,8 +83,8 @@ pub(crate) fn run(job: &Job<'_>) -> io::Result<Outcome> {
 
 /// The first and only process of the machine. Its modules lie where `modprobe` would not look, so
 /// the kernel is told of a helper that says where.
-fn init_script(place: &Path, command: &str) -> String {
-    let place = place.display();
+fn init_script(job: &Job<'_>, place: &Path) -> String {
+    let (place, command, seconds) = (place.display(), job.command, job.deadline.as_secs());
     format!(
         "#!/bin/sh
 export PATH={PATH} HOME=/root
@@ -96,6 +96,8 @@ ln -s {MODULES} /run/modules/lib/modules
 printf '#!/bin/sh\\nexec modprobe -d /run/modules \"$@\"\\n' > /run/modprobe
 chmod +x /run/modprobe
 echo /run/modprobe > /proc/sys/kernel/modprobe
+# Whoever waits for this machine may be killed; then nobody else would switch it off.
+( sleep {seconds}; echo o > /proc/sysrq-trigger ) &
 ip link set lo up
 ( {command} ) > {place}/text 2>&1
 echo $? > {place}/code
