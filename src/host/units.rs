@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::StreamExt;
-use futures_util::future::{join, try_join_all};
+use futures_util::future::try_join_all;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Mutex;
@@ -131,10 +131,7 @@ pub struct Units {
 impl Units {
     /// The systemd whose sockets lie below `root`.
     pub fn new(root: PathBuf) -> Self {
-        Units {
-            root,
-            bus: Mutex::new(None),
-        }
+        Units { root, bus: Mutex::new(None) }
     }
 
     /// Looks at units; one answer for each name, in the same order.
@@ -149,9 +146,7 @@ impl Units {
     pub async fn run(&self, verb: Verb, unit: &str) -> Result<(), UnitError> {
         let bus = self.bus().await?;
         let doing = verb.word();
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         // Listened for before the job is asked for, so that its end cannot be missed.
         let mut removed = MessageStream::for_match_rule(JOB_REMOVED, &bus, None)
             .await
@@ -162,17 +157,10 @@ impl Units {
         let end = tokio::time::timeout(JOB_LIMIT, ending(&mut removed, &job)).await;
         let result = match end {
             Err(_) => {
-                return Err(UnitError::Late {
-                    doing,
-                    unit: unit.into(),
-                    limit: JOB_LIMIT,
-                });
+                return Err(UnitError::Late { doing, unit: unit.into(), limit: JOB_LIMIT });
             }
             Ok(None) => {
-                return Err(UnitError::Lost {
-                    doing,
-                    unit: unit.into(),
-                });
+                return Err(UnitError::Lost { doing, unit: unit.into() });
             }
             Ok(Some(result)) => result,
         };
@@ -181,13 +169,7 @@ impl Units {
         }
         let reason = reason(&bus, unit).await.unwrap_or_default();
         let log = log(unit, since).await;
-        Err(UnitError::Job {
-            doing,
-            unit: unit.into(),
-            result,
-            reason,
-            log,
-        })
+        Err(UnitError::Job { doing, unit: unit.into(), result, reason, log })
     }
 
     /// Has systemd forget that a unit failed, so that it may be started again.
@@ -195,24 +177,13 @@ impl Units {
         self.tell("reset", unit, "ResetFailedUnit", &unit).await
     }
 
-    /// Makes a unit start at boot, or not.
+    /// Makes a unit start at boot, or not. What [`Units::look`] says of that is from the last
+    /// [`Units::reload`]: to ask the disk takes systemd ten times as long.
     pub async fn enable(&self, unit: &str, enabled: bool) -> Result<(), UnitError> {
         if enabled {
-            self.tell(
-                "enable",
-                unit,
-                "EnableUnitFiles",
-                &([unit].as_slice(), false, false),
-            )
-            .await
+            self.tell("enable", unit, "EnableUnitFiles", &([unit].as_slice(), false, false)).await
         } else {
-            self.tell(
-                "disable",
-                unit,
-                "DisableUnitFiles",
-                &([unit].as_slice(), false),
-            )
-            .await
+            self.tell("disable", unit, "DisableUnitFiles", &([unit].as_slice(), false)).await
         }
     }
 
@@ -229,12 +200,8 @@ impl Units {
         body: &B,
     ) -> Result<(), UnitError> {
         let bus = self.bus().await?;
-        let answer = bus
-            .call_method(Some(BUS), MANAGER_PATH, Some(MANAGER), method, body)
-            .await;
-        answer
-            .map(drop)
-            .map_err(|source| UnitError::of(doing, unit, source))
+        let answer = bus.call_method(Some(BUS), MANAGER_PATH, Some(MANAGER), method, body).await;
+        answer.map(drop).map_err(|source| UnitError::of(doing, unit, source))
     }
 
     async fn bus(&self) -> Result<Connection, UnitError> {
@@ -247,12 +214,8 @@ impl Units {
         }
         let socket = self.root.join("run/dbus/system_bus_socket");
         let address = format!("unix:path={}", socket.display());
-        let building = Builder::address(address.as_str())
-            .method_timeout(ANSWER_LIMIT)
-            .build();
-        let bus = building
-            .await
-            .map_err(|source| UnitError::Connect(Box::new(source)))?;
+        let building = Builder::address(address.as_str()).method_timeout(ANSWER_LIMIT).build();
+        let bus = building.await.map_err(|source| UnitError::Connect(Box::new(source)))?;
         *slot = Some(bus.clone());
         Ok(bus)
     }
@@ -275,9 +238,7 @@ fn object_path(unit: &str) -> String {
 type Properties = HashMap<String, OwnedVariant>;
 
 async fn properties(bus: &Connection, path: &str, of: &str) -> Result<Properties, zbus::Error> {
-    let answer = bus
-        .call_method(Some(BUS), path, Some(PROPERTIES), "GetAll", &of)
-        .await?;
+    let answer = bus.call_method(Some(BUS), path, Some(PROPERTIES), "GetAll", &of).await?;
     answer.body().deserialize()
 }
 
@@ -286,28 +247,15 @@ where
     B: Serialize + DynamicType,
     T: DeserializeOwned + zbus::wire::Type,
 {
-    let answer = bus
-        .call_method(Some(BUS), MANAGER_PATH, Some(MANAGER), method, body)
-        .await?;
+    let answer = bus.call_method(Some(BUS), MANAGER_PATH, Some(MANAGER), method, body).await?;
     answer.body().deserialize()
 }
 
-/// Whether it starts at boot is asked of the disk: the unit's own property is from the last time
-/// that systemd read its files.
 async fn ask(bus: &Connection, name: &str) -> Result<Seen, zbus::Error> {
-    let path = object_path(name);
-    let state = call::<_, String>(bus, "GetUnitFileState", &name);
-    let (properties, state) = join(properties(bus, &path, UNIT), state).await;
-    let boot = match state.as_deref() {
-        Ok("enabled" | "enabled-runtime" | "linked" | "linked-runtime") => Boot::Enabled,
-        Ok("disabled") => Boot::Disabled,
-        // An error is its answer for a unit without a file.
-        Ok(_) | Err(_) => Boot::Fixed,
-    };
-    Ok(seen(&properties?, boot))
+    Ok(seen(&properties(bus, &object_path(name), UNIT).await?))
 }
 
-fn seen(properties: &Properties, boot: Boot) -> Seen {
+fn seen(properties: &Properties) -> Seen {
     let text = |name: &str| properties.get(name).and_then(|v| <&str>::try_from(v).ok());
     let load = match text("LoadState").unwrap_or_default() {
         "loaded" | "merged" | "stub" => Load::Loaded,
@@ -321,25 +269,22 @@ fn seen(properties: &Properties, boot: Boot) -> Seen {
         "activating" | "deactivating" => Active::Changing,
         _ => Active::No,
     };
-    let stale = properties
-        .get("NeedDaemonReload")
-        .and_then(|v| bool::try_from(v).ok());
+    let boot = match text("UnitFileState").unwrap_or_default() {
+        "enabled" | "enabled-runtime" | "linked" | "linked-runtime" => Boot::Enabled,
+        "disabled" => Boot::Disabled,
+        _ => Boot::Fixed,
+    };
+    let stale = properties.get("NeedDaemonReload").and_then(|v| bool::try_from(v).ok());
     let changed = properties.get("StateChangeTimestampMonotonic");
-    let invocation = properties
-        .get("InvocationID")
-        .and_then(|v| v.try_clone().ok());
-    let invocation = invocation
-        .and_then(|v| Vec::<u8>::try_from(v).ok())
-        .unwrap_or_default();
+    let invocation = properties.get("InvocationID").and_then(|v| v.try_clone().ok());
+    let invocation = invocation.and_then(|v| Vec::<u8>::try_from(v).ok()).unwrap_or_default();
     Seen {
         load,
         active,
         boot,
         stale: stale.unwrap_or(false),
         invocation: invocation.iter().map(|b| format!("{b:02x}")).collect(),
-        changed: changed
-            .and_then(|v| u64::try_from(v).ok())
-            .unwrap_or_default(),
+        changed: changed.and_then(|v| u64::try_from(v).ok()).unwrap_or_default(),
     }
 }
 
@@ -403,20 +348,14 @@ mod tests {
             object_path("nfs-server.service"),
             "/org/freedesktop/systemd1/unit/nfs_2dserver_2eservice"
         );
-        assert_eq!(
-            object_path("6to4.mount"),
-            "/org/freedesktop/systemd1/unit/_36to4_2emount"
-        );
+        assert_eq!(object_path("6to4.mount"), "/org/freedesktop/systemd1/unit/_36to4_2emount");
     }
 
     #[tokio::test]
     async fn a_host_without_systemd_says_so() {
         let scratch = crate::host::scratch::Scratch::new();
         let units = Units::new(scratch.real("/"));
-        let error = units
-            .look(&["nginx.service"])
-            .await
-            .expect_err("there is none");
+        let error = units.look(&["nginx.service"]).await.expect_err("there is none");
         assert!(matches!(error, UnitError::NoSystemd), "{error}");
     }
 }

@@ -39,10 +39,8 @@ pub struct Unit {
 
 /// SHA-256 in hexadecimal over files and their contents; the order does not matter.
 pub fn digest<P: AsRef<Path>, C: AsRef<[u8]>>(files: &[(P, C)]) -> String {
-    let mut sorted: Vec<(&Path, &[u8])> = files
-        .iter()
-        .map(|(path, content)| (path.as_ref(), content.as_ref()))
-        .collect();
+    let mut sorted: Vec<(&Path, &[u8])> =
+        files.iter().map(|(path, content)| (path.as_ref(), content.as_ref())).collect();
     sorted.sort();
     let mut context = Context::new(&SHA256);
     for (path, content) in sorted {
@@ -53,12 +51,7 @@ pub fn digest<P: AsRef<Path>, C: AsRef<[u8]>>(files: &[(P, C)]) -> String {
             context.update(part);
         }
     }
-    context
-        .finish()
-        .as_ref()
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect()
+    context.finish().as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// What a unit had loaded, and when that was.
@@ -79,12 +72,8 @@ impl ResourceKind for Unit {
 
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         let wanted: BTreeSet<&str> = scope.wanted.iter().map(|w| w.unit.as_str()).collect();
-        let others: Vec<&str> = scope
-            .ours
-            .iter()
-            .filter(|name| !wanted.contains(**name))
-            .copied()
-            .collect();
+        let others: Vec<&str> =
+            scope.ours.iter().filter(|name| !wanted.contains(**name)).copied().collect();
         let mut names: Vec<&str> = scope.wanted.iter().map(|w| w.unit.as_str()).collect();
         names.extend(&others);
         if names.is_empty() {
@@ -101,9 +90,23 @@ impl ResourceKind for Unit {
     }
 
     async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
-        let mut results = Vec::new();
+        let mut enabled = Vec::new();
         for change in changes {
-            results.push(ensure_one(host, change.after).await);
+            enabled.push(enable_one(host, change.after).await);
+        }
+        let mut reloaded = Ok(());
+        if enabled.iter().any(|outcome| matches!(outcome, Ok(true))) {
+            reloaded = host.units().reload().await;
+        }
+        let mut results = Vec::new();
+        for (change, outcome) in changes.iter().zip(enabled) {
+            // The first unit tells why all of this failed; the others are brought up regardless.
+            let reloaded = std::mem::replace(&mut reloaded, Ok(()));
+            results.push(match (outcome, reloaded) {
+                (Err(error), _) => Err(error),
+                (Ok(_), Err(error)) => Err(error.into()),
+                (Ok(_), Ok(())) => ensure_one(host, change.after).await,
+            });
         }
         results
     }
@@ -147,12 +150,7 @@ fn standing(host: &Host, wanted: &Unit, seen: &Seen) -> Result<Option<Unit>, Hos
         Some(_) if active => loaded(host, wanted, seen)?,
         Some(_) | None => None,
     };
-    Ok(Some(Unit {
-        active,
-        enabled,
-        loaded,
-        ..wanted.clone()
-    }))
+    Ok(Some(Unit { active, enabled, loaded, ..wanted.clone() }))
 }
 
 /// What the unit has loaded, if the note about it holds and the files are still the same.
@@ -200,7 +198,8 @@ fn unwanted(name: &str, seen: &Seen) -> Option<Unit> {
     })
 }
 
-async fn ensure_one(host: &Host, wanted: &Unit) -> Result<(), HostError> {
+/// Has it start at boot, or not, as wanted. Says whether systemd has to read its files again.
+async fn enable_one(host: &Host, wanted: &Unit) -> Result<bool, HostError> {
     let units = host.units();
     let name = wanted.unit.as_str();
     let mut seen = look_one(host, name).await?;
@@ -217,6 +216,13 @@ async fn ensure_one(host: &Host, wanted: &Unit) -> Result<(), HostError> {
     if let Some(wish) = wish {
         units.enable(name, wish).await?;
     }
+    Ok(wish.is_some())
+}
+
+async fn ensure_one(host: &Host, wanted: &Unit) -> Result<(), HostError> {
+    let units = host.units();
+    let name = wanted.unit.as_str();
+    let seen = look_one(host, name).await?;
     if !wanted.active {
         if seen.active != Active::No {
             units.run(Verb::Stop, name).await?;
@@ -251,10 +257,7 @@ fn loadable(wanted: &Unit, seen: &Seen) -> Result<(), UnitError> {
         Load::Masked if !wanted.active => Ok(()),
         Load::NotFound => Err(UnitError::NoSuchUnit { unit }),
         Load::Masked => Err(UnitError::Masked { unit }),
-        Load::Bad(state) => Err(UnitError::Bad {
-            unit,
-            state: state.clone(),
-        }),
+        Load::Bad(state) => Err(UnitError::Bad { unit, state: state.clone() }),
     }
 }
 
@@ -274,20 +277,10 @@ async fn start_or_reload(host: &Host, wanted: &Unit, seen: &Seen) -> Result<(), 
     let Some(digest) = digest.filter(|_| wanted.loaded.is_some()) else {
         return Ok(());
     };
-    let Seen {
-        invocation,
-        changed,
-        ..
-    } = look_one(host, name).await?;
-    let note = Note {
-        digest,
-        invocation,
-        changed,
-    };
+    let Seen { invocation, changed, .. } = look_one(host, name).await?;
+    let note = Note { digest, invocation, changed };
     let text = serde_json::to_string(&note).expect("strings and numbers always serialise");
-    Ok(host
-        .files()
-        .replace(note_path(name), text.as_bytes(), Some(0o600), None)?)
+    Ok(host.files().replace(note_path(name), text.as_bytes(), Some(0o600), None)?)
 }
 
 async fn remove_one(host: &Host, name: &str) -> Result<(), HostError> {
@@ -298,6 +291,7 @@ async fn remove_one(host: &Host, name: &str) -> Result<(), HostError> {
     }
     if seen.boot == Boot::Enabled {
         units.enable(name, false).await?;
+        units.reload().await?;
     }
     Ok(host.files().remove(note_path(name))?)
 }
@@ -333,17 +327,7 @@ mod tests {
         let text = serde_json::to_string(&note).expect("serialises");
         scratch.write("/run/converge/units/a.service.json", &text);
         let unit = "a.service".into();
-        (
-            scratch,
-            Unit {
-                unit,
-                active: true,
-                enabled: None,
-                reads,
-                loaded,
-                check: None,
-            },
-        )
+        (scratch, Unit { unit, active: true, enabled: None, reads, loaded, check: None })
     }
 
     fn observed(scratch: &Scratch, wanted: &Unit, seen: &Seen) -> Option<Unit> {
@@ -359,16 +343,7 @@ mod tests {
     #[test]
     fn a_reload_or_restart_by_anybody_ends_the_note() {
         let (scratch, unit) = noted();
-        for seen in [
-            Seen {
-                changed: 8,
-                ..seen()
-            },
-            Seen {
-                invocation: "0b".into(),
-                ..seen()
-            },
-        ] {
+        for seen in [Seen { changed: 8, ..seen() }, Seen { invocation: "0b".into(), ..seen() }] {
             let found = observed(&scratch, &unit, &seen).expect("runs");
             assert_eq!(found.loaded, None);
         }
@@ -378,55 +353,30 @@ mod tests {
     fn a_file_that_changed_since_is_not_loaded() {
         let (scratch, unit) = noted();
         scratch.write("/etc/a.conf", "b");
-        assert_eq!(
-            observed(&scratch, &unit, &seen()).expect("runs").loaded,
-            None
-        );
+        assert_eq!(observed(&scratch, &unit, &seen()).expect("runs").loaded, None);
     }
 
     #[test]
     fn a_torn_note_counts_as_none() {
         let (scratch, unit) = noted();
         scratch.write("/run/converge/units/a.service.json", "{\"dig");
-        assert_eq!(
-            observed(&scratch, &unit, &seen()).expect("runs").loaded,
-            None
-        );
+        assert_eq!(observed(&scratch, &unit, &seen()).expect("runs").loaded, None);
     }
 
     #[test]
     fn only_a_unit_that_neither_ran_nor_was_enabled_becomes_ours() {
         let (scratch, unit) = noted();
-        let down = Seen {
-            active: Active::Failed,
-            ..seen()
-        };
-        assert!(
-            !observed(&scratch, &unit, &down)
-                .expect("enabled by somebody")
-                .active
-        );
-        let off = Seen {
-            boot: Boot::Disabled,
-            ..down
-        };
+        let down = Seen { active: Active::Failed, ..seen() };
+        assert!(!observed(&scratch, &unit, &down).expect("enabled by somebody").active);
+        let off = Seen { boot: Boot::Disabled, ..down };
         assert_eq!(observed(&scratch, &unit, &off), None);
     }
 
     #[test]
     fn a_unit_that_is_to_be_down_and_does_not_exist_is_right() {
         let (scratch, unit) = noted();
-        let wanted = Unit {
-            active: false,
-            enabled: Some(false),
-            loaded: None,
-            ..unit
-        };
-        let none = Seen {
-            load: Load::NotFound,
-            active: Active::No,
-            ..seen()
-        };
+        let wanted = Unit { active: false, enabled: Some(false), loaded: None, ..unit };
+        let none = Seen { load: Load::NotFound, active: Active::No, ..seen() };
         assert_eq!(observed(&scratch, &wanted, &none), Some(wanted));
     }
 

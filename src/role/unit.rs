@@ -72,7 +72,10 @@ impl UnitSection {
                 name: path.display().to_string(),
             };
             if let Some(Resource::File(file)) = want.get(&id) {
-                contents.push((path.clone(), file.content.clone()));
+                // What a file holds that is written once is the user's affair.
+                if !file.once {
+                    contents.push((path.clone(), file.content.clone()));
+                }
                 needs.push(id);
             }
         }

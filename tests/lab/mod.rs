@@ -3,8 +3,6 @@
 //! Where a lab cannot be started for want of packages and of root to install them, its tests say
 //! so on standard error and claim nothing.
 
-use std::path::PathBuf;
-
 use converge::lab::image::ImageError;
 use converge::lab::{HostSpec, Lab, LabError, LabSpec, Options};
 
@@ -24,13 +22,8 @@ type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
-    boot_with(name, hosts, env!("CARGO_BIN_EXE_converge").into())
-}
-
-/// The same, with another program as the machines' converge.
-fn boot_with(name: &str, hosts: &[&str], binary: PathBuf) -> Option<Lab> {
     let options = Options {
-        binary: Some(binary),
+        binary: Some(env!("CARGO_BIN_EXE_converge").into()),
         ..Options::default()
     };
     match Lab::start(&spec(name, hosts), &options) {

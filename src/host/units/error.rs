@@ -77,11 +77,7 @@ pub enum UnitError {
 }
 
 fn after(reason: &str) -> String {
-    if reason.is_empty() {
-        String::new()
-    } else {
-        format!(" ({reason})")
-    }
+    if reason.is_empty() { String::new() } else { format!(" ({reason})") }
 }
 
 fn block(log: &[String]) -> String {
@@ -90,16 +86,8 @@ fn block(log: &[String]) -> String {
 
 /// The package of each unit that a role may need: the unit, Debian's, the RHEL family's.
 const PACKAGES: &[(&str, &str, &str)] = &[
-    (
-        "apache2.service",
-        "apache2",
-        "none: the unit is httpd.service there",
-    ),
-    (
-        "httpd.service",
-        "none: the unit is apache2.service there",
-        "httpd",
-    ),
+    ("apache2.service", "apache2", "none: the unit is httpd.service there"),
+    ("httpd.service", "none: the unit is apache2.service there", "httpd"),
     ("nfs-server.service", "nfs-kernel-server", "nfs-utils"),
     ("nginx.service", "nginx", "nginx"),
     ("rpcbind.service", "rpcbind", "rpcbind"),
@@ -108,10 +96,7 @@ const PACKAGES: &[(&str, &str, &str)] = &[
 
 impl UnitError {
     pub(super) fn bus(doing: &str, source: zbus::Error) -> UnitError {
-        UnitError::Bus {
-            doing: doing.into(),
-            source: Box::new(source),
-        }
+        UnitError::Bus { doing: doing.into(), source: Box::new(source) }
     }
 
     /// What systemd's error about one unit means.
@@ -139,9 +124,7 @@ impl UnitError {
         match self {
             UnitError::NoSuchUnit { unit } => {
                 let (_, debian, rhel) = PACKAGES.iter().find(|(name, ..)| name == unit)?;
-                Some(format!(
-                    "package: {debian} (Debian, Ubuntu); {rhel} (RHEL, Rocky, Fedora)"
-                ))
+                Some(format!("package: {debian} (Debian, Ubuntu); {rhel} (RHEL, Rocky, Fedora)"))
             }
             UnitError::Masked { unit } => Some(format!("systemctl unmask {unit}")),
             UnitError::Connect(_) => Some("is the package dbus installed and running?".into()),

@@ -1,7 +1,7 @@
 //! What needs systemd and an NFS server, in a machine: units, mounts and exports.
 //!
-//! The machine's converge is this very test binary. Outside, a test has the machine run the test of
-//! its own name; inside, it runs its body, through `reconcile` as a user's run does.
+//! The machine sees this very test binary. Outside, a test has the machine run the test of its own
+//! name; inside, it runs its body, through `reconcile` as a user's run does.
 
 mod export;
 mod mount;
@@ -13,6 +13,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 
 use converge::host::Host;
 use converge::lab::Lab;
+use converge::lab::rundir::RunDir;
 use converge::reconcile::{Outcome, Report, look, reconcile};
 use converge::resource::{Desired, Resource};
 
@@ -23,8 +24,11 @@ const PASSED: &str = "the body ran to its end";
 
 /// One machine for all, one test at a time.
 static MACHINE: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| {
+    let lab = super::boot("inside", &["one"])?;
+    let share = RunDir::of(lab.name()).machine("one").share();
     let binary = std::env::current_exe().expect("our own path");
-    super::boot_with("inside", &["one"], binary).map(Mutex::new)
+    std::fs::copy(binary, share.join("inside")).expect("the machine's share can be written");
+    Some(Mutex::new(lab))
 });
 
 /// Runs a test's body in the machine. `name` is the test's path below the crate.
@@ -32,7 +36,7 @@ fn inside(name: &str, body: impl AsyncFnOnce(&Host)) {
     if std::env::var_os(INSIDE).is_none() {
         let Some(machine) = MACHINE.as_ref() else { return };
         let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
-        let command = format!("{INSIDE}=1 RUST_BACKTRACE=0 converge --exact {name} --nocapture");
+        let command = format!("{INSIDE}=1 RUST_BACKTRACE=0 /lab/share/inside --exact {name} --nocapture");
         let output = machine.host("one").run(&command).expect("the machine answers");
         assert_eq!(output.status, 0, "inside:\n{}\n{}", output.stdout, output.stderr);
         assert!(output.stdout.contains(PASSED), "no test of that name:\n{}", output.stdout);
