@@ -232,8 +232,9 @@ impl Machine {
     /// Waits for the machine's end, and powers it on again if it ended in order to boot.
     fn bury(self: &Arc<Self>, mut child: Child, group: Pid, boot: u32, written: u64) {
         // The keeper kills its machine at its own end, unless it was killed itself.
-        child.wait().ok();
-        keeper::kill(group);
+        if !child.wait().is_ok_and(|status| status.success()) {
+            keeper::kill(group);
+        }
         let again = self.wants_reboot(written);
         let mut state = self.lock();
         if state.boots != boot {
