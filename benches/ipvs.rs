@@ -1,9 +1,9 @@
 //! How long IPVS tables take: to load, to read again and compare, to apply again with one change.
 //!
-//! All in one run, in a user-mode machine, against `ipvsadm` and against the floor, which is netlink
-//! with everything prepared and nothing understood: the messages encoded beforehand, 100 to a system
-//! call; answers received and only searched for the end mark. Prints a table for people, and as its
-//! last line one JSON object of medians in milliseconds.
+//! All in one run, in a user-mode machine, against `ipvsadm` and against the floor, which is
+//! netlink with everything prepared and nothing understood: messages encoded beforehand, 100 to a
+//! system call; answers received and only searched for the end mark. Prints a table for people,
+//! and as its last line one JSON object of medians in milliseconds.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -61,26 +61,15 @@ fn main() -> ExitCode {
     let command = format!("{INSIDE}=1 {}", this.display());
     // On one processor, before everybody else: a machine is many processes that wait for each
     // other, and on a busy host the waiting would be all that is measured.
-    let last = thread::available_parallelism()
-        .map_or(0, |n| n.get() - 1)
-        .to_string();
+    let last = thread::available_parallelism().map_or(0, |n| n.get() - 1).to_string();
     let alone = ["taskset", "-c", &last, "chrt", "--fifo", "1"];
     let launcher: &[&str] = if geteuid().is_root() { &alone } else { &[] };
-    let job = uml::Job {
-        name: "ipvs-bench",
-        command: &command,
-        deadline: DEADLINE,
-        launcher,
-    };
+    let job = uml::Job { name: "ipvs-bench", command: &command, deadline: DEADLINE, launcher };
     let outcome = uml::run(&job);
     match outcome {
         Ok(outcome) => {
             print!("{}", outcome.text);
-            if outcome.success {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
-            }
+            if outcome.success { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             eprintln!("{error}");
@@ -111,33 +100,19 @@ fn measure() {
 fn report(times: &Times) {
     let medians: BTreeMap<&String, BTreeMap<&str, f64>> = times
         .iter()
-        .map(|(case, peers)| {
-            (
-                case,
-                peers.iter().map(|(who, t)| (*who, median(t))).collect(),
-            )
-        })
+        .map(|(case, peers)| (case, peers.iter().map(|(who, t)| (*who, median(t))).collect()))
         .collect();
     println!(
-        "median of {REPETITIONS} (ipvsadm: {IPVSADM_REPETITIONS}), milliseconds; in brackets: times the floor"
+        "milliseconds, median of {REPETITIONS} (ipvsadm: of {IPVSADM_REPETITIONS}); \
+         in brackets: times the floor"
     );
-    println!(
-        "{:<20} {:>18} {:>20} {:>10}",
-        "", "converge", "ipvsadm", "netlink"
-    );
+    println!("{:<20} {:>18} {:>20} {:>10}", "", "converge", "ipvsadm", "netlink");
     for (case, peers) in &medians {
         let floor = peers["netlink"];
         let shown = |who: &str| {
-            peers
-                .get(who)
-                .map(|ms| format!("{ms:.1} ({:.2})", ms / floor))
-                .unwrap_or_default()
+            peers.get(who).map(|ms| format!("{ms:.1} ({:.2})", ms / floor)).unwrap_or_default()
         };
-        println!(
-            "{case:<20} {:>18} {:>20} {floor:>10.1}",
-            shown("converge"),
-            shown("ipvsadm")
-        );
+        println!("{case:<20} {:>18} {:>20} {floor:>10.1}", shown("converge"), shown("ipvsadm"));
     }
     println!("{}", serde_json::json!({"bench": "ipvs", "ms": medians}));
 }
@@ -156,20 +131,8 @@ fn table(servers: u32, destinations: u32, weight: u32) -> Vec<VirtualServer> {
     };
     let server = |n| {
         let (protocol, addr) = (Protocol::Tcp, at(0xc612_0000, n));
-        let id = VirtualServerId::Address {
-            protocol,
-            addr,
-            port: 80,
-        };
-        let to = |d| {
-            (
-                DestinationId {
-                    addr: at(0x0a00_0000, n * 256 + d),
-                    port: 80,
-                },
-                destination,
-            )
-        };
+        let id = VirtualServerId::Address { protocol, addr, port: 80 };
+        let to = |d| (DestinationId { addr: at(0x0a00_0000, n * 256 + d), port: 80 }, destination);
         VirtualServer::new(id, ServerSettings::new(SchedulerName::Wlc.into()))
             .and_then(|s| s.with_destinations((0..destinations).map(to)))
             .expect("families fit")
@@ -181,19 +144,9 @@ fn with_one_change(servers: &[VirtualServer]) -> Vec<VirtualServer> {
     let mut changed = servers.to_vec();
     let middle = changed.len() / 2;
     let server = &mut changed[middle];
-    let (id, to) = server
-        .destinations()
-        .iter()
-        .next()
-        .map(|(i, d)| (*i, *d))
-        .expect("it has one");
-    let drained = Destination {
-        weight: Weight::ZERO,
-        ..to
-    };
-    server
-        .insert_destination(id, drained)
-        .expect("families fit");
+    let (id, to) = server.destinations().iter().next().map(|(i, d)| (*i, *d)).expect("it has one");
+    let drained = Destination { weight: Weight::ZERO, ..to };
+    server.insert_destination(id, drained).expect("families fit");
     changed
 }
 
@@ -214,26 +167,17 @@ impl Bench {
         Client::open().expect("the kernel has IPVS");
         let floor = Floor::open();
         let load: Vec<Command> = wanted.iter().flat_map(|s| diff(None, Some(s))).collect();
-        let one: Vec<Command> = wanted
-            .iter()
-            .zip(&changed)
-            .flat_map(|(a, b)| diff(Some(a), Some(b)))
-            .collect();
+        let one: Vec<Command> =
+            wanted.iter().zip(&changed).flat_map(|(a, b)| diff(Some(a), Some(b))).collect();
         let text = env::temp_dir().join(format!("converge-ipvs-{}", wanted.len()));
         fs::write(&text, load.iter().map(line).collect::<String>()).expect("a file can be written");
         let queries = wanted.iter().map(|s| Query::Destinations(s.id()));
         Self {
-            runtime: tokio::runtime::Builder::new_current_thread()
-                .build()
-                .expect("a runtime"),
+            runtime: tokio::runtime::Builder::new_current_thread().build().expect("a runtime"),
             host: Host::this(),
             load: floor.batches(&load),
             one_change: floor.batches(&one),
-            reads: [Query::Servers]
-                .into_iter()
-                .chain(queries)
-                .map(|q| floor.dump(q))
-                .collect(),
+            reads: [Query::Servers].into_iter().chain(queries).map(|q| floor.dump(q)).collect(),
             text: text.display().to_string(),
             floor,
             wanted,
@@ -260,10 +204,7 @@ impl Bench {
     fn start_afresh(&mut self) {
         unshare(CloneFlags::CLONE_NEWNET).expect("root may have a network namespace");
         // Where no interface has an address the kernel takes no destination.
-        let up = Program::new("ip")
-            .args(["link", "set", "lo", "up"])
-            .status()
-            .expect("it runs");
+        let up = Program::new("ip").args(["link", "set", "lo", "up"]).status().expect("it runs");
         assert!(up.success(), "the loopback interface comes up");
         self.floor = Floor::open();
         // The kernel takes the old namespace down in the background.
@@ -303,23 +244,15 @@ impl Bench {
     fn converge(&self, wanted: &[VirtualServer], changes: bool) {
         self.runtime.block_on(async {
             let all: Vec<&VirtualServer> = wanted.iter().collect();
-            let scope = Scope {
-                wanted: &all,
-                ours: Default::default(),
-            };
-            let seen = VirtualServer::observe(&self.host, &scope)
-                .await
-                .expect("it can be read");
+            let scope = Scope { wanted: &all, ours: Default::default() };
+            let seen = VirtualServer::observe(&self.host, &scope).await.expect("it can be read");
             let seen: BTreeMap<VirtualServerId, VirtualServer> =
                 seen.into_iter().map(|s| (s.id(), s)).collect();
             let differs = |after: &&'_ VirtualServer| seen.get(&after.id()) != Some(*after);
             let to_do: Vec<Ensure<'_, VirtualServer>> = wanted
                 .iter()
                 .filter(differs)
-                .map(|after| Ensure {
-                    before: seen.get(&after.id()),
-                    after,
-                })
+                .map(|after| Ensure { before: seen.get(&after.id()), after })
                 .collect();
             assert_eq!(!to_do.is_empty(), changes, "{} differ", to_do.len());
             for result in VirtualServer::ensure(&self.host, &to_do).await {
@@ -340,30 +273,20 @@ impl Bench {
     }
 
     fn check(&self, wanted: &[VirtualServer]) {
-        let table = Client::open()
-            .and_then(|mut c| c.table(|_| true))
-            .expect("it can be read");
-        assert!(
-            table.values().eq(wanted.iter()),
-            "the table is what it should be"
-        );
+        let table = Client::open().and_then(|mut c| c.table(|_| true)).expect("it can be read");
+        assert!(table.values().eq(wanted.iter()), "the table is what it should be");
     }
 }
 
 /// Whether ipvsadm has been measured less often than it should.
 fn is_due(times: &BTreeMap<&'static str, Vec<f64>>) -> bool {
-    times
-        .get("ipvsadm")
-        .is_none_or(|t| t.len() < IPVSADM_REPETITIONS)
+    times.get("ipvsadm").is_none_or(|t| t.len() < IPVSADM_REPETITIONS)
 }
 
 fn clock(times: &mut BTreeMap<&'static str, Vec<f64>>, who: &'static str, work: impl FnOnce()) {
     let start = Instant::now();
     work();
-    times
-        .entry(who)
-        .or_default()
-        .push(start.elapsed().as_secs_f64() * 1000.0);
+    times.entry(who).or_default().push(start.elapsed().as_secs_f64() * 1000.0);
 }
 
 /// A line for `ipvsadm -R`.
@@ -435,13 +358,9 @@ impl Floor {
             let mut out = Vec::new();
             for command in batch {
                 let family = self.family;
-                frame::request(&mut out, family, Answer::Brief, 1, |out| {
-                    command.encode(out)
-                });
+                frame::request(&mut out, family, Answer::Brief, 1, |out| command.encode(out));
             }
-            frame::request(&mut out, self.family, Answer::Brief, 2, |out| {
-                Query::Info.encode(out)
-            });
+            frame::request(&mut out, self.family, Answer::Brief, 2, |out| Query::Info.encode(out));
             out
         };
         commands.chunks(BATCH).map(datagram).collect()
@@ -449,9 +368,7 @@ impl Floor {
 
     fn dump(&self, query: Query) -> Vec<u8> {
         let mut out = Vec::new();
-        frame::request(&mut out, self.family, Answer::Dump, 1, |out| {
-            query.encode(out)
-        });
+        frame::request(&mut out, self.family, Answer::Dump, 1, |out| query.encode(out));
         out
     }
 
@@ -475,11 +392,8 @@ impl Floor {
         let fd = self.socket.as_raw_fd();
         socket::send(fd, request, MsgFlags::empty()).expect("the kernel takes it");
         loop {
-            let mut slices: Vec<[IoSliceMut<'_>; 1]> = self
-                .buffers
-                .iter_mut()
-                .map(|b| [IoSliceMut::new(b)])
-                .collect();
+            let mut slices: Vec<[IoSliceMut<'_>; 1]> =
+                self.buffers.iter_mut().map(|b| [IoSliceMut::new(b)]).collect();
             let flags = MsgFlags::MSG_WAITFORONE;
             let received = socket::recvmmsg(fd, &mut self.headers, slices.iter_mut(), flags, None);
             for datagram in received.expect("the kernel answers") {

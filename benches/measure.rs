@@ -73,16 +73,13 @@ pub fn one(argv: &[String]) -> Result<(), Box<dyn Error>> {
 }
 
 /// Runs all contestants in turn, round after round; `run` runs a command line through [`ONE`].
+/// All of them have run before, so that caches are warm.
 pub fn interleaved(
     contestants: &[Contestant],
     mut run: impl FnMut(&str) -> Result<Sample, Box<dyn Error>>,
 ) -> Result<Case, Box<dyn Error>> {
     let mut case = Case::new();
     let rounds = contestants.iter().map(|c| c.rounds).max().unwrap_or(0);
-    // The round before the first warms the caches and is not counted.
-    for contestant in contestants {
-        run(&contestant.command)?;
-    }
     for round in 0..rounds {
         for contestant in contestants.iter().filter(|c| round < c.rounds) {
             let sample = run(&contestant.command)?;

@@ -152,12 +152,7 @@ impl Client {
     /// Begins to carry out commands that are not all known yet.
     pub fn pass(&mut self) -> Pass<'_> {
         let batch = Vec::with_capacity(BATCH);
-        Pass {
-            client: self,
-            batch,
-            pushed: 0,
-            failures: Vec::new(),
-        }
+        Pass { client: self, batch, pushed: 0, failures: Vec::new() }
     }
 
     /// Receives until the closing question is answered.
@@ -255,9 +250,7 @@ impl Client {
                     return Ok(true);
                 }
                 Content::Failed(code) => {
-                    return Err(IpvsError::Asked {
-                        errno: Errno::from_raw(code),
-                    });
+                    return Err(IpvsError::Asked { errno: Errno::from_raw(code) });
                 }
                 Content::Overrun => return Err(overrun()),
                 Content::Acknowledged | Content::Nothing => {}
@@ -277,15 +270,11 @@ impl Client {
                 answer = pick(Reply::decode(payload, Family::Ipv4)?);
                 Ok(true)
             }
-            Content::Failed(code) => Err(IpvsError::Asked {
-                errno: Errno::from_raw(code),
-            }),
+            Content::Failed(code) => Err(IpvsError::Asked { errno: Errno::from_raw(code) }),
             Content::Overrun => Err(overrun()),
             Content::Acknowledged | Content::Done { .. } | Content::Nothing => Ok(false),
         })?;
-        answer.ok_or(IpvsError::Answer(DecodeError::Missing {
-            attribute: "answer",
-        }))
+        answer.ok_or(IpvsError::Answer(DecodeError::Missing { attribute: "answer" }))
     }
 
     fn request(&mut self, query: Query, answer: Answer) -> Result<u32, IpvsError> {
@@ -303,9 +292,7 @@ impl Client {
 
     fn look_up(&mut self) -> Result<u16, IpvsError> {
         self.out.clear();
-        self.append(Answer::Brief, |out| {
-            control::encode_lookup(out, FAMILY_NAME)
-        });
+        self.append(Answer::Brief, |out| control::encode_lookup(out, FAMILY_NAME));
         self.channel.send(&self.out)?;
         let mut family = None;
         self.channel.receive(ONE, |message| match message.content {
@@ -316,11 +303,7 @@ impl Client {
             Content::Failed(code) => {
                 let errno = Errno::from_raw(code);
                 let absent = errno == Errno::ENOENT;
-                Err(if absent {
-                    IpvsError::Absent
-                } else {
-                    IpvsError::Asked { errno }
-                })
+                Err(if absent { IpvsError::Absent } else { IpvsError::Asked { errno } })
             }
             Content::Overrun => Err(overrun()),
             Content::Acknowledged | Content::Done { .. } | Content::Nothing => Ok(false),
@@ -368,12 +351,7 @@ impl Pass<'_> {
     /// answer or succeeded. (Asking for the last command's answer instead would not do: the kernel
     /// swallows that of one that was interrupted, such as stopping a daemon that has just started.)
     fn flush(&mut self) {
-        let Self {
-            client,
-            batch,
-            pushed,
-            failures,
-        } = self;
+        let Self { client, batch, pushed, failures } = self;
         let start = *pushed - batch.len();
         let known = failures.len();
         let first = client.sequence.wrapping_add(1);
@@ -386,10 +364,7 @@ impl Pass<'_> {
             client.collect_failures(|sequence, errno| {
                 let at = usize::try_from(sequence.wrapping_sub(first)).unwrap_or(usize::MAX);
                 if let Some(command) = batch.get(at) {
-                    let refusal = Box::new(Refusal {
-                        command: *command,
-                        errno,
-                    });
+                    let refusal = Box::new(Refusal { command: *command, errno });
                     failures.push((start + at, IpvsError::Refused(refusal)));
                 }
             })
@@ -418,8 +393,5 @@ fn assemble(
 }
 
 fn overrun() -> IpvsError {
-    IpvsError::Socket {
-        step: "receive from the kernel",
-        errno: Errno::ENOBUFS,
-    }
+    IpvsError::Socket { step: "receive from the kernel", errno: Errno::ENOBUFS }
 }

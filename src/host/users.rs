@@ -1,4 +1,7 @@
 //! Looks users and groups up, by name and by number.
+//!
+//! The system's own database is asked, so users from a directory service count too. A name of
+//! digits alone stands for the number.
 
 use nix::unistd::{Gid, Group, Uid, User};
 

@@ -1,4 +1,8 @@
 //! From one table to another in the fewest commands.
+//!
+//! The kernel forgets nothing by itself: a virtual server or destination that only changes is
+//! changed in place, so that its connections and counters stay. Works on one virtual server at a
+//! time; they do not depend on each other.
 
 use std::collections::BTreeMap;
 
@@ -79,13 +83,7 @@ mod tests {
         let destinations = destinations.iter().map(|(id, weight)| {
             let weight = Weight::new(*weight).unwrap_or_else(|e| panic!("{e}"));
             let id = id.parse().unwrap_or_else(|e| panic!("{e}"));
-            (
-                id,
-                Destination {
-                    weight,
-                    ..Destination::new(Forward::Route)
-                },
-            )
+            (id, Destination { weight, ..Destination::new(Forward::Route) })
         });
         VirtualServer::new(id, ServerSettings::new(scheduler.into()))
             .and_then(|s| s.with_destinations(destinations))
@@ -98,28 +96,16 @@ mod tests {
 
     #[test]
     fn equal_tables_need_nothing() {
-        let one = server(
-            SchedulerName::Rr,
-            &[("192.0.2.8:80", 1), ("192.0.2.9:80", 1)],
-        );
+        let one = server(SchedulerName::Rr, &[("192.0.2.8:80", 1), ("192.0.2.9:80", 1)]);
         assert_eq!(diff(Some(&one), Some(&one.clone())), []);
         assert_eq!(diff(None, None), []);
     }
 
     #[test]
     fn a_weight_is_one_command() {
-        let old = server(
-            SchedulerName::Rr,
-            &[("192.0.2.8:80", 1), ("192.0.2.9:80", 1)],
-        );
-        let new = server(
-            SchedulerName::Rr,
-            &[("192.0.2.8:80", 1), ("192.0.2.9:80", 0)],
-        );
-        assert_eq!(
-            words(Some(&old), Some(&new)),
-            ["change 192.0.2.9:80 of TCP 192.0.2.1:80"]
-        );
+        let old = server(SchedulerName::Rr, &[("192.0.2.8:80", 1), ("192.0.2.9:80", 1)]);
+        let new = server(SchedulerName::Rr, &[("192.0.2.8:80", 1), ("192.0.2.9:80", 0)]);
+        assert_eq!(words(Some(&old), Some(&new)), ["change 192.0.2.9:80 of TCP 192.0.2.1:80"]);
     }
 
     #[test]
@@ -127,15 +113,9 @@ mod tests {
         let one = server(SchedulerName::Rr, &[("192.0.2.8:80", 1)]);
         assert_eq!(
             words(None, Some(&one)),
-            [
-                "add virtual server TCP 192.0.2.1:80",
-                "add 192.0.2.8:80 to TCP 192.0.2.1:80"
-            ]
+            ["add virtual server TCP 192.0.2.1:80", "add 192.0.2.8:80 to TCP 192.0.2.1:80"]
         );
-        assert_eq!(
-            words(Some(&one), None),
-            ["remove virtual server TCP 192.0.2.1:80"]
-        );
+        assert_eq!(words(Some(&one), None), ["remove virtual server TCP 192.0.2.1:80"]);
     }
 
     #[test]

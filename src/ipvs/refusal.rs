@@ -24,14 +24,8 @@ const MEANINGS: &[(Errno, &str)] = &[
     (Errno::EPERM, "this needs CAP_NET_ADMIN, run it as root"),
     (Errno::EEXIST, "it is there already"),
     (Errno::ERANGE, "a weight or threshold is out of range"),
-    (
-        Errno::EAFNOSUPPORT,
-        "this kernel balances no IPv6 (CONFIG_IP_VS_IPV6)",
-    ),
-    (
-        Errno::ENODEV,
-        "there is no such interface in this network namespace",
-    ),
+    (Errno::EAFNOSUPPORT, "this kernel balances no IPv6 (CONFIG_IP_VS_IPV6)"),
+    (Errno::ENODEV, "there is no such interface in this network namespace"),
     (Errno::ENOMEM, "the kernel has no memory left for it"),
 ];
 
@@ -39,13 +33,7 @@ impl std::error::Error for Refusal {}
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "cannot {}: {} ({})",
-            self.command,
-            self.meaning(),
-            self.errno
-        )
+        write!(f, "cannot {}: {} ({})", self.command, self.meaning(), self.errno)
     }
 }
 
@@ -78,9 +66,7 @@ impl Refusal {
             return meaning(self);
         }
         let known = MEANINGS.iter().find(|(errno, _)| *errno == self.errno);
-        known
-            .map_or("the kernel refused it", |(_, meaning)| meaning)
-            .to_owned()
+        known.map_or("the kernel refused it", |(_, meaning)| meaning).to_owned()
     }
 
     fn not_found(&self) -> String {
@@ -171,15 +157,8 @@ mod tests {
         let id = "TCP 192.0.2.1:80".parse().unwrap_or_else(|e| panic!("{e}"));
         let settings = ServerSettings::new(SchedulerName::Twos.into());
         let command = Command::NewServer(id, settings);
-        let text = Refusal {
-            command,
-            errno: Errno::ENOENT,
-        }
-        .to_string();
-        assert!(
-            text.starts_with("cannot add virtual server TCP 192.0.2.1:80: "),
-            "{text}"
-        );
+        let text = Refusal { command, errno: Errno::ENOENT }.to_string();
+        assert!(text.starts_with("cannot add virtual server TCP 192.0.2.1:80: "), "{text}");
         assert!(text.contains("module ip_vs_twos"), "{text}");
         assert!(text.contains("ENOENT"), "{text}");
     }
@@ -187,26 +166,8 @@ mod tests {
     #[test]
     fn only_a_removal_can_be_done_already() {
         let id = "FWM 7".parse().unwrap_or_else(|e| panic!("{e}"));
-        assert!(
-            Refusal {
-                command: Command::DelServer(id),
-                errno: Errno::ESRCH
-            }
-            .gone_already()
-        );
-        assert!(
-            !Refusal {
-                command: Command::DelServer(id),
-                errno: Errno::EPERM
-            }
-            .gone_already()
-        );
-        assert!(
-            !Refusal {
-                command: Command::Zero(Some(id)),
-                errno: Errno::ESRCH
-            }
-            .gone_already()
-        );
+        assert!(Refusal { command: Command::DelServer(id), errno: Errno::ESRCH }.gone_already());
+        assert!(!Refusal { command: Command::DelServer(id), errno: Errno::EPERM }.gone_already());
+        assert!(!Refusal { command: Command::Zero(Some(id)), errno: Errno::ESRCH }.gone_already());
     }
 }

@@ -61,17 +61,9 @@ impl<'a> Parts<'a> {
     /// Takes the genl header (command, version, two reserved bytes) and attributes of a message.
     fn of(payload: &'a [u8]) -> Result<Self, DecodeError> {
         let Some((&[cmd, _version, _, _], attributes)) = payload.split_first_chunk() else {
-            return Err(DecodeError::Truncated {
-                what: "generic netlink header",
-            });
+            return Err(DecodeError::Truncated { what: "generic netlink header" });
         };
-        let mut parts = Self {
-            cmd,
-            attributes,
-            server: None,
-            destination: None,
-            daemon: None,
-        };
+        let mut parts = Self { cmd, attributes, server: None, destination: None, daemon: None };
         for attribute in attribute::Attributes::new(attributes) {
             let attribute = attribute?;
             match attribute.kind {
@@ -85,19 +77,14 @@ impl<'a> Parts<'a> {
     }
 
     fn server(&self) -> Result<&'a [u8], DecodeError> {
-        self.server.ok_or(DecodeError::Missing {
-            attribute: "SERVICE",
-        })
+        self.server.ok_or(DecodeError::Missing { attribute: "SERVICE" })
     }
 
     fn destination(&self) -> Result<&'a [u8], DecodeError> {
-        self.destination
-            .ok_or(DecodeError::Missing { attribute: "DEST" })
+        self.destination.ok_or(DecodeError::Missing { attribute: "DEST" })
     }
 
     fn daemon(&self) -> Result<&'a [u8], DecodeError> {
-        self.daemon.ok_or(DecodeError::Missing {
-            attribute: "DAEMON",
-        })
+        self.daemon.ok_or(DecodeError::Missing { attribute: "DAEMON" })
     }
 }

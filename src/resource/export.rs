@@ -18,7 +18,8 @@ use crate::host::{CommandError, FileError, Host, HostError, command};
 
 const OWN: &str = "/etc/exports.d/converge.exports";
 const LIVE: &str = "/var/lib/nfs/etab";
-const DUPLICATED: &str = "another line, in /etc/exports for example, exports it to the same client; \
+const DUPLICATED: &str = "another line, in /etc/exports for example, exports it to the same \
+                          client; \
                           the first one counts";
 
 /// One line of `/etc/exports.d/converge.exports`.
@@ -101,11 +102,7 @@ impl ResourceKind for Export {
         };
         let mut found: Vec<Export> = scope.wanted.iter().filter_map(standing).collect();
         let unwanted = own.into_iter();
-        found.extend(unwanted.map(|((path, client), options)| Export {
-            path,
-            client,
-            options,
-        }));
+        found.extend(unwanted.map(|((path, client), options)| Export { path, client, options }));
         Ok(found)
     }
 
@@ -127,10 +124,7 @@ impl ResourceKind for Export {
         };
         let outcome = |c: &Ensure<'_, Self>| {
             if !here(c) {
-                return Err(ExportError::NoDirectory {
-                    path: c.after.path.clone(),
-                }
-                .into());
+                return Err(ExportError::NoDirectory { path: c.after.path.clone() }.into());
             }
             Ok(verdict(c.after, &live, &answer)?)
         };
@@ -148,15 +142,11 @@ impl ResourceKind for Export {
 }
 
 fn own(host: &Host) -> Result<Exports, FileError> {
-    Ok(table::parse(
-        &host.files().read_text(OWN)?.unwrap_or_default(),
-    ))
+    Ok(table::parse(&host.files().read_text(OWN)?.unwrap_or_default()))
 }
 
 fn live(host: &Host) -> Result<Exports, FileError> {
-    Ok(table::parse(
-        &host.files().read_text(LIVE)?.unwrap_or_default(),
-    ))
+    Ok(table::parse(&host.files().read_text(LIVE)?.unwrap_or_default()))
 }
 
 /// A declared export as it is in force; `None` if it is not exported at all.
@@ -169,10 +159,7 @@ fn standing(wanted: &Export, declared: BTreeSet<String>, live: &Exports) -> Opti
     } else {
         in_force.clone()
     };
-    Some(Export {
-        options,
-        ..wanted.clone()
-    })
+    Some(Export { options, ..wanted.clone() })
 }
 
 /// Why a rewrite did not come to anything.
@@ -185,10 +172,9 @@ impl RewriteError {
     fn again(&self) -> HostError {
         match self {
             RewriteError::File(error) => error.again().into(),
-            RewriteError::Missing { program } => CommandError::Missing {
-                program: program.clone(),
+            RewriteError::Missing { program } => {
+                CommandError::Missing { program: program.clone() }.into()
             }
-            .into(),
         }
     }
 }
@@ -206,17 +192,14 @@ type Answer = Result<String, Arc<CommandError>>;
 async fn rewrite(host: &Host, edit: impl FnOnce(&mut Exports)) -> Result<Answer, RewriteError> {
     let program = "exportfs";
     if command::find(program).is_none() {
-        return Err(RewriteError::Missing {
-            program: program.into(),
-        });
+        return Err(RewriteError::Missing { program: program.into() });
     }
     let mut exports = own(host)?;
     edit(&mut exports);
     if exports.is_empty() {
         host.files().remove(OWN)?;
     } else {
-        host.files()
-            .replace(OWN, table::render(&exports).as_bytes(), Some(0o644), None)?;
+        host.files().replace(OWN, table::render(&exports).as_bytes(), Some(0o644), None)?;
     }
     let answer = command::run(&[program, "-ra"]).await;
     Ok(answer.map(|output| output.stderr).map_err(Arc::new))
@@ -228,11 +211,7 @@ fn verdict(wanted: &Export, live: &Exports, answer: &Answer) -> Result<(), Expor
         (Some(options), _) if table::satisfies(&wanted.options, options) => Ok(()),
         (_, Err(error)) => Err(ExportError::Refused(error.clone())),
         (Some(options), Ok(_)) => {
-            let live = options
-                .iter()
-                .map(String::as_str)
-                .collect::<Vec<_>>()
-                .join(",");
+            let live = options.iter().map(String::as_str).collect::<Vec<_>>().join(",");
             Err(ExportError::Differs { live })
         }
         (None, Ok(said)) => Err(ExportError::NotThere { said: said.clone() }),
@@ -248,11 +227,7 @@ mod tests {
 
     fn export(path: &str, client: &str, options: &[&str]) -> Export {
         let options = options.iter().map(|o| (*o).to_owned()).collect();
-        Export {
-            path: path.into(),
-            client: client.into(),
-            options,
-        }
+        Export { path: path.into(), client: client.into(), options }
     }
 
     fn live(scratch: &Scratch, path: &str, client: &str, options: &str) {
@@ -272,14 +247,9 @@ mod tests {
         for export in exports {
             assert!(desired.state.insert(export.clone().into()).is_none());
         }
-        let (plan, _) = look(&scratch.host(), &desired)
-            .await
-            .expect("can be looked at");
+        let (plan, _) = look(&scratch.host(), &desired).await.expect("can be looked at");
         let sign = |removes: bool| if removes { "-" } else { "+" };
-        plan.changes
-            .iter()
-            .map(|c| format!("{}{}", sign(c.removes()), c.id().name))
-            .collect()
+        plan.changes.iter().map(|c| format!("{}{}", sign(c.removes()), c.id().name)).collect()
     }
 
     #[test]
@@ -304,10 +274,7 @@ mod tests {
         let scratch = Scratch::new();
         scratch.write(OWN, "/opt/111 *(ro)\n");
         live(&scratch, "/opt/111", "*", "ro,sync,no_root_squash");
-        assert_eq!(
-            planned(&scratch, &[export("/opt/111", "*", &["ro"])]),
-            ["+/opt/111 to *"]
-        );
+        assert_eq!(planned(&scratch, &[export("/opt/111", "*", &["ro"])]), ["+/opt/111 to *"]);
     }
 
     #[test]

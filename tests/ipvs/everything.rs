@@ -35,43 +35,24 @@ pub(super) fn settings(name: &str, flags: &[&str]) -> ServerSettings {
 
 fn gue(checksum: bool, remote_checksum: bool) -> Destination {
     let port = NonZeroU16::new(6080).expect("not 0");
-    let flags = TunnelFlags {
-        checksum,
-        remote_checksum,
-    };
+    let flags = TunnelFlags { checksum, remote_checksum };
     Destination::new(Forward::Tunnel(Tunnel::Gue { port, flags }))
 }
 
 /// One of everything that Debian's kernel can hold.
 pub(super) fn one_of_everything() -> Vec<VirtualServer> {
-    [
-        every_scheduler(),
-        every_flag(),
-        every_persistence(),
-        every_forward(),
-    ]
-    .concat()
+    [every_scheduler(), every_flag(), every_persistence(), every_forward()].concat()
 }
 
 fn every_scheduler() -> Vec<VirtualServer> {
     let dr = Destination::new(Forward::Route);
     let thresholds = Thresholds::new(1000, 800).expect("in order");
-    let held = Destination {
-        thresholds,
-        weight: weight(0),
-        ..dr
-    };
+    let held = Destination { thresholds, weight: weight(0), ..dr };
     // Debian's kernel is built without `twos`.
-    let names = SchedulerName::KNOWN
-        .iter()
-        .filter(|name| **name != SchedulerName::Twos);
+    let names = SchedulerName::KNOWN.iter().filter(|name| **name != SchedulerName::Twos);
     let make = |(name, port): (&SchedulerName, u16)| {
         let text = format!("TCP 192.0.2.1:{port}");
-        server(
-            &text,
-            settings(name.as_str(), &[]),
-            [("10.0.0.1:80", dr), ("10.0.0.2:80", held)],
-        )
+        server(&text, settings(name.as_str(), &[]), [("10.0.0.1:80", dr), ("10.0.0.2:80", held)])
     };
     names.zip(8001..).map(make).collect()
 }
@@ -104,41 +85,20 @@ fn every_persistence() -> Vec<VirtualServer> {
     };
     let mask4 = |length| ClientMask::prefix4(length).expect("in range");
     let mask6 = |length| ClientMask::prefix6(length).expect("in range");
-    let mut sip = ServerSettings {
-        one_packet: true,
-        ..sticky("rr", 60, mask4(0))
-    };
+    let mut sip = ServerSettings { one_packet: true, ..sticky("rr", 60, mask4(0)) };
     if let Some(persistence) = &mut sip.persistence {
         persistence.engine = Some("sip".parse().expect("a name"));
     }
-    let one_packet = ServerSettings {
-        one_packet: true,
-        ..settings("wrr", &[])
-    };
-    let heavy = Destination {
-        weight: weight(i32::MAX.cast_unsigned()),
-        ..nat
-    };
+    let one_packet = ServerSettings { one_packet: true, ..settings("wrr", &[]) };
+    let heavy = Destination { weight: weight(i32::MAX.cast_unsigned()), ..nat };
     vec![
-        server(
-            "TCP 192.0.2.2:0",
-            sticky("wlc", 360, mask4(32)),
-            [("10.0.0.1:0", dr)],
-        ),
+        server("TCP 192.0.2.2:0", sticky("wlc", 360, mask4(32)), [("10.0.0.1:0", dr)]),
         server("TCP 192.0.2.2:443", sticky("wlc", 300, mask4(24)), []),
         server("UDP 192.0.2.2:5060", sip, [("10.0.0.1:5060", nat)]),
         server("UDP 192.0.2.2:53", one_packet, [("10.0.0.1:5353", heavy)]),
-        server(
-            "SCTP 192.0.2.2:3868",
-            settings("sed", &[]),
-            [("10.0.0.1:3868", nat)],
-        ),
+        server("SCTP 192.0.2.2:3868", settings("sed", &[]), [("10.0.0.1:3868", nat)]),
         server("FWM 4294967295", sticky("lblcr", 2_147_483, mask4(8)), []),
-        server(
-            "FWM 7 ipv6",
-            sticky("lc", 1, mask6(64)),
-            [("[2001:db8::9]:0", dr)],
-        ),
+        server("FWM 7 ipv6", sticky("lc", 1, mask6(64)), [("[2001:db8::9]:0", dr)]),
         server("TCP [2001:db8::1]:80", sticky("nq", 86_400, mask6(128)), []),
     ]
 }
@@ -152,11 +112,7 @@ fn every_forward() -> Vec<VirtualServer> {
         server(
             "TCP [2001:db8::2]:80",
             settings("rr", &[]),
-            [
-                ("[2001:db8::9]:80", dr),
-                ("[2001:db8::9]:81", nat),
-                ("10.0.0.9:80", ipip),
-            ],
+            [("[2001:db8::9]:80", dr), ("[2001:db8::9]:81", nat), ("10.0.0.9:80", ipip)],
         ),
         server(
             "FWM 7",

@@ -29,21 +29,13 @@ fn recorded(text: &'static str) -> Vec<(&'static str, Vec<u8>)> {
 
 /// Every recorded message, of either direction.
 pub(super) fn all_messages() -> Vec<Vec<u8>> {
-    recorded(SENT)
-        .into_iter()
-        .chain(recorded(DUMP))
-        .map(|(_, bytes)| bytes)
-        .collect()
+    recorded(SENT).into_iter().chain(recorded(DUMP)).map(|(_, bytes)| bytes).collect()
 }
 
 fn from_hex(line: &str) -> Vec<u8> {
     let digits: Vec<char> = line.trim().chars().collect();
     let byte = |pair: &[char]| u8::from_str_radix(&pair.iter().collect::<String>(), 16);
-    digits
-        .chunks(2)
-        .map(byte)
-        .collect::<Result<_, _>>()
-        .expect("a line of hex digits")
+    digits.chunks(2).map(byte).collect::<Result<_, _>>().expect("a line of hex digits")
 }
 
 fn to_hex(bytes: &[u8]) -> String {
@@ -57,10 +49,7 @@ fn is_no_command(line: &str) -> bool {
 
 #[test]
 fn what_ipvsadm_sends_is_read_as_what_its_command_line_says() {
-    for (line, message) in recorded(SENT)
-        .iter()
-        .filter(|(line, _)| !is_no_command(line))
-    {
+    for (line, message) in recorded(SENT).iter().filter(|(line, _)| !is_no_command(line)) {
         let command = Command::decode(message).unwrap_or_else(|e| panic!("{line}: {e}"));
         assert_eq!(options_of(&command), options(line), "{line}");
     }
@@ -90,18 +79,11 @@ fn a_timeout_of_zero_means_unchanged_and_is_no_value() {
 
 #[test]
 fn what_we_send_is_what_ipvsadm_sends_but_for_known_differences() {
-    for (line, message) in recorded(SENT)
-        .iter()
-        .filter(|(line, _)| !is_no_command(line))
-    {
+    for (line, message) in recorded(SENT).iter().filter(|(line, _)| !is_no_command(line)) {
         let command = Command::decode(message).unwrap_or_else(|e| panic!("{line}: {e}"));
         let mut ours = Vec::new();
         command.encode(&mut ours);
-        assert_eq!(
-            to_hex(&ours),
-            to_hex(&without_differences(message)),
-            "{line}"
-        );
+        assert_eq!(to_hex(&ours), to_hex(&without_differences(message)), "{line}");
     }
 }
 
@@ -126,9 +108,7 @@ fn without_differences(message: &[u8]) -> Vec<u8> {
         };
         let mut nest = Vec::new();
         let inside = split(value);
-        let is_v4 = inside
-            .iter()
-            .any(|(k, v)| [1, 11].contains(k) && v[..] == [2, 0]);
+        let is_v4 = inside.iter().any(|(k, v)| [1, 11].contains(k) && v[..] == [2, 0]);
         for (inner, value) in inside.iter().filter(|(k, _)| keep.contains(k)) {
             let mut value = value.to_vec();
             match (kind & 0xff, *inner) {
@@ -241,15 +221,9 @@ fn an_old_kernel_leaves_the_family_of_a_destination_to_its_virtual_server() {
     let mut message = Vec::new();
     Command::NewDestination(of, id, to).encode(&mut message);
     // ADDR_FAMILY is attribute 11 with a u16; 0 is how such kernels' tools leave it open.
-    let at = message
-        .windows(4)
-        .position(|w| w == [6, 0, 11, 0])
-        .expect("it is sent");
+    let at = message.windows(4).position(|w| w == [6, 0, 11, 0]).expect("it is sent");
     message[at + 4] = 0;
-    assert_eq!(
-        Reply::decode(&message, Family::Ipv6),
-        Ok(Reply::Destination(id, to))
-    );
+    assert_eq!(Reply::decode(&message, Family::Ipv6), Ok(Reply::Destination(id, to)));
 }
 
 #[test]
@@ -264,8 +238,5 @@ fn only_what_is_needed_to_name_it_goes_with_a_removal() {
     let settings = ServerSettings::new(converge::ipvs::SchedulerName::Rr.into());
     message.clear();
     Command::NewServer(id, settings).encode(&mut message);
-    assert_eq!(
-        Command::decode(&message),
-        Ok(Command::NewServer(id, settings))
-    );
+    assert_eq!(Command::decode(&message), Ok(Command::NewServer(id, settings)));
 }

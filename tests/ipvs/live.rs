@@ -32,26 +32,15 @@ fn a_kernel_and_ipvsadm_agree_with_us() {
     if let Some(missing) = uml::missing() {
         let text = format!("SKIPPED: the IPVS client was not tried on a kernel; {missing}\n");
         // Not `eprintln!`: the test harness would swallow it.
-        io::stderr()
-            .write_all(text.as_bytes())
-            .expect("there is a standard error");
+        io::stderr().write_all(text.as_bytes()).expect("there is a standard error");
         return;
     }
     let this = env::current_exe().expect("a test has a path");
     let inner = "--exact ipvs::live::inside_the_machine --ignored --nocapture --test-threads=1";
     let command = format!("{INSIDE}=1 {} {inner}", this.display());
-    let job = uml::Job {
-        name: "ipvs-live",
-        command: &command,
-        deadline: DEADLINE,
-        launcher: &[],
-    };
+    let job = uml::Job { name: "ipvs-live", command: &command, deadline: DEADLINE, launcher: &[] };
     let outcome = uml::run(&job).expect("the machine ran");
-    assert!(
-        outcome.success && outcome.text.contains("1 passed"),
-        "{}",
-        outcome.text
-    );
+    assert!(outcome.success && outcome.text.contains("1 passed"), "{}", outcome.text);
 }
 
 #[test]
@@ -71,10 +60,7 @@ fn inside_the_machine() {
 }
 
 fn ipvsadm(arguments: &str) -> String {
-    let output = Program::new("ipvsadm")
-        .args(arguments.split(' '))
-        .output()
-        .expect("it runs");
+    let output = Program::new("ipvsadm").args(arguments.split(' ')).output().expect("it runs");
     let error = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(output.status.success(), "ipvsadm {arguments}: {error}");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -107,13 +93,8 @@ fn the_first_change_loads_the_module_and_looking_does_not() {
     assert!(absent.is_none(), "nothing has loaded ip_vs yet");
     let info = open().info().expect("the kernel says its version");
     assert_eq!(info.version, (1, 2, 1));
-    let mut client = Client::open_loaded()
-        .expect("it can be opened")
-        .expect("it is loaded now");
-    assert_eq!(
-        client.table(|_| true).expect("it can be read"),
-        Table::new()
-    );
+    let mut client = Client::open_loaded().expect("it can be opened").expect("it is loaded now");
+    assert_eq!(client.table(|_| true).expect("it can be read"), Table::new());
 }
 
 fn what_we_write_is_what_ipvsadm_lists_and_what_we_read() {
@@ -121,9 +102,7 @@ fn what_we_write_is_what_ipvsadm_lists_and_what_we_read() {
     apply(&commands_for(&wanted));
     let table = read();
     assert_eq!(table, by_id(&wanted));
-    let left = wanted
-        .iter()
-        .flat_map(|s| diff(table.get(&s.id()), Some(s)));
+    let left = wanted.iter().flat_map(|s| diff(table.get(&s.id()), Some(s)));
     assert_eq!(left.collect::<Vec<Command>>(), []);
 
     let listed: BTreeSet<Options> = ipvsadm("-Sn").lines().map(options).collect();
@@ -131,15 +110,9 @@ fn what_we_write_is_what_ipvsadm_lists_and_what_we_read() {
     let only_one = |a: &BTreeSet<Options>, b: &BTreeSet<Options>| -> Vec<Options> {
         a.difference(b).cloned().collect()
     };
-    assert_eq!(
-        (only_one(&meant, &listed), only_one(&listed, &meant)),
-        (vec![], vec![])
-    );
+    assert_eq!((only_one(&meant, &listed), only_one(&listed, &meant)), (vec![], vec![]));
     let thresholds = ipvsadm("-Ln --thresholds");
-    let held: Vec<&str> = thresholds
-        .lines()
-        .filter(|l| l.contains("10.0.0.2:80"))
-        .collect();
+    let held: Vec<&str> = thresholds.lines().filter(|l| l.contains("10.0.0.2:80")).collect();
     assert!(!held.is_empty());
     for line in held {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -151,10 +124,7 @@ fn a_change_of_weight_keeps_everything_else() {
     for old in one_of_everything() {
         let mut new = old.clone();
         for (id, to) in old.destinations() {
-            let lighter = Destination {
-                weight: weight(to.weight.get() / 2),
-                ..*to
-            };
+            let lighter = Destination { weight: weight(to.weight.get() / 2), ..*to };
             new.insert_destination(*id, lighter).expect("families fit");
         }
         let commands = diff(Some(&old), Some(&new));
@@ -192,10 +162,8 @@ fn a_failure_is_told_of_the_command_that_failed() {
         Command::Zero(Some(here)),
     ];
     let results = open().apply(&commands);
-    let errnos: Vec<Option<Errno>> = results
-        .iter()
-        .map(|r| r.as_ref().err().map(IpvsError::errno))
-        .collect();
+    let errnos: Vec<Option<Errno>> =
+        results.iter().map(|r| r.as_ref().err().map(IpvsError::errno)).collect();
     let expected = [
         None,
         Some(Errno::EEXIST),
@@ -208,10 +176,7 @@ fn a_failure_is_told_of_the_command_that_failed() {
         None,
     ];
     assert_eq!(errnos, expected);
-    let text = results[3]
-        .as_ref()
-        .expect_err("no such scheduler")
-        .to_string();
+    let text = results[3].as_ref().expect_err("no such scheduler").to_string();
     assert!(text.contains("module ip_vs_twos"), "{text}");
     apply(&[Command::Flush]);
 }
@@ -226,18 +191,10 @@ fn a_batch_larger_than_one_datagram_keeps_its_results_apart() {
     let mut commands = vec![Command::NewServer(server, settings("rr", &[]))];
     // Every third one twice, so that failures stand in every datagram.
     let twice = |n: u32| {
-        if n.is_multiple_of(3) {
-            vec![n, n]
-        } else {
-            vec![n]
-        }
+        if n.is_multiple_of(3) { vec![n, n] } else { vec![n] }
     };
     let numbers: Vec<u32> = (1..=700).flat_map(twice).collect();
-    commands.extend(
-        numbers
-            .iter()
-            .map(|n| Command::NewDestination(server, to(*n), dr)),
-    );
+    commands.extend(numbers.iter().map(|n| Command::NewDestination(server, to(*n), dr)));
     let results = open().apply(&commands);
     assert_eq!(results.len(), commands.len());
     for (pair, result) in numbers.windows(2).zip(&results[2..]) {
@@ -251,22 +208,11 @@ fn a_batch_larger_than_one_datagram_keeps_its_results_apart() {
 
 fn timeouts_and_daemons_come_back() {
     let seconds = |n| Seconds::new(n).expect("in range");
-    let wanted = Timeouts {
-        tcp: seconds(1000),
-        tcp_fin: seconds(130),
-        udp: seconds(310),
-    };
+    let wanted = Timeouts { tcp: seconds(1000), tcp_fin: seconds(130), udp: seconds(310) };
     apply(&[Command::SetTimeouts(wanted)]);
     assert_eq!(open().timeouts().expect("they can be read"), wanted);
-    assert_eq!(
-        ipvsadm("-L --timeout"),
-        "Timeout (tcp tcpfin udp): 1000 130 310\n"
-    );
-    let longest = Timeouts {
-        tcp: Seconds::MAX,
-        tcp_fin: Seconds::MIN,
-        udp: Seconds::MAX,
-    };
+    assert_eq!(ipvsadm("-L --timeout"), "Timeout (tcp tcpfin udp): 1000 130 310\n");
+    let longest = Timeouts { tcp: Seconds::MAX, tcp_fin: Seconds::MIN, udp: Seconds::MAX };
     apply(&[Command::SetTimeouts(longest)]);
     assert_eq!(open().timeouts().expect("they can be read"), longest);
 
@@ -280,70 +226,32 @@ fn timeouts_and_daemons_come_back() {
         ttl: NonZeroU8::new(3),
     };
     let group = Some("ff02::81".parse().expect("an address"));
-    let backup = SyncDaemon {
-        state: SyncState::Backup,
-        sync_id: 9,
-        group,
-        ..master
-    };
+    let backup = SyncDaemon { state: SyncState::Backup, sync_id: 9, group, ..master };
     apply(&[Command::NewDaemon(master), Command::NewDaemon(backup)]);
-    assert_eq!(
-        open().daemons().expect("they can be read"),
-        [master, backup]
-    );
+    assert_eq!(open().daemons().expect("they can be read"), [master, backup]);
     let again = open().apply(&[Command::NewDaemon(master)]);
-    assert_eq!(
-        again[0].as_ref().err().map(IpvsError::errno),
-        Some(Errno::EEXIST)
-    );
-    apply(&[
-        Command::DelDaemon(SyncState::Master),
-        Command::DelDaemon(SyncState::Backup),
-    ]);
+    assert_eq!(again[0].as_ref().err().map(IpvsError::errno), Some(Errno::EEXIST));
+    apply(&[Command::DelDaemon(SyncState::Master), Command::DelDaemon(SyncState::Backup)]);
     assert_eq!(open().daemons().expect("they can be read"), []);
 }
 
 fn a_resource_leaves_foreign_entries_alone() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .expect("a runtime");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     let host = Host::this();
     let dr = Destination::new(Forward::Route);
     ipvsadm("-A -t 192.0.2.77:80 -s rr");
     let foreign = read();
-    let wanted = server(
-        "TCP 192.0.2.1:80",
-        settings("wlc", &[]),
-        [("10.0.0.1:80", dr)],
-    );
+    let wanted = server("TCP 192.0.2.1:80", settings("wlc", &[]), [("10.0.0.1:80", dr)]);
     let stale = server("TCP 192.0.2.1:81", settings("wlc", &[]), []);
     runtime.block_on(async {
-        let all = [
-            Ensure {
-                before: None,
-                after: &wanted,
-            },
-            Ensure {
-                before: None,
-                after: &stale,
-            },
-        ];
+        let all = [Ensure { before: None, after: &wanted }, Ensure { before: None, after: &stale }];
         for result in VirtualServer::ensure(&host, &all).await {
             result.unwrap_or_else(|e| panic!("{e}"));
         }
         let ours = BTreeSet::from(["TCP 192.0.2.1:80", "TCP 192.0.2.1:81"]);
-        let scope = Scope {
-            wanted: &[&wanted],
-            ours,
-        };
-        let seen = VirtualServer::observe(&host, &scope)
-            .await
-            .unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(
-            seen,
-            [wanted.clone(), stale.clone()],
-            "the foreign one is invisible"
-        );
+        let scope = Scope { wanted: &[&wanted], ours };
+        let seen = VirtualServer::observe(&host, &scope).await.unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(seen, [wanted.clone(), stale.clone()], "the foreign one is invisible");
         // A second removal finds nothing, which is what it wanted.
         for _ in 0..2 {
             for result in VirtualServer::remove(&host, &[&stale, &wanted]).await {
@@ -364,8 +272,6 @@ fn without_privilege_the_error_says_what_is_missing() {
         assert_eq!(error.errno(), Errno::EPERM);
         assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
     }
-    let error = open()
-        .table(|_| true)
-        .expect_err("nobody may not even look");
+    let error = open().table(|_| true).expect_err("nobody may not even look");
     assert!(error.to_string().contains("CAP_NET_ADMIN"), "{error}");
 }

@@ -34,11 +34,7 @@ fn server_id() -> impl Strategy<Value = VirtualServerId> {
     let protocol = select(vec![Protocol::Tcp, Protocol::Udp, Protocol::Sctp]);
     prop_oneof![
         (protocol, addr(), any::<u16>()).prop_map(|(protocol, addr, port)| {
-            VirtualServerId::Address {
-                protocol,
-                addr,
-                port,
-            }
+            VirtualServerId::Address { protocol, addr, port }
         }),
         (any::<NonZeroU32>(), family())
             .prop_map(|(mark, family)| VirtualServerId::Fwmark { mark, family }),
@@ -46,11 +42,8 @@ fn server_id() -> impl Strategy<Value = VirtualServerId> {
 }
 
 fn name() -> impl Strategy<Value = KernelName> {
-    vec(
-        select((b'!'..=b'~').filter(|b| *b != b'/').collect::<Vec<u8>>()),
-        1..=15,
-    )
-    .prop_map(|bytes| KernelName::from_bytes(&bytes).expect("printable and short"))
+    vec(select((b'!'..=b'~').filter(|b| *b != b'/').collect::<Vec<u8>>()), 1..=15)
+        .prop_map(|bytes| KernelName::from_bytes(&bytes).expect("printable and short"))
 }
 
 fn scheduler() -> impl Strategy<Value = Scheduler> {
@@ -58,11 +51,7 @@ fn scheduler() -> impl Strategy<Value = Scheduler> {
     let name = prop_oneof![4 => known, 1 => name().prop_map(SchedulerName::from)];
     (name, any::<[bool; 3]>()).prop_map(|(name, [fallback, port, third])| Scheduler {
         name,
-        flags: SchedulerFlags {
-            fallback,
-            port,
-            third,
-        },
+        flags: SchedulerFlags { fallback, port, third },
     })
 }
 
@@ -72,12 +61,10 @@ fn seconds() -> impl Strategy<Value = Seconds> {
 
 fn persistence(family: Family) -> impl Strategy<Value = Persistence> {
     let netmask = match family {
-        Family::Ipv4 => any::<u32>()
-            .prop_map(|m| ClientMask::V4(Ipv4Addr::from_bits(m)))
-            .boxed(),
-        Family::Ipv6 => (1..=128_u32)
-            .prop_map(|length| ClientMask::prefix6(length).expect("in range"))
-            .boxed(),
+        Family::Ipv4 => any::<u32>().prop_map(|m| ClientMask::V4(Ipv4Addr::from_bits(m))).boxed(),
+        Family::Ipv6 => {
+            (1..=128_u32).prop_map(|length| ClientMask::prefix6(length).expect("in range")).boxed()
+        }
     };
     (seconds(), netmask, option::of(name())).prop_map(|(timeout, netmask, engine)| Persistence {
         timeout,
@@ -106,10 +93,7 @@ fn forward() -> impl Strategy<Value = Forward> {
         Just(Forward::Tunnel(Tunnel::Ipip)),
         any::<bool>().prop_map(|checksum| Forward::Tunnel(Tunnel::Gre { checksum })),
         gue.prop_map(|(port, [checksum, remote_checksum])| {
-            let flags = TunnelFlags {
-                checksum,
-                remote_checksum,
-            };
+            let flags = TunnelFlags { checksum, remote_checksum };
             Forward::Tunnel(Tunnel::Gue { port, flags })
         }),
     ]
@@ -223,22 +207,12 @@ fn carry_out(table: Option<VirtualServer>, commands: &[Command]) -> Option<Virtu
             Command::SetDestination(_, id, to) => {
                 let server = table.as_mut().expect("ESRCH");
                 assert!(
-                    server
-                        .insert_destination(id, to)
-                        .expect("families fit")
-                        .is_some(),
+                    server.insert_destination(id, to).expect("families fit").is_some(),
                     "ENOENT"
                 );
             }
             Command::DelDestination(_, id) => {
-                assert!(
-                    table
-                        .as_mut()
-                        .expect("ESRCH")
-                        .remove_destination(&id)
-                        .is_some(),
-                    "ENOENT"
-                );
+                assert!(table.as_mut().expect("ESRCH").remove_destination(&id).is_some(), "ENOENT");
             }
             Command::NewDaemon(_)
             | Command::DelDaemon(_)
@@ -252,10 +226,7 @@ fn carry_out(table: Option<VirtualServer>, commands: &[Command]) -> Option<Virtu
 
 fn two_servers() -> impl Strategy<Value = [Option<VirtualServer>; 2]> {
     server_id().prop_flat_map(|id| {
-        [
-            option::weighted(0.9, virtual_server(id)),
-            option::weighted(0.9, virtual_server(id)),
-        ]
+        [option::weighted(0.9, virtual_server(id)), option::weighted(0.9, virtual_server(id))]
     })
 }
 
@@ -323,11 +294,7 @@ fn decode_every_way(bytes: &[u8]) {
     if let Ok(command) = Command::decode(bytes) {
         let mut again = Vec::new();
         command.encode(&mut again);
-        assert_eq!(
-            Command::decode(&again),
-            Ok(command),
-            "what is understood can be said"
-        );
+        assert_eq!(Command::decode(&again), Ok(command), "what is understood can be said");
     }
     drop(control::decode_family(bytes));
     for message in Messages::new(bytes) {

@@ -12,10 +12,7 @@ pub(super) type Options = BTreeMap<String, String>;
 
 /// Reads a command line or a line of `ipvsadm -Sn`, with or without the word `ipvsadm`.
 pub(super) fn options(line: &str) -> Options {
-    let words: Vec<&str> = line
-        .split_whitespace()
-        .filter(|w| *w != "ipvsadm")
-        .collect();
+    let words: Vec<&str> = line.split_whitespace().filter(|w| *w != "ipvsadm").collect();
     let mut options = Options::new();
     let mut at = 0;
     while at < words.len() {
@@ -86,21 +83,13 @@ fn set(out: &mut Options, option: &str, value: impl Into<String>) {
 fn server(out: &mut Options, verb: &str, id: &VirtualServerId, how: Option<&ServerSettings>) {
     set(out, verb, "");
     match id {
-        VirtualServerId::Address {
-            protocol,
-            addr,
-            port,
-        } => {
+        VirtualServerId::Address { protocol, addr, port } => {
             let option = match protocol {
                 Protocol::Tcp => "-t",
                 Protocol::Udp => "-u",
                 Protocol::Sctp => "--sctp-service",
             };
-            set(
-                out,
-                option,
-                std::net::SocketAddr::new(*addr, *port).to_string(),
-            );
+            set(out, option, std::net::SocketAddr::new(*addr, *port).to_string());
         }
         VirtualServerId::Fwmark { mark, family } => {
             set(out, "-f", mark.to_string());

@@ -41,15 +41,9 @@ pub(crate) struct Outcome {
 
 /// What is missing for a machine, in words that say what to install.
 pub(crate) fn missing() -> Option<String> {
-    let found = |name: &str| {
-        PATH.split(':')
-            .any(|dir| Path::new(dir).join(name).exists())
-    };
-    let packages: Vec<&str> = NEEDED
-        .iter()
-        .filter(|(name, _)| !found(name))
-        .map(|(_, package)| *package)
-        .collect();
+    let found = |name: &str| PATH.split(':').any(|dir| Path::new(dir).join(name).exists());
+    let packages: Vec<&str> =
+        NEEDED.iter().filter(|(name, _)| !found(name)).map(|(_, package)| *package).collect();
     let names = packages.join(" ");
     (!packages.is_empty()).then(|| format!("install with: apt-get install {names}"))
 }
@@ -68,15 +62,10 @@ pub(crate) struct Job<'a> {
 
 /// Boots a machine, does the job in it, and waits until the machine is off.
 pub(crate) fn run(job: &Job<'_>) -> io::Result<Outcome> {
-    let Job {
-        name,
-        command,
-        deadline,
-        launcher,
-    } = *job;
+    let Job { name, command, deadline, launcher } = *job;
     let place = Place::new(name)?;
     let init = place.0.join("init");
-    fs::write(&init, init_script(&place.0, command))?;
+    fs::write(&init, init_script(job, &place.0))?;
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755))?;
     let console = fs::File::create(place.0.join("console"))?;
     let mut machine = Machine::start(&place.0, &init, console, launcher)?;
@@ -89,16 +78,13 @@ pub(crate) fn run(job: &Job<'_>) -> io::Result<Outcome> {
         let error = format!("the machine did not finish {command:?}:\n{console}\n{text}");
         return Err(io::Error::other(error));
     }
-    Ok(Outcome {
-        success: code.trim() == "0",
-        text,
-    })
+    Ok(Outcome { success: code.trim() == "0", text })
 }
 
 /// The first and only process of the machine. Its modules lie where `modprobe` would not look, so
 /// the kernel is told of a helper that says where.
-fn init_script(place: &Path, command: &str) -> String {
-    let place = place.display();
+fn init_script(job: &Job<'_>, place: &Path) -> String {
+    let (place, command, seconds) = (place.display(), job.command, job.deadline.as_secs());
     format!(
         "#!/bin/sh
 export PATH={PATH} HOME=/root
@@ -110,6 +96,8 @@ ln -s {MODULES} /run/modules/lib/modules
 printf '#!/bin/sh\\nexec modprobe -d /run/modules \"$@\"\\n' > /run/modprobe
 chmod +x /run/modprobe
 echo /run/modprobe > /proc/sys/kernel/modprobe
+# Whoever waits for this machine may be killed; then nobody else would switch it off.
+( sleep {seconds}; echo o > /proc/sysrq-trigger ) &
 ip link set lo up
 ( {command} ) > {place}/text 2>&1
 echo $? > {place}/code
@@ -149,13 +137,7 @@ impl Machine {
         let child = Command::new(words.next().unwrap_or_default())
             .env("PATH", PATH)
             .args(words)
-            .args([
-                "mem=512M",
-                "rootfstype=hostfs",
-                "rootflags=/",
-                "rw",
-                "quiet",
-            ])
+            .args(["mem=512M", "rootfstype=hostfs", "rootflags=/", "rw", "quiet"])
             .args(["con=null", "con0=null,fd:1"])
             .arg(format!("init={}", init.display()))
             .arg(format!("umid=converge-{}", std::process::id()))
@@ -188,10 +170,7 @@ impl Drop for Machine {
         };
         // Its other processes are in the same group; there may be none left.
         let killed = killpg(Pid::from_raw(leader), Signal::SIGKILL);
-        assert!(
-            matches!(killed, Ok(()) | Err(Errno::ESRCH)),
-            "our own children can be killed"
-        );
+        assert!(matches!(killed, Ok(()) | Err(Errno::ESRCH)), "our own children can be killed");
         self.0.wait().expect("a child can be waited for");
     }
 }

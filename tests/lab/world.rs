@@ -76,17 +76,13 @@ impl World {
         self.give(host, &lines.collect::<Vec<_>>().join("\n"));
         let output = self.converge(host);
         assert!(output.success(), "{host} cannot leave:\n{}{}", output.stdout, output.stderr);
+        assert_eq!(self.pending(host), Vec::<String>::new(), "{host} has left its role");
         self.give(host, BASE);
     }
 
     /// A machine.
     pub fn host<'a>(&'a self, name: &'a str) -> Host<'a> {
         self.lab.host(name)
-    }
-
-    /// The machines.
-    pub fn lab(&self) -> &Lab {
-        &self.lab
     }
 
     /// Runs a line that has to succeed; its output.
@@ -131,7 +127,12 @@ impl World {
     /// answer in turn.
     pub fn both_servers_answer(&self) {
         let seen = self.probe(10);
-        let all = format!("{seen}\n{}", self.ok("director", "ipvsadm -Ln; ip -br address"));
+        let mut all = format!("{seen}\n{}", self.ok("director", "ipvsadm -Ln; ip -br address"));
+        for web in ["web1", "web2"] {
+            let look = "ip -br address; ls -l /var/www/html; tail -n 5 /var/log/nginx/error.log; \
+                dmesg | tail -n 5";
+            all.push_str(&format!("== {web}\n{:#?}", self.host(web).run(look)));
+        }
         assert_eq!(seen["ok"], 10, "{all}");
         assert_eq!(seen["servers"]["web1"], 5, "{all}");
         assert_eq!(seen["servers"]["web2"], 5, "{all}");

@@ -1,4 +1,8 @@
 //! What can go wrong at the door to the IPVS table.
+//!
+//! One enum for reading and writing, because both go over the same socket. What the kernel refused
+//! is a [`Refusal`], which knows the words; what was lost on the way is told apart from it, because
+//! then the command may have been carried out.
 
 use nix::errno::Errno;
 
@@ -59,9 +63,5 @@ impl IpvsError {
 }
 
 fn privilege(errno: Errno) -> &'static str {
-    if errno == Errno::EPERM {
-        " (it needs CAP_NET_ADMIN, run it as root)"
-    } else {
-        ""
-    }
+    if errno == Errno::EPERM { " (it needs CAP_NET_ADMIN, run it as root)" } else { "" }
 }

@@ -1,4 +1,8 @@
 //! A generic-netlink socket that blocks, with a deadline, and the buffers around it.
+//!
+//! It moves datagrams and takes them apart into messages; it does not know what they say. The
+//! kernel carries a request out within the call that sends it, so there is nothing to wait for
+//! asynchronously.
 
 use std::io::IoSliceMut;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -42,14 +46,9 @@ impl Channel {
 
     /// Gives the kernel one datagram of requests; it carries them out before this returns.
     pub(super) fn send(&self, requests: &[u8]) -> Result<(), IpvsError> {
-        let failed = |errno| IpvsError::Socket {
-            step: "send to the kernel",
-            errno,
-        };
+        let failed = |errno| IpvsError::Socket { step: "send to the kernel", errno };
         let fd = self.socket.as_raw_fd();
-        socket::send(fd, requests, MsgFlags::empty())
-            .map(drop)
-            .map_err(failed)
+        socket::send(fd, requests, MsgFlags::empty()).map(drop).map_err(failed)
     }
 
     /// Receives until `each` says that it has seen the last message. To look for more datagrams
@@ -60,10 +59,7 @@ impl Channel {
         expected: usize,
         mut each: impl FnMut(frame::Incoming<'_>) -> Result<bool, IpvsError>,
     ) -> Result<(), IpvsError> {
-        let failed = |errno| IpvsError::Socket {
-            step: "receive from the kernel",
-            errno,
-        };
+        let failed = |errno| IpvsError::Socket { step: "receive from the kernel", errno };
         loop {
             let mut slices = self.datagrams.each_mut().map(|d| [IoSliceMut::new(d)]);
             let received = socket::recvmmsg(
@@ -98,10 +94,7 @@ impl Channel {
 }
 
 fn open_socket() -> Result<OwnedFd, IpvsError> {
-    let failed = |errno| IpvsError::Socket {
-        step: "open a netlink socket",
-        errno,
-    };
+    let failed = |errno| IpvsError::Socket { step: "open a netlink socket", errno };
     let fd = socket::socket(
         AddressFamily::Netlink,
         SockType::Raw,

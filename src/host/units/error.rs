@@ -1,4 +1,7 @@
 //! What systemd can answer instead of doing it.
+//!
+//! Each error says it in a person's words, and has a hint where there is something to do: the
+//! package that has a unit, the command that shows more.
 
 use std::time::Duration;
 

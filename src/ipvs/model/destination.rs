@@ -1,4 +1,8 @@
 //! Where a virtual server sends packets: a real server, and how to reach it.
+//!
+//! [`DestinationId`] is what the kernel tells destinations apart by; [`Destination`] is what can be
+//! changed without losing connections. Whether address families fit is the business of the virtual
+//! server that a destination is put into.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -26,10 +30,7 @@ impl FromStr for DestinationId {
     type Err = std::net::AddrParseError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse::<SocketAddr>().map(|a| Self {
-            addr: a.ip(),
-            port: a.port(),
-        })
+        text.parse::<SocketAddr>().map(|a| Self { addr: a.ip(), port: a.port() })
     }
 }
 
@@ -54,11 +55,7 @@ pub struct Destination {
 impl Destination {
     /// A destination of weight 1 without thresholds.
     pub const fn new(forward: Forward) -> Self {
-        Self {
-            forward,
-            weight: Weight::ONE,
-            thresholds: Thresholds::OFF,
-        }
+        Self { forward, weight: Weight::ONE, thresholds: Thresholds::OFF }
     }
 }
 
@@ -131,11 +128,7 @@ impl fmt::Display for Forward {
             Tunnel::Gue { port, flags } => {
                 write!(f, " gue port {port}")?;
                 f.write_str(if flags.checksum { " checksum" } else { "" })?;
-                f.write_str(if flags.remote_checksum {
-                    " remote-checksum"
-                } else {
-                    ""
-                })
+                f.write_str(if flags.remote_checksum { " remote-checksum" } else { "" })
             }
             Tunnel::Gre { checksum } => {
                 f.write_str(if *checksum { " gre checksum" } else { " gre" })
@@ -176,11 +169,7 @@ impl Weight {
 
     /// Takes a weight.
     pub fn new(weight: u32) -> Result<Self, WeightError> {
-        if i32::try_from(weight).is_ok() {
-            Ok(Self(weight))
-        } else {
-            Err(WeightError { weight })
-        }
+        if i32::try_from(weight).is_ok() { Ok(Self(weight)) } else { Err(WeightError { weight }) }
     }
 
     /// The number.
@@ -255,18 +244,9 @@ mod tests {
 
     #[test]
     fn what_the_kernel_refuses_cannot_be_made() {
-        assert_eq!(
-            Weight::new(i32::MAX.cast_unsigned()).map(Weight::get),
-            Ok(2_147_483_647)
-        );
+        assert_eq!(Weight::new(i32::MAX.cast_unsigned()).map(Weight::get), Ok(2_147_483_647));
         assert_eq!(Weight::new(1 << 31), Err(WeightError { weight: 1 << 31 }));
-        assert_eq!(
-            Thresholds::new(10, 11),
-            Err(ThresholdError {
-                upper: 10,
-                lower: 11
-            })
-        );
+        assert_eq!(Thresholds::new(10, 11), Err(ThresholdError { upper: 10, lower: 11 }));
         assert!(Thresholds::new(10, 10).is_ok());
     }
 
@@ -274,26 +254,17 @@ mod tests {
     fn a_destination_is_told_in_the_words_of_the_field() {
         let gue = Forward::Tunnel(Tunnel::Gue {
             port: NonZeroU16::MIN,
-            flags: TunnelFlags {
-                checksum: true,
-                remote_checksum: false,
-            },
+            flags: TunnelFlags { checksum: true, remote_checksum: false },
         });
         assert_eq!(gue.to_string(), "tun gue port 1 checksum");
         let json = serde_json::to_value(Destination::new(Forward::Route)).ok();
-        assert_eq!(
-            json,
-            Some(serde_json::json!({"forward": "dr", "weight": 1}))
-        );
+        assert_eq!(json, Some(serde_json::json!({"forward": "dr", "weight": 1})));
     }
 
     #[test]
     fn an_id_reads_back_what_it_prints() {
         for text in ["192.168.100.40:80", "[2001:db8::40]:0"] {
-            assert_eq!(
-                text.parse::<DestinationId>().map(|id| id.to_string()),
-                Ok(text.into())
-            );
+            assert_eq!(text.parse::<DestinationId>().map(|id| id.to_string()), Ok(text.into()));
         }
     }
 }

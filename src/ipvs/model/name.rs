@@ -1,4 +1,7 @@
 //! The short names that the kernel uses for schedulers, persistence engines and interfaces.
+//!
+//! They are kept in place, without an allocation, which makes everything that holds one `Copy`.
+//! Whether the kernel knows a scheduler or engine of the name only the kernel can say.
 
 use std::fmt;
 use std::str::FromStr;
@@ -97,28 +100,14 @@ mod tests {
 
     #[test]
     fn a_name_has_one_to_fifteen_printable_bytes() {
-        assert_eq!(
-            "wlc".parse::<KernelName>().map(|n| n.to_string()),
-            Ok("wlc".into())
-        );
-        assert_eq!(
-            "abcdefghijklmno"
-                .parse::<KernelName>()
-                .map(|n| n.as_bytes().len()),
-            Ok(15)
-        );
+        assert_eq!("wlc".parse::<KernelName>().map(|n| n.to_string()), Ok("wlc".into()));
+        assert_eq!("abcdefghijklmno".parse::<KernelName>().map(|n| n.as_bytes().len()), Ok(15));
         assert_eq!("".parse::<KernelName>(), Err(NameError::Empty));
         assert_eq!(
             "abcdefghijklmnop".parse::<KernelName>(),
             Err(NameError::TooLong { length: 16 })
         );
-        assert_eq!(
-            "a b".parse::<KernelName>(),
-            Err(NameError::Character { byte: b' ' })
-        );
-        assert_eq!(
-            KernelName::from_bytes(b"a\0"),
-            Err(NameError::Character { byte: 0 })
-        );
+        assert_eq!("a b".parse::<KernelName>(), Err(NameError::Character { byte: b' ' }));
+        assert_eq!(KernelName::from_bytes(b"a\0"), Err(NameError::Character { byte: 0 }));
     }
 }

@@ -1,4 +1,7 @@
 //! Sticking a client to its real server: for how long, and how much of its address counts.
+//!
+//! Also the type of every time in the table, [`Seconds`]. A mask of the wrong address family cannot
+//! be told here; the virtual server refuses it.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -33,9 +36,7 @@ impl Seconds {
         if (Self::MIN.0..=Self::MAX.0).contains(&seconds) {
             Ok(Self(seconds))
         } else {
-            Err(SecondsError {
-                seconds: seconds.into(),
-            })
+            Err(SecondsError { seconds: seconds.into() })
         }
     }
 
@@ -200,27 +201,12 @@ mod tests {
 
     #[test]
     fn masks_follow_their_family() {
-        assert_eq!(
-            ClientMask::prefix4(24).map(|m| m.to_string()),
-            Ok("255.255.255.0".into())
-        );
-        assert_eq!(
-            ClientMask::prefix4(0).map(|m| m.to_string()),
-            Ok("0.0.0.0".into())
-        );
+        assert_eq!(ClientMask::prefix4(24).map(|m| m.to_string()), Ok("255.255.255.0".into()));
+        assert_eq!(ClientMask::prefix4(0).map(|m| m.to_string()), Ok("0.0.0.0".into()));
         assert_eq!(ClientMask::prefix4(32), Ok(ClientMask::EACH_V4));
-        assert_eq!(
-            ClientMask::prefix4(33),
-            Err(ClientMaskError::Length4 { length: 33 })
-        );
+        assert_eq!(ClientMask::prefix4(33), Err(ClientMaskError::Length4 { length: 33 }));
         assert_eq!(ClientMask::prefix6(128), Ok(ClientMask::EACH_V6));
-        assert_eq!(
-            ClientMask::prefix6(0),
-            Err(ClientMaskError::Length6 { length: 0 })
-        );
-        assert_eq!(
-            ClientMask::prefix6(300),
-            Err(ClientMaskError::Length6 { length: 300 })
-        );
+        assert_eq!(ClientMask::prefix6(0), Err(ClientMaskError::Length6 { length: 0 }));
+        assert_eq!(ClientMask::prefix6(300), Err(ClientMaskError::Length6 { length: 300 }));
     }
 }

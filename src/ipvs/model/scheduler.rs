@@ -1,4 +1,8 @@
 //! How a virtual server picks a real server: the algorithm and its flags.
+//!
+//! The kernel takes any name for which it has a module, and any flag with any scheduler. Both can
+//! be held, so that a foreign table is read as it is; flags by name are checked, so that a person's
+//! mistake is found.
 
 use std::fmt;
 use std::str::FromStr;
@@ -92,22 +96,13 @@ pub struct SchedulerFlags {
 
 impl SchedulerFlags {
     /// No flag.
-    pub const NONE: Self = Self {
-        fallback: false,
-        port: false,
-        third: false,
-    };
+    pub const NONE: Self = Self { fallback: false, port: false, third: false };
 
     /// The names of the set flags, as `ipvsadm -b` takes them for this scheduler.
     pub fn names(&self, scheduler: SchedulerName) -> Vec<&'static str> {
         let names = flag_names(scheduler);
         let set = [self.fallback, self.port, self.third];
-        names
-            .into_iter()
-            .zip(set)
-            .filter(|(_, set)| *set)
-            .map(|(name, _)| name)
-            .collect()
+        names.into_iter().zip(set).filter(|(_, set)| *set).map(|(name, _)| name).collect()
     }
 }
 
@@ -149,10 +144,7 @@ pub enum SchedulerError {
 impl Scheduler {
     /// An algorithm without flags.
     pub const fn plain(name: SchedulerName) -> Self {
-        Self {
-            name,
-            flags: SchedulerFlags::NONE,
-        }
+        Self { name, flags: SchedulerFlags::NONE }
     }
 
     /// An algorithm with flags by name: `sh-port`, `mh-fallback`, or the plain `flag-1..3`.
@@ -171,11 +163,7 @@ impl Scheduler {
                 Some(_) => scheduler.flags.third = true,
                 None => {
                     let flag = flag.to_owned();
-                    return Err(SchedulerError::UnknownFlag {
-                        scheduler: name,
-                        flag,
-                        known,
-                    });
+                    return Err(SchedulerError::UnknownFlag { scheduler: name, flag, known });
                 }
             }
         }
@@ -212,15 +200,9 @@ mod tests {
     #[test]
     fn flags_belong_to_their_scheduler() {
         let sh = Scheduler::with_flags(SchedulerName::Sh, ["sh-port"]);
-        assert_eq!(
-            sh.map(|s| (s.flags.port, s.flags.fallback)),
-            Ok((true, false))
-        );
+        assert_eq!(sh.map(|s| (s.flags.port, s.flags.fallback)), Ok((true, false)));
         let mh = Scheduler::with_flags(SchedulerName::Mh, ["mh-fallback", "flag-3"]);
-        assert_eq!(
-            mh.map(|s| s.flags.names(s.name)),
-            Ok(vec!["mh-fallback", "flag-3"])
-        );
+        assert_eq!(mh.map(|s| s.flags.names(s.name)), Ok(vec!["mh-fallback", "flag-3"]));
         let error = Scheduler::with_flags(SchedulerName::Rr, ["sh-port"]);
         assert!(error.is_err_and(|e| e.to_string().contains("flag-1")));
     }

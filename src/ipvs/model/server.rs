@@ -1,4 +1,8 @@
 //! A virtual server: what clients reach, how it schedules, and the destinations behind it.
+//!
+//! [`VirtualServerId`] is what the kernel tells virtual servers apart by, [`ServerSettings`] what
+//! can be changed in place. [`VirtualServer`] joins them with the destinations and sees to it that
+//! address families fit.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -49,11 +53,7 @@ pub enum Family {
 impl Family {
     /// The family of an address.
     pub fn of(addr: IpAddr) -> Self {
-        if addr.is_ipv4() {
-            Self::Ipv4
-        } else {
-            Self::Ipv6
-        }
+        if addr.is_ipv4() { Self::Ipv4 } else { Self::Ipv6 }
     }
 }
 
@@ -101,21 +101,11 @@ impl fmt::Display for VirtualServerId {
     /// `TCP 192.0.2.1:80`, `UDP [2001:db8::1]:53`, `FWM 7`, `FWM 7 ipv6`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Address {
-                protocol,
-                addr,
-                port,
-            } => {
+            Self::Address { protocol, addr, port } => {
                 write!(f, "{} {}", protocol.word(), SocketAddr::new(*addr, *port))
             }
-            Self::Fwmark {
-                mark,
-                family: Family::Ipv4,
-            } => write!(f, "FWM {mark}"),
-            Self::Fwmark {
-                mark,
-                family: Family::Ipv6,
-            } => write!(f, "FWM {mark} ipv6"),
+            Self::Fwmark { mark, family: Family::Ipv4 } => write!(f, "FWM {mark}"),
+            Self::Fwmark { mark, family: Family::Ipv6 } => write!(f, "FWM {mark} ipv6"),
         }
     }
 }
@@ -135,9 +125,7 @@ impl FromStr for VirtualServerId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        parse_id(text).ok_or_else(|| IdError {
-            text: text.to_owned(),
-        })
+        parse_id(text).ok_or_else(|| IdError { text: text.to_owned() })
     }
 }
 
@@ -154,15 +142,10 @@ fn parse_id(text: &str) -> Option<VirtualServerId> {
             Some(word) if word.eq_ignore_ascii_case("ipv6") => Family::Ipv6,
             Some(_) => return None,
         };
-        return Some(VirtualServerId::Fwmark {
-            mark: what.parse().ok()?,
-            family,
-        });
+        return Some(VirtualServerId::Fwmark { mark: what.parse().ok()?, family });
     }
     let known = [Protocol::Tcp, Protocol::Udp, Protocol::Sctp];
-    let protocol = known
-        .into_iter()
-        .find(|p| kind.eq_ignore_ascii_case(p.word()))?;
+    let protocol = known.into_iter().find(|p| kind.eq_ignore_ascii_case(p.word()))?;
     let socket: SocketAddr = what.parse().ok()?;
     family.is_none().then(|| VirtualServerId::Address {
         protocol,
@@ -175,11 +158,7 @@ impl Serialize for VirtualServerId {
     /// By its fields: `protocol`, `address`, `port`, or `fwmark`, `family`.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Address {
-                protocol,
-                addr,
-                port,
-            } => {
+            Self::Address { protocol, addr, port } => {
                 let mut out = serializer.serialize_struct("VirtualServerId", 3)?;
                 out.serialize_field("protocol", protocol)?;
                 out.serialize_field("address", addr)?;
@@ -210,11 +189,7 @@ pub struct ServerSettings {
 impl ServerSettings {
     /// A scheduler, and nothing else.
     pub const fn new(scheduler: Scheduler) -> Self {
-        Self {
-            scheduler,
-            one_packet: false,
-            persistence: None,
-        }
+        Self { scheduler, one_packet: false, persistence: None }
     }
 }
 
@@ -268,15 +243,8 @@ impl VirtualServer {
             }
         };
         match mask {
-            Some(netmask) if !fits => Err(FamilyError::Netmask {
-                server: id,
-                netmask,
-            }),
-            Some(_) | None => Ok(Self {
-                id,
-                settings,
-                destinations: BTreeMap::new(),
-            }),
+            Some(netmask) if !fits => Err(FamilyError::Netmask { server: id, netmask }),
+            Some(_) | None => Ok(Self { id, settings, destinations: BTreeMap::new() }),
         }
     }
 
@@ -289,11 +257,7 @@ impl VirtualServer {
         let tunnel = matches!(destination.forward, Forward::Tunnel(_));
         if Family::of(id.addr) != self.id.family() && !tunnel {
             let (server, forward) = (self.id, destination.forward);
-            return Err(FamilyError::Destination {
-                server,
-                destination: id,
-                forward,
-            });
+            return Err(FamilyError::Destination { server, destination: id, forward });
         }
         Ok(self.destinations.insert(id, destination))
     }
@@ -333,11 +297,7 @@ impl VirtualServer {
 impl Serialize for VirtualServer {
     /// By the words that users know; what is off is left out.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let ServerSettings {
-            scheduler,
-            one_packet,
-            persistence,
-        } = &self.settings;
+        let ServerSettings { scheduler, one_packet, persistence } = &self.settings;
         #[derive(Serialize)]
         #[serde(rename_all = "kebab-case")]
         struct Text<'a> {
@@ -379,43 +339,22 @@ mod tests {
 
     #[test]
     fn an_id_reads_back_what_it_prints() {
-        for text in [
-            "TCP 192.0.2.1:80",
-            "UDP [2001:db8::1]:53",
-            "SCTP 192.0.2.1:0",
-            "FWM 7 ipv6",
-        ] {
+        for text in ["TCP 192.0.2.1:80", "UDP [2001:db8::1]:53", "SCTP 192.0.2.1:0", "FWM 7 ipv6"] {
             assert_eq!(id(text).to_string(), text);
         }
         assert_eq!(id("fwm 4294967295").to_string(), "FWM 4294967295");
-        for wrong in [
-            "",
-            "TCP",
-            "TCP 192.0.2.1",
-            "FWM 0",
-            "FWM 7 ipv4",
-            "ICMP 192.0.2.1:0",
-            "TCP a b c",
-        ] {
-            assert_eq!(
-                wrong.parse::<VirtualServerId>(),
-                Err(IdError { text: wrong.into() })
-            );
+        for wrong in
+            ["", "TCP", "TCP 192.0.2.1", "FWM 0", "FWM 7 ipv4", "ICMP 192.0.2.1:0", "TCP a b c"]
+        {
+            assert_eq!(wrong.parse::<VirtualServerId>(), Err(IdError { text: wrong.into() }));
         }
     }
 
     #[test]
     fn families_have_to_fit() {
         let netmask = ClientMask::EACH_V6;
-        let persistence = Some(Persistence {
-            timeout: Seconds::MIN,
-            netmask,
-            engine: None,
-        });
-        let settings = ServerSettings {
-            persistence,
-            ..rr()
-        };
+        let persistence = Some(Persistence { timeout: Seconds::MIN, netmask, engine: None });
+        let settings = ServerSettings { persistence, ..rr() };
         let server = id("TCP 192.0.2.1:80");
         assert_eq!(
             VirtualServer::new(server, settings),
@@ -428,10 +367,7 @@ mod tests {
             addr: "2001:db8::1".parse().unwrap_or_else(|e| panic!("{e}")),
             port: 80,
         };
-        assert!(
-            web.insert_destination(destination, Destination::new(Forward::Route))
-                .is_err()
-        );
+        assert!(web.insert_destination(destination, Destination::new(Forward::Route)).is_err());
         let tunnel = Destination::new(Forward::Tunnel(Tunnel::Ipip));
         assert_eq!(web.insert_destination(destination, tunnel), Ok(None));
     }

@@ -1,4 +1,7 @@
 //! What belongs to the whole table of a network namespace, not to one virtual server.
+//!
+//! The timeouts, what the kernel says about itself, and the daemons that keep the connections of
+//! two directors alike. Sysctls under `net.ipv4.vs` belong to it too, but are files.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU8, NonZeroU16};

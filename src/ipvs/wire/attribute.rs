@@ -94,19 +94,12 @@ impl Attribute<'_> {
         attribute: &'static str,
     ) -> Result<[u8; N], DecodeError> {
         let length = self.value.len();
-        self.value
-            .first_chunk()
-            .copied()
-            .ok_or(DecodeError::Length { attribute, length })
+        self.value.first_chunk().copied().ok_or(DecodeError::Length { attribute, length })
     }
 
     /// A text that may or may not end in NUL; `None` when it is empty.
     pub(super) fn name(&self, attribute: &'static str) -> Result<Option<KernelName>, DecodeError> {
-        let end = self
-            .value
-            .iter()
-            .position(|b| *b == 0)
-            .unwrap_or(self.value.len());
+        let end = self.value.iter().position(|b| *b == 0).unwrap_or(self.value.len());
         match self.value.get(..end) {
             None | Some([]) => Ok(None),
             Some(name) => KernelName::from_bytes(name)
@@ -121,10 +114,7 @@ pub(super) fn family(number: u16) -> Result<Family, DecodeError> {
     match number {
         AF_INET => Ok(Family::Ipv4),
         AF_INET6 => Ok(Family::Ipv6),
-        other => Err(DecodeError::Value {
-            attribute: "AF",
-            value: other.into(),
-        }),
+        other => Err(DecodeError::Value { attribute: "AF", value: other.into() }),
     }
 }
 
@@ -177,10 +167,7 @@ impl<'a> Iterator for Attributes<'a> {
             self.rest = &[];
             return Some(Err(DecodeError::Truncated { what: "attribute" }));
         };
-        self.rest = self
-            .rest
-            .get(length.next_multiple_of(4)..)
-            .unwrap_or_default();
+        self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
         Some(Ok(Attribute { kind, value }))
     }
 }
@@ -251,10 +238,7 @@ impl<'a> Writer<'a> {
 
     fn close(&mut self, start: usize) {
         let length = u16::try_from(self.out.len() - start);
-        assert!(
-            length.is_ok(),
-            "a nest of bounded fields is far below 64 KiB"
-        );
+        assert!(length.is_ok(), "a nest of bounded fields is far below 64 KiB");
         let length = length.unwrap_or_default();
         self.out[start..start + 2].copy_from_slice(&length.to_ne_bytes());
         self.out.resize(self.out.len().next_multiple_of(4), 0);

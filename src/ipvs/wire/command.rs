@@ -1,4 +1,8 @@
 //! What changes the kernel's table.
+//!
+//! A [`Command`] is one message, and says in words what it does, for errors and logs. It can be
+//! read back from the bytes of any program that changes IPVS, which is how it is tested against
+//! ipvsadm.
 
 use std::fmt;
 
@@ -99,11 +103,7 @@ impl Command {
                 let id = fields.id()?;
                 let settings = fields.settings(id.family())?;
                 let new = parts.cmd == cmd::NEW_SERVICE;
-                Ok(if new {
-                    Self::NewServer(id, settings)
-                } else {
-                    Self::SetServer(id, settings)
-                })
+                Ok(if new { Self::NewServer(id, settings) } else { Self::SetServer(id, settings) })
             }
             cmd::DEL_SERVICE => server_id(parts.server()?).map(Self::DelServer),
             cmd::NEW_DEST | cmd::SET_DEST | cmd::DEL_DEST => decode_destination(&parts),
@@ -150,11 +150,7 @@ impl fmt::Display for Command {
                 write!(f, "stop the {} synchronisation daemon", state.word())
             }
             Self::SetTimeouts(t) => {
-                write!(
-                    f,
-                    "set timeouts tcp {}, tcp-fin {}, udp {}",
-                    t.tcp, t.tcp_fin, t.udp
-                )
+                write!(f, "set timeouts tcp {}, tcp-fin {}, udp {}", t.tcp, t.tcp_fin, t.udp)
             }
             Self::Zero(Some(id)) => write!(f, "zero the counters of {id}"),
             Self::Zero(None) => f.write_str("zero all counters"),

@@ -1,4 +1,7 @@
 //! The family that numbers the other families (`GENL_ID_CTRL` of `linux/genetlink.h`).
+//!
+//! The number of `IPVS` is given when its module is loaded, so it has to be asked for each time.
+//! To ask is to load: the kernel looks for a module that has the family.
 
 use super::attribute::{Attributes, DecodeError, Writer};
 use super::frame;
@@ -20,9 +23,7 @@ pub fn encode_lookup(out: &mut Vec<u8>, name: &str) {
 /// Reads the number out of the answer.
 pub fn decode_family(payload: &[u8]) -> Result<u16, DecodeError> {
     let Some((_, attributes)) = payload.split_first_chunk::<4>() else {
-        return Err(DecodeError::Truncated {
-            what: "generic netlink header",
-        });
+        return Err(DecodeError::Truncated { what: "generic netlink header" });
     };
     for attribute in Attributes::new(attributes) {
         let attribute = attribute?;
@@ -30,7 +31,5 @@ pub fn decode_family(payload: &[u8]) -> Result<u16, DecodeError> {
             return attribute.u16("FAMILY_ID");
         }
     }
-    Err(DecodeError::Missing {
-        attribute: "FAMILY_ID",
-    })
+    Err(DecodeError::Missing { attribute: "FAMILY_ID" })
 }

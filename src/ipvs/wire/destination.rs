@@ -1,4 +1,7 @@
 //! The nest of a destination (`IPVS_DEST_ATTR_*`).
+//!
+//! Attributes are written in ipvsadm's order and read in any. Counters of connections, packets and
+//! bytes are skipped: they are no part of what a destination should be.
 
 use std::num::NonZeroU16;
 
@@ -46,11 +49,7 @@ pub(super) fn write_id(out: &mut Writer<'_>, id: &DestinationId) {
 /// Writes how it is served, all of it: a tunnel attribute left out would be reset to 0, and a
 /// change of weight would turn GUE into IPIP.
 pub(super) fn write_settings(out: &mut Writer<'_>, destination: &Destination) {
-    let Destination {
-        forward,
-        weight,
-        thresholds,
-    } = destination;
+    let Destination { forward, weight, thresholds } = destination;
     let (tunnel_type, port, flags) = tunnel_numbers(*forward);
     out.u32(FWD_METHOD, forward_number(*forward));
     out.u32(WEIGHT, weight.get());
@@ -79,10 +78,7 @@ fn tunnel_numbers(forward: Forward) -> (u8, u16, u16) {
     match tunnel {
         Tunnel::Ipip => (IPIP, 0, 0),
         Tunnel::Gue { port, flags } => {
-            let TunnelFlags {
-                checksum,
-                remote_checksum,
-            } = flags;
+            let TunnelFlags { checksum, remote_checksum } = flags;
             let first = if checksum { CHECKSUM } else { 0 };
             let second = if remote_checksum { REMOTE_CHECKSUM } else { 0 };
             (GUE, port.get(), first | second)
@@ -147,10 +143,7 @@ impl<'a> Fields<'a> {
             None => server,
         };
         let addr = attribute::address(&need(self.addr, "ADDR")?, family, "ADDR")?;
-        Ok(DestinationId {
-            addr,
-            port: need(self.port, "PORT")?.be16("PORT")?,
-        })
+        Ok(DestinationId { addr, port: need(self.port, "PORT")?.be16("PORT")? })
     }
 
     /// How it is served.
@@ -160,14 +153,10 @@ impl<'a> Fields<'a> {
         let lower = need(self.lower, "L_THRESH")?.u32("L_THRESH")?;
         Ok(Destination {
             forward: self.forward()?,
-            weight: Weight::new(weight).map_err(|_| DecodeError::Value {
-                attribute: "WEIGHT",
-                value: weight,
-            })?,
-            thresholds: Thresholds::new(upper, lower).map_err(|_| DecodeError::Value {
-                attribute: "L_THRESH",
-                value: lower,
-            })?,
+            weight: Weight::new(weight)
+                .map_err(|_| DecodeError::Value { attribute: "WEIGHT", value: weight })?,
+            thresholds: Thresholds::new(upper, lower)
+                .map_err(|_| DecodeError::Value { attribute: "L_THRESH", value: lower })?,
         })
     }
 
@@ -179,10 +168,7 @@ impl<'a> Fields<'a> {
             TUNNEL => self.tunnel().map(Forward::Tunnel),
             ROUTE => Ok(Forward::Route),
             BYPASS => Ok(Forward::Bypass),
-            value => Err(DecodeError::Value {
-                attribute: "FWD_METHOD",
-                value,
-            }),
+            value => Err(DecodeError::Value { attribute: "FWD_METHOD", value }),
         }
     }
 
@@ -201,24 +187,13 @@ impl<'a> Fields<'a> {
             IPIP => Ok(Tunnel::Ipip),
             GUE => {
                 let port = need(self.tunnel_port, "TUN_PORT")?.be16("TUN_PORT")?;
-                let port = NonZeroU16::new(port).ok_or(DecodeError::Value {
-                    attribute: "TUN_PORT",
-                    value: 0,
-                })?;
+                let port = NonZeroU16::new(port)
+                    .ok_or(DecodeError::Value { attribute: "TUN_PORT", value: 0 })?;
                 let remote_checksum = flags & REMOTE_CHECKSUM != 0;
-                Ok(Tunnel::Gue {
-                    port,
-                    flags: TunnelFlags {
-                        checksum,
-                        remote_checksum,
-                    },
-                })
+                Ok(Tunnel::Gue { port, flags: TunnelFlags { checksum, remote_checksum } })
             }
             GRE => Ok(Tunnel::Gre { checksum }),
-            other => Err(DecodeError::Value {
-                attribute: "TUN_TYPE",
-                value: other.into(),
-            }),
+            other => Err(DecodeError::Value { attribute: "TUN_TYPE", value: other.into() }),
         }
     }
 }

@@ -1,5 +1,7 @@
-//! Netlink messages: the header before a family's own bytes, and the walk over many of them
-//! (`struct nlmsghdr` of `linux/netlink.h`, `struct genlmsghdr` of `linux/genetlink.h`).
+//! Netlink messages: the header before a family's own bytes, and the walk over many of them.
+//!
+//! `struct nlmsghdr` of `linux/netlink.h`, `struct genlmsghdr` of `linux/genetlink.h`. Messages are
+//! padded to four bytes and follow each other, in what is sent and in what comes.
 
 use super::attribute::DecodeError;
 
@@ -51,10 +53,7 @@ pub fn request(
     out.extend_from_slice(&[0; 4]);
     payload(out);
     let length = u32::try_from(out.len() - start);
-    assert!(
-        length.is_ok(),
-        "one message of bounded fields is far below 4 GiB"
-    );
+    assert!(length.is_ok(), "one message of bounded fields is far below 4 GiB");
     out[start..start + 4].copy_from_slice(&length.unwrap_or_default().to_ne_bytes());
 }
 
@@ -104,9 +103,7 @@ impl<'a> Messages<'a> {
     }
 
     fn take(&mut self) -> Result<Option<Incoming<'a>>, DecodeError> {
-        let cut = DecodeError::Truncated {
-            what: "netlink message",
-        };
+        let cut = DecodeError::Truncated { what: "netlink message" };
         if self.rest.is_empty() {
             return Ok(None);
         }
@@ -121,14 +118,8 @@ impl<'a> Messages<'a> {
         };
         let flags = u16::from_ne_bytes([f0, f1]);
         let content = content(u16::from_ne_bytes([t0, t1]), flags, payload)?;
-        self.rest = self
-            .rest
-            .get(length.next_multiple_of(4)..)
-            .unwrap_or_default();
-        Ok(Some(Incoming {
-            sequence: u32::from_ne_bytes([s0, s1, s2, s3]),
-            content,
-        }))
+        self.rest = self.rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Ok(Some(Incoming { sequence: u32::from_ne_bytes([s0, s1, s2, s3]), content }))
     }
 }
 
@@ -140,12 +131,8 @@ fn content(kind: u16, flags: u16, payload: &[u8]) -> Result<Content<'_>, DecodeE
         (ERROR, Some(0)) => Ok(Content::Acknowledged),
         // The end mark of a dump that failed half-way carries its errno.
         (ERROR | DONE, Some(code)) if code < 0 => Ok(Content::Failed(code.saturating_neg())),
-        (DONE, _) => Ok(Content::Done {
-            complete: flags & DUMP_INTERRUPTED == 0,
-        }),
-        (ERROR, _) => Err(DecodeError::Truncated {
-            what: "netlink error",
-        }),
+        (DONE, _) => Ok(Content::Done { complete: flags & DUMP_INTERRUPTED == 0 }),
+        (ERROR, _) => Err(DecodeError::Truncated { what: "netlink error" }),
         (_, _) => Ok(Content::Data(payload)),
     }
 }

@@ -1,4 +1,7 @@
 //! What asks the kernel, and what it answers.
+//!
+//! The kernel answers with the command that would make what it describes: a virtual server comes as
+//! `NEW_SERVICE`. Only destinations differ from that, as they come without their virtual server.
 
 use super::attribute::{DecodeError, Writer};
 use super::{Parts, cmd, destination, frame, server, settings, top};

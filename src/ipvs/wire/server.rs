@@ -1,4 +1,8 @@
 //! The nest of a virtual server (`IPVS_SVC_ATTR_*`).
+//!
+//! Attributes are written in ipvsadm's order and read in any. What does not count while there is no
+//! persistence (time, mask, engine) is sent as ipvsadm does and not read, so that equal means
+//! equal.
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU32;
@@ -33,11 +37,7 @@ const OURS: u32 = PERSISTENT | ONE_PACKET | SCHED_1 | SCHED_2 | SCHED_3;
 pub(super) fn write_id(out: &mut Writer<'_>, id: &VirtualServerId) {
     out.u16(AF, attribute::family_number(id.family()));
     match id {
-        VirtualServerId::Address {
-            protocol,
-            addr,
-            port,
-        } => {
+        VirtualServerId::Address { protocol, addr, port } => {
             out.u16(PROTOCOL, protocol_number(*protocol));
             out.address(ADDR, *addr);
             out.be16(PORT, *port);
@@ -49,20 +49,12 @@ pub(super) fn write_id(out: &mut Writer<'_>, id: &VirtualServerId) {
 /// Writes how it works. All of it is there each time: an engine left out would be cleared, and
 /// without the others the kernel answers `EINVAL`.
 pub(super) fn write_settings(out: &mut Writer<'_>, family: Family, settings: &ServerSettings) {
-    let ServerSettings {
-        scheduler,
-        one_packet,
-        persistence,
-    } = settings;
+    let ServerSettings { scheduler, one_packet, persistence } = settings;
     out.name(SCHED_NAME, scheduler.name.as_str());
     if let Some(engine) = persistence.and_then(|p| p.engine) {
         out.name(PE_NAME, engine.as_str());
     }
-    let SchedulerFlags {
-        fallback,
-        port,
-        third,
-    } = scheduler.flags;
+    let SchedulerFlags { fallback, port, third } = scheduler.flags;
     let bits = [
         (persistence.is_some(), PERSISTENT),
         (*one_packet, ONE_PACKET),
@@ -70,10 +62,7 @@ pub(super) fn write_settings(out: &mut Writer<'_>, family: Family, settings: &Se
         (port, SCHED_2),
         (third, SCHED_3),
     ];
-    let flags = bits
-        .into_iter()
-        .filter(|(set, _)| *set)
-        .fold(0, |all, (_, bit)| all | bit);
+    let flags = bits.into_iter().filter(|(set, _)| *set).fold(0, |all, (_, bit)| all | bit);
     let mut struct_flags = [0; 8];
     struct_flags[..4].copy_from_slice(&flags.to_ne_bytes());
     struct_flags[4..].copy_from_slice(&OURS.to_ne_bytes());
@@ -102,10 +91,7 @@ fn protocol(number: u16) -> Result<Protocol, DecodeError> {
         6 => Ok(Protocol::Tcp),
         17 => Ok(Protocol::Udp),
         132 => Ok(Protocol::Sctp),
-        other => Err(DecodeError::Value {
-            attribute: "PROTOCOL",
-            value: other.into(),
-        }),
+        other => Err(DecodeError::Value { attribute: "PROTOCOL", value: other.into() }),
     }
 }
 
@@ -175,9 +161,7 @@ impl<'a> Fields<'a> {
     /// How it works.
     pub(super) fn settings(&self, family: Family) -> Result<ServerSettings, DecodeError> {
         let name = need(self.scheduler, "SCHED_NAME")?.name("SCHED_NAME")?;
-        let name = name.ok_or(DecodeError::Missing {
-            attribute: "SCHED_NAME",
-        })?;
+        let name = name.ok_or(DecodeError::Missing { attribute: "SCHED_NAME" })?;
         let [f0, f1, f2, f3, m0, m1, m2, m3] = need(self.flags, "FLAGS")?.array("FLAGS")?;
         let flags = u32::from_ne_bytes([f0, f1, f2, f3]) & u32::from_ne_bytes([m0, m1, m2, m3]);
         let scheduler = Scheduler {
@@ -188,16 +172,9 @@ impl<'a> Fields<'a> {
                 third: flags & SCHED_3 != 0,
             },
         };
-        let persistence = if flags & PERSISTENT != 0 {
-            Some(self.persistence(family)?)
-        } else {
-            None
-        };
-        Ok(ServerSettings {
-            scheduler,
-            one_packet: flags & ONE_PACKET != 0,
-            persistence,
-        })
+        let persistence =
+            if flags & PERSISTENT != 0 { Some(self.persistence(family)?) } else { None };
+        Ok(ServerSettings { scheduler, one_packet: flags & ONE_PACKET != 0, persistence })
     }
 
     fn persistence(&self, family: Family) -> Result<Persistence, DecodeError> {
@@ -208,10 +185,7 @@ impl<'a> Fields<'a> {
             Family::Ipv6 => {
                 let value = netmask.u32("NETMASK")?;
                 let length = PrefixLength6::new(value);
-                let unknown = |_| DecodeError::Value {
-                    attribute: "NETMASK",
-                    value,
-                };
+                let unknown = |_| DecodeError::Value { attribute: "NETMASK", value };
                 ClientMask::V6(length.map_err(unknown)?)
             }
         };
@@ -219,10 +193,6 @@ impl<'a> Fields<'a> {
             Some(engine) => engine.name("PE_NAME")?,
             None => None,
         };
-        Ok(Persistence {
-            timeout,
-            netmask,
-            engine,
-        })
+        Ok(Persistence { timeout, netmask, engine })
     }
 }

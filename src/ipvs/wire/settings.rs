@@ -1,4 +1,7 @@
 //! What belongs to the whole table: timeouts, the kernel's own figures, synchronisation daemons.
+//!
+//! Timeouts and figures are outermost attributes, a daemon is a nest (`IPVS_DAEMON_ATTR_*`). The
+//! numbers of timeout attributes and of nests share one space, those of figures do not.
 
 use std::net::IpAddr;
 use std::num::{NonZeroU8, NonZeroU16};
@@ -49,24 +52,15 @@ pub(super) fn read_timeouts(attributes: &[u8]) -> Result<Timeouts, DecodeError> 
         }
     }
     Ok(Timeouts {
-        tcp: tcp.ok_or(DecodeError::Missing {
-            attribute: "TIMEOUT_TCP",
-        })?,
-        tcp_fin: tcp_fin.ok_or(DecodeError::Missing {
-            attribute: "TIMEOUT_TCP_FIN",
-        })?,
-        udp: udp.ok_or(DecodeError::Missing {
-            attribute: "TIMEOUT_UDP",
-        })?,
+        tcp: tcp.ok_or(DecodeError::Missing { attribute: "TIMEOUT_TCP" })?,
+        tcp_fin: tcp_fin.ok_or(DecodeError::Missing { attribute: "TIMEOUT_TCP_FIN" })?,
+        udp: udp.ok_or(DecodeError::Missing { attribute: "TIMEOUT_UDP" })?,
     })
 }
 
 fn seconds(attribute: &Attribute<'_>, name: &'static str) -> Result<Seconds, DecodeError> {
     match attribute.u32(name)? {
-        0 => Err(DecodeError::Value {
-            attribute: name,
-            value: 0,
-        }),
+        0 => Err(DecodeError::Value { attribute: name, value: 0 }),
         number => Ok(Seconds::saturating(number)),
     }
 }
@@ -82,17 +76,10 @@ pub(super) fn read_info(attributes: &[u8]) -> Result<Info, DecodeError> {
             _ => {}
         }
     }
-    let version = version.ok_or(DecodeError::Missing {
-        attribute: "VERSION",
-    })?;
+    let version = version.ok_or(DecodeError::Missing { attribute: "VERSION" })?;
     let [_, major, minor, patch] = version.to_be_bytes();
-    let connection_table_size = size.ok_or(DecodeError::Missing {
-        attribute: "CONN_TAB_SIZE",
-    })?;
-    Ok(Info {
-        version: (major, minor, patch),
-        connection_table_size,
-    })
+    let connection_table_size = size.ok_or(DecodeError::Missing { attribute: "CONN_TAB_SIZE" })?;
+    Ok(Info { version: (major, minor, patch), connection_table_size })
 }
 
 /// Writes which daemon is to stop.
@@ -108,15 +95,7 @@ pub(super) fn write_state(out: &mut Writer<'_>, state: SyncState) {
 
 /// Writes a daemon; what is absent the kernel chooses.
 pub(super) fn write_daemon(out: &mut Writer<'_>, daemon: &SyncDaemon) {
-    let SyncDaemon {
-        state,
-        interface,
-        sync_id,
-        max_length,
-        group,
-        port,
-        ttl,
-    } = daemon;
+    let SyncDaemon { state, interface, sync_id, max_length, group, port, ttl } = daemon;
     write_state(out, *state);
     out.name(MCAST_IFN, interface.as_str());
     out.u32(SYNC_ID, (*sync_id).into());
@@ -152,10 +131,7 @@ fn state(attribute: &Attribute<'_>) -> Result<SyncState, DecodeError> {
     match attribute.u32("STATE")? {
         MASTER => Ok(SyncState::Master),
         BACKUP => Ok(SyncState::Backup),
-        value => Err(DecodeError::Value {
-            attribute: "STATE",
-            value,
-        }),
+        value => Err(DecodeError::Value { attribute: "STATE", value }),
     }
 }
 
@@ -173,11 +149,7 @@ pub(super) fn read_daemon(nest: &[u8]) -> Result<SyncDaemon, DecodeError> {
                 group = Some(attribute::address(&attribute, Family::Ipv4, "MCAST_GROUP")?);
             }
             MCAST_GROUP6 => {
-                group = Some(attribute::address(
-                    &attribute,
-                    Family::Ipv6,
-                    "MCAST_GROUP6",
-                )?);
+                group = Some(attribute::address(&attribute, Family::Ipv6, "MCAST_GROUP6")?);
             }
             MCAST_PORT => port = NonZeroU16::new(attribute.u16("MCAST_PORT")?),
             MCAST_TTL => ttl = NonZeroU8::new(attribute.u8("MCAST_TTL")?),
@@ -185,23 +157,9 @@ pub(super) fn read_daemon(nest: &[u8]) -> Result<SyncDaemon, DecodeError> {
         }
     }
     let state = read_state(nest)?;
-    let interface = interface.ok_or(DecodeError::Missing {
-        attribute: "MCAST_IFN",
-    })?;
-    let sync_id = sync_id.ok_or(DecodeError::Missing {
-        attribute: "SYNC_ID",
-    })?;
-    let sync_id = u8::try_from(sync_id).map_err(|_| DecodeError::Value {
-        attribute: "SYNC_ID",
-        value: sync_id,
-    })?;
-    Ok(SyncDaemon {
-        state,
-        interface,
-        sync_id,
-        max_length,
-        group,
-        port,
-        ttl,
-    })
+    let interface = interface.ok_or(DecodeError::Missing { attribute: "MCAST_IFN" })?;
+    let sync_id = sync_id.ok_or(DecodeError::Missing { attribute: "SYNC_ID" })?;
+    let sync_id = u8::try_from(sync_id)
+        .map_err(|_| DecodeError::Value { attribute: "SYNC_ID", value: sync_id })?;
+    Ok(SyncDaemon { state, interface, sync_id, max_length, group, port, ttl })
 }

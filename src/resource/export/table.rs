@@ -1,4 +1,7 @@
-//! Export tables as text: our own file, and the server's live table, which has the same form. Pure.
+//! Export tables as text. Pure.
+//!
+//! Our own file and the server's live table have the same form: a directory, and clients with their
+//! options. What is written is sorted; what cannot be understood is left out.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -56,10 +59,7 @@ fn escape(path: &str) -> String {
 /// Parses `PATH CLIENT(OPTIONS) …` lines; what is not of that form is left out.
 pub(super) fn parse(text: &str) -> Exports {
     let mut exports = Exports::new();
-    for line in text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'))
-    {
+    for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
         let mut words = line.split_whitespace();
         let Some(path) = words.next().map(unescape) else {
             continue;
@@ -71,11 +71,7 @@ pub(super) fn parse(text: &str) -> Exports {
             let Some(options) = options.strip_suffix(')') else {
                 continue;
             };
-            let options = options
-                .split(',')
-                .filter(|o| !o.is_empty())
-                .map(normal)
-                .collect();
+            let options = options.split(',').filter(|o| !o.is_empty()).map(normal).collect();
             exports.insert((PathBuf::from(&path), client.to_owned()), options);
         }
     }
@@ -103,14 +99,10 @@ pub(super) fn find<'a>(live: &'a Exports, wanted: &Export) -> Option<&'a BTreeSe
         return exact;
     }
     let full = format!("{}.", wanted.client.to_ascii_lowercase());
-    let hosts = live
-        .iter()
-        .filter(|((path, c), _)| *path == wanted.path && is_host_name(c));
+    let hosts = live.iter().filter(|((path, c), _)| *path == wanted.path && is_host_name(c));
     let fits = |client: &str| format!("{}.", client.to_ascii_lowercase()).starts_with(&full);
     let first = hosts.clone().find(|((_, client), _)| fits(client));
-    first
-        .or_else(|| hosts.clone().next())
-        .map(|(_, options)| options)
+    first.or_else(|| hosts.clone().next()).map(|(_, options)| options)
 }
 
 /// Neither an address or network, nor a wildcard, nor a netgroup.
@@ -133,11 +125,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn set(options: &str) -> BTreeSet<String> {
-        options
-            .split(',')
-            .filter(|o| !o.is_empty())
-            .map(str::to_owned)
-            .collect()
+        options.split(',').filter(|o| !o.is_empty()).map(str::to_owned).collect()
     }
 
     #[test]
@@ -155,10 +143,7 @@ mod tests {
     #[test]
     fn what_is_beyond_the_defaults_has_to_be_wanted() {
         assert!(!satisfies(&set("ro"), &set("ro,sync,no_root_squash")));
-        assert!(satisfies(
-            &set("ro,no_root_squash"),
-            &set("ro,sync,no_root_squash")
-        ));
+        assert!(satisfies(&set("ro,no_root_squash"), &set("ro,sync,no_root_squash")));
         assert!(satisfies(&set(""), &set("ro,sync,root_squash")));
     }
 
@@ -178,7 +163,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(
-            path in "/\\PC{0,12}", client in "[a-z0-9.*/]{1,12}", options in "[a-z_]{1,6}(,[a-z_]{1,6}){0,3}",
+            path in "/\\PC{0,12}",
+            client in "[a-z0-9.*/]{1,12}",
+            options in "[a-z_]{1,6}(,[a-z_]{1,6}){0,3}",
         ) {
             let key = (PathBuf::from(path), client);
             let exports = Exports::from([(key, set(&options).iter().map(|o| normal(o)).collect())]);

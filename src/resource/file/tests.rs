@@ -1,3 +1,7 @@
+//! What becomes of files on a host, through `reconcile` as a user's run does it.
+//!
+//! The host is a scratch directory. The check of these tests fails when a file says "bad".
+
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
 use super::*;

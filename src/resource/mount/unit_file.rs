@@ -1,4 +1,7 @@
 //! The text of a mount unit, both ways, and the name that systemd wants for it. Pure.
+//!
+//! A file of ours is known by its mark. Two files declare the same mount if what is mounted, where,
+//! as which type and with which options is the same; anything else in them is for people.
 
 use std::path::{Path, PathBuf};
 
@@ -176,7 +179,9 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read_back(
-            point in "/[a-z%/. -]{0,12}[a-z]", what in "[a-z%:/]{1,12}", options_text in "[a-z,%=]{0,12}",
+            point in "/[a-z%/. -]{0,12}[a-z]",
+            what in "[a-z%:/]{1,12}",
+            options_text in "[a-z,%=]{0,12}",
         ) {
             let wanted = mount(&point, &what, "nfs", &options_text);
             let declared = parse(&render(&wanted));

@@ -1,4 +1,6 @@
 //! Exports, over the real exportfs and NFS server, and a mount of one.
+//!
+//! Both tables are looked at as the server has them, beside what other people export.
 
 use converge::resource::Resource;
 use converge::resource::directory::Directory;
@@ -13,21 +15,12 @@ const OWN: &str = "/etc/exports.d/converge.exports";
 
 fn export(path: &str, client: &str, options: &[&str]) -> Resource {
     let options = options.iter().map(|o| (*o).to_owned()).collect();
-    Export {
-        path: path.into(),
-        client: client.into(),
-        options,
-    }
-    .into()
+    Export { path: path.into(), client: client.into(), options }.into()
 }
 
 /// An NFS server with these exports of `/opt/111`.
 fn server(exports: &[Resource]) -> Vec<Resource> {
-    let directory = Directory {
-        path: "/opt/111".into(),
-        mode: Mode(0o755),
-        owner: None,
-    };
+    let directory = Directory { path: "/opt/111".into(), mode: Mode(0o755), owner: None };
     let unit = Unit {
         unit: "nfs-server.service".into(),
         active: true,
@@ -43,16 +36,8 @@ fn server(exports: &[Resource]) -> Vec<Resource> {
 
 fn two() -> Vec<Resource> {
     server(&[
-        export(
-            "/opt/111",
-            "192.0.2.0/24",
-            &["rw", "sync", "no_subtree_check", "fsid=1"],
-        ),
-        export(
-            "/opt/111",
-            "127.0.0.1",
-            &["ro", "no_subtree_check", "fsid=1"],
-        ),
+        export("/opt/111", "192.0.2.0/24", &["rw", "sync", "no_subtree_check", "fsid=1"]),
+        export("/opt/111", "127.0.0.1", &["ro", "no_subtree_check", "fsid=1"]),
     ])
 }
 

@@ -33,25 +33,12 @@ fn inside(name: &str, body: impl AsyncFnOnce(&Host)) {
         let Some(machine) = MACHINE.as_ref() else { return };
         let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
         let command = format!("{INSIDE}=1 RUST_BACKTRACE=0 converge --exact {name} --nocapture");
-        let output = machine
-            .host("one")
-            .run(&command)
-            .expect("the machine answers");
-        assert_eq!(
-            output.status, 0,
-            "inside:\n{}\n{}",
-            output.stdout, output.stderr
-        );
-        assert!(
-            output.stdout.contains(PASSED),
-            "no test of that name:\n{}",
-            output.stdout
-        );
+        let output = machine.host("one").run(&command).expect("the machine answers");
+        assert_eq!(output.status, 0, "inside:\n{}\n{}", output.stdout, output.stderr);
+        assert!(output.stdout.contains(PASSED), "no test of that name:\n{}", output.stdout);
         return;
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let host = Host::this();
         // What a test that failed has left is in nobody's way.
@@ -79,47 +66,29 @@ use each_inside;
 fn desired(resources: &[Resource]) -> Desired {
     let mut desired = Desired::default();
     for resource in resources {
-        assert!(
-            desired.state.insert(resource.clone()).is_none(),
-            "two of one name"
-        );
+        assert!(desired.state.insert(resource.clone()).is_none(), "two of one name");
     }
     desired
 }
 
 /// Converges, whatever comes of it.
 async fn attempt(host: &Host, resources: &[Resource]) -> Report {
-    reconcile(host, &desired(resources), |_, _| {})
-        .await
-        .expect("the ledger can be read")
+    reconcile(host, &desired(resources), |_, _| {}).await.expect("the ledger can be read")
 }
 
 /// Converges; the second plan must be empty. Returns what was changed.
 async fn converge(host: &Host, resources: &[Resource]) -> Vec<String> {
     let report = attempt(host, resources).await;
     assert!(report.converged(), "{report:#?}");
-    assert_eq!(
-        planned(host, resources).await,
-        [""; 0],
-        "the second plan is not empty"
-    );
-    report
-        .changes
-        .iter()
-        .map(|(change, _)| format!("{}{}", sign(change), change.id()))
-        .collect()
+    assert_eq!(planned(host, resources).await, [""; 0], "the second plan is not empty");
+    report.changes.iter().map(|(change, _)| format!("{}{}", sign(change), change.id())).collect()
 }
 
 /// What would be changed.
 async fn planned(host: &Host, resources: &[Resource]) -> Vec<String> {
-    let (plan, seen) = look(host, &desired(resources))
-        .await
-        .expect("the ledger can be read");
+    let (plan, seen) = look(host, &desired(resources)).await.expect("the ledger can be read");
     assert!(seen.unknown.is_empty(), "{:#?}", seen.unknown);
-    plan.changes
-        .iter()
-        .map(|change| format!("{}{}", sign(change), change.id()))
-        .collect()
+    plan.changes.iter().map(|change| format!("{}{}", sign(change), change.id())).collect()
 }
 
 fn sign(change: &converge::plan::Change) -> char {
@@ -132,25 +101,22 @@ fn sign(change: &converge::plan::Change) -> char {
 
 /// The errors of a run, each with its hint and its causes, by the name of what failed.
 fn errors(report: &Report) -> BTreeMap<String, String> {
-    let failed = report
-        .changes
-        .iter()
-        .filter_map(|(change, outcome)| match outcome {
-            Outcome::Failed(error) => {
-                let mut text = error.to_string();
-                let mut cause = std::error::Error::source(error);
-                while let Some(next) = cause {
-                    text.push_str(&format!(": {next}"));
-                    cause = next.source();
-                }
-                Some((
-                    change.id().to_string(),
-                    format!("{text} [{}]", error.hint().unwrap_or_default()),
-                ))
+    let failed = report.changes.iter().filter_map(|(change, outcome)| match outcome {
+        Outcome::Failed(error) => {
+            let mut text = error.to_string();
+            let mut cause = std::error::Error::source(error);
+            while let Some(next) = cause {
+                text.push_str(&format!(": {next}"));
+                cause = next.source();
             }
-            Outcome::Done => None,
-            Outcome::Held { by } => Some((change.id().to_string(), format!("held by {by}"))),
-        });
+            Some((
+                change.id().to_string(),
+                format!("{text} [{}]", error.hint().unwrap_or_default()),
+            ))
+        }
+        Outcome::Done => None,
+        Outcome::Held { by } => Some((change.id().to_string(), format!("held by {by}"))),
+    });
     failed.collect()
 }
 

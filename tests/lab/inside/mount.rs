@@ -1,4 +1,6 @@
 //! Mounts, over the real systemd and kernel.
+//!
+//! A tmpfs stands for any file system here; one that comes over NFS is with the exports.
 
 use converge::resource::mount::Mount;
 

@@ -1,4 +1,6 @@
-//! Units, over the real systemd.
+//! Units, over the real systemd: nginx with a drop-in, and a small service of our own.
+//!
+//! Each is made, damaged as an administrator would, put back and removed.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -41,18 +43,8 @@ fn web(word: &str) -> [Resource; 2] {
     let check = Some(vec!["nginx".to_owned(), "-t".to_owned()]);
     let reads = vec![PathBuf::from(CONF)];
     [
-        File {
-            check: check.clone(),
-            ..file(CONF, &content)
-        }
-        .into(),
-        Unit {
-            reads,
-            loaded,
-            check,
-            ..unit(NGINX)
-        }
-        .into(),
+        File { check: check.clone(), ..file(CONF, &content) }.into(),
+        Unit { reads, loaded, check, ..unit(NGINX) }.into(),
     ]
 }
 
@@ -74,7 +66,8 @@ each_inside! {
         sh("systemctl disable --now nginx");
         let made = converge(host, &web("one")).await;
         assert_eq!(made, ["+file /etc/nginx/conf.d/converge.conf", "+unit nginx.service"]);
-        assert_eq!((served().as_str(), sh("systemctl is-enabled nginx").trim()), ("one", "enabled"));
+        assert_eq!(served(), "one");
+        assert_eq!(sh("systemctl is-enabled nginx").trim(), "enabled");
         let pid = sh("systemctl show -p MainPID nginx");
 
         let changed = converge(host, &web("two")).await;
@@ -130,7 +123,8 @@ each_inside! {
     }
 
     async fn a_unit_that_fails_tells_why_with_the_end_of_its_log(host) {
-        let parts = [toy("toy.service", "echo the disk is purple; exit 3"), unit("toy.service").into()];
+        let script = "echo the disk is purple; exit 3";
+        let parts = [toy("toy.service", script), unit("toy.service").into()];
         let errors = errors(&attempt(host, &parts).await);
         let error = &errors["unit toy.service"];
         assert!(error.contains("cannot start toy.service: failed (exit-code)"), "{error}");
@@ -139,7 +133,7 @@ each_inside! {
         let parts = [toy("toy.service", "true"), unit("toy.service").into()];
         converge(host, &parts).await;
         converge(host, &[]).await;
-        assert_eq!(sh("systemctl is-enabled toy.service 2>&1 || true").contains("enabled"), false);
+        assert!(!sh("systemctl is-enabled toy.service 2>&1 || true").contains("enabled"));
     }
 
     async fn a_masked_unit_says_so(host) {
