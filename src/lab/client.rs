@@ -42,6 +42,8 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 pub struct Options {
     /// The converge that starts the lab and that its machines run; this very program if `None`.
     pub binary: Option<PathBuf>,
+    /// Another program as the machines' converge; `binary` if `None`.
+    pub inside: Option<PathBuf>,
     /// Debian packages beyond those of every lab.
     pub extra_packages: Vec<String>,
     /// Decides which frames a lossy link loses.
@@ -52,7 +54,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { binary: None, extra_packages: Vec::new(), seed: 1, memory: 256 }
+        Options { binary: None, inside: None, extra_packages: Vec::new(), seed: 1, memory: 256 }
     }
 }
 
@@ -194,7 +196,9 @@ impl Lab {
             Some(binary) => binary.clone(),
             None => std::env::current_exe().map_err(failed("find this program"))?,
         };
+        let inside = options.inside.as_ref().unwrap_or(&binary);
         place(&binary, &run.binary()).map_err(failed("copy the program"))?;
+        place(inside, &run.inside()).map_err(failed("copy the machines' program"))?;
         let setup = Setup::new(spec, &image, options.seed, options.memory);
         fs::write(run.setup(), to_line(&setup)).map_err(failed("write the setup"))?;
         let daemon = spawn_daemon(&run, tied)?;

@@ -324,7 +324,8 @@ fn lay_out(setup: &Setup, spec: &HostSpec, run: &RunDir, directory: &MachineDir)
     let share = directory.share();
     fs::create_dir_all(share.join("files"))?;
     fs::create_dir_all(directory.uml())?;
-    fs::hard_link(run.binary(), share.join("converge"))?;
+    fs::hard_link(run.binary(), share.join("agent"))?;
+    fs::hard_link(run.inside(), share.join("converge"))?;
     for (path, text) in setup.spec.files_for(spec) {
         let file = share.join("files").join(path.trim_start_matches('/'));
         if let Some(parent) = file.parent() {

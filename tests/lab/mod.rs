@@ -24,15 +24,13 @@ type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
-    boot_with(name, hosts, env!("CARGO_BIN_EXE_converge").into())
+    boot_with(name, hosts, None)
 }
 
 /// The same, with another program as the machines' converge.
-fn boot_with(name: &str, hosts: &[&str], binary: PathBuf) -> Option<Lab> {
-    let options = Options {
-        binary: Some(binary),
-        ..Options::default()
-    };
+fn boot_with(name: &str, hosts: &[&str], inside: Option<PathBuf>) -> Option<Lab> {
+    let binary = Some(env!("CARGO_BIN_EXE_converge").into());
+    let options = Options { binary, inside, ..Options::default() };
     match Lab::start(&spec(name, hosts), &options) {
         Ok(lab) => Some(lab),
         Err(LabError::Image(ImageError::Prerequisite(reason))) => {

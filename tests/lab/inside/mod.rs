@@ -24,7 +24,7 @@ const PASSED: &str = "the body ran to its end";
 /// One machine for all, one test at a time.
 static MACHINE: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| {
     let binary = std::env::current_exe().expect("our own path");
-    super::boot_with("inside", &["one"], binary).map(Mutex::new)
+    super::boot_with("inside", &["one"], Some(binary)).map(Mutex::new)
 });
 
 /// Runs a test's body in the machine. `name` is the test's path below the crate.
