@@ -187,7 +187,7 @@ async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), H
     // Entered before the thing is made: after a crash in between, a name too many does no harm.
     let new: Vec<String> = batch
         .iter()
-        .filter(|c| matches!(c, Change::Create { .. }))
+        .filter(|c| matches!(c, Change::Create { after } if !after.is_given_away()))
         .map(|c| c.id().name)
         .collect();
     if let Err(error) = ledger::enter(host.files(), kind, &new) {

@@ -3,7 +3,8 @@
 //! The parser is pure and takes what it is given: a line that is not one of mountinfo is left out.
 //! Mounting is systemd's work; see [`super::units`].
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::files::{FileError, Files};
 
@@ -25,6 +26,23 @@ pub struct Mounted {
 /// The table, in the order of mounting: of two at one mount point the later hides the earlier.
 pub fn table(files: &Files) -> Result<Vec<Mounted>, FileError> {
     Ok(parse(&files.read_text(PATH)?.unwrap_or_default()))
+}
+
+/// Long for a server that answers; a file system that does not answer is not known to be stale.
+const STALE_LIMIT: Duration = Duration::from_secs(2);
+
+/// Whether what is mounted leads nowhere, because the NFS server has made the directory anew
+/// (`ESTALE`). A server that is away is waited for no longer than 2 seconds, and is no reason to
+/// unmount.
+pub async fn is_stale(files: &Files, mount_point: &Path) -> bool {
+    let path = files.real(mount_point);
+    let (told, answer) = tokio::sync::oneshot::channel();
+    // A thread of its own, which may hang as long as the server does.
+    std::thread::spawn(move || {
+        let error = std::fs::metadata(path).err().and_then(|e| e.raw_os_error());
+        told.send(error == Some(nix::libc::ESTALE))
+    });
+    matches!(tokio::time::timeout(STALE_LIMIT, answer).await, Ok(Ok(true)))
 }
 
 /// Parses mountinfo; see proc(5).

@@ -21,15 +21,9 @@ use super::{agent, daemon, keeper, shell, story};
 #[derive(Debug, clap::Subcommand)]
 pub enum LabCommand {
     /// Boot the machines, let them converge, look through the VIP, clean up.
-    Run {
-        /// A cluster file; the shipped example if there is none.
-        file: Option<PathBuf>,
-    },
+    Run(Start),
     /// Boot the machines and leave them up.
-    Up {
-        /// A cluster file; the shipped example if there is none.
-        file: Option<PathBuf>,
-    },
+    Up(Start),
     /// End the lab and forget its disks.
     Down {
         /// The lab.
@@ -110,6 +104,16 @@ pub enum LabCommand {
     },
 }
 
+/// What to boot.
+#[derive(Debug, clap::Args)]
+pub struct Start {
+    /// A cluster file; the shipped example if there is none.
+    file: Option<PathBuf>,
+    /// One more Debian package on all machines; may be given several times.
+    #[arg(long = "with", value_name = "PACKAGE")]
+    packages: Vec<String>,
+}
+
 /// Which of the labs that are up.
 #[derive(Debug, clap::Args)]
 pub struct Which {
@@ -185,8 +189,8 @@ pub fn run(
 
 fn act(command: LabCommand, load: impl Fn(Option<&Path>) -> Result<LabSpec, ExitCode>) -> Outcome {
     match command {
-        LabCommand::Run { file } => load(file.as_deref()).map_or_else(Ok, |spec| run_story(&spec)),
-        LabCommand::Up { file } => load(file.as_deref()).map_or_else(Ok, |spec| up(&spec)),
+        LabCommand::Run(start) => start.with(load, run_story),
+        LabCommand::Up(start) => start.with(load, up),
         LabCommand::Down { lab } => done(lab.join()?.down()),
         LabCommand::Status { lab } => status(&lab.join()?),
         LabCommand::Sh { lab, host, command } => {
@@ -222,15 +226,15 @@ fn done<E: Error + 'static>(result: Result<(), E>) -> Outcome {
     Ok(ExitCode::SUCCESS)
 }
 
-fn run_story(spec: &LabSpec) -> Outcome {
-    let lab = story::boot(spec, &Options::default(), false)?;
+fn run_story(spec: &LabSpec, options: &Options) -> Outcome {
+    let lab = story::boot(spec, options, false)?;
     let converged = story::converge(&lab, spec)?;
     let seen = story::look(&lab, spec)?;
     Ok(if converged && seen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn up(spec: &LabSpec) -> Outcome {
-    let lab = story::boot(spec, &Options::default(), true)?;
+fn up(spec: &LabSpec, options: &Options) -> Outcome {
+    let lab = story::boot(spec, options, true)?;
     let first = spec.hosts.first().map_or("HOST", |host| &host.name);
     let text = format!(
         "`converge lab sh {first}` opens a shell there, `converge lab down` ends the lab `{}`.",
@@ -292,6 +296,20 @@ impl Which {
             [] => Err(ChoiceError::None.into()),
             [name] => Ok(Lab::join(name)?),
             [..] => Err(ChoiceError::Several(names).into()),
+        }
+    }
+}
+
+impl Start {
+    fn with(
+        self,
+        load: impl Fn(Option<&Path>) -> Result<LabSpec, ExitCode>,
+        act: impl Fn(&LabSpec, &Options) -> Outcome,
+    ) -> Outcome {
+        let options = Options { extra_packages: self.packages, ..Options::default() };
+        match load(self.file.as_deref()) {
+            Ok(spec) => act(&spec, &options),
+            Err(code) => Ok(code),
         }
     }
 }

@@ -28,6 +28,7 @@ use super::image;
 use super::progress::tail;
 use super::rundir::{RunDir, Setup};
 use super::spec::LabSpec;
+use super::verdict::CLIENT;
 
 /// Lines of a log in an error.
 const TAIL: usize = 15;
@@ -41,6 +42,8 @@ const BOOT_PATIENCE: Duration = Duration::from_secs(120);
 pub struct Options {
     /// The converge that starts the lab and that its machines run; this very program if `None`.
     pub binary: Option<PathBuf>,
+    /// Another program as the machines' converge; `binary` if `None`.
+    pub inside: Option<PathBuf>,
     /// Debian packages beyond those of every lab.
     pub extra_packages: Vec<String>,
     /// Decides which frames a lossy link loses.
@@ -51,7 +54,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { binary: None, extra_packages: Vec::new(), seed: 1, memory: 256 }
+        Options { binary: None, inside: None, extra_packages: Vec::new(), seed: 1, memory: 256 }
     }
 }
 
@@ -61,6 +64,8 @@ pub struct Lab {
     run: RunDir,
     name: String,
     hosts: Vec<String>,
+    /// The first host of role client.
+    client: Option<String>,
     /// The daemon, if it ends with this handle; its standard input is the lifeline.
     daemon: Option<Child>,
 }
@@ -91,8 +96,12 @@ impl Lab {
     /// A handle on a lab that was left up.
     pub fn join(name: &str) -> Result<Lab, LabError> {
         let run = RunDir::of(name);
-        let mut lab = Lab { run, name: name.to_owned(), hosts: Vec::new(), daemon: None };
-        lab.hosts = lab.status()?.into_iter().map(|host| host.name).collect();
+        let (name, hosts, daemon) = (name.to_owned(), Vec::new(), None);
+        let mut lab = Lab { run, name, hosts, client: None, daemon };
+        let status = lab.status()?;
+        let client = status.iter().find(|host| host.role == CLIENT);
+        lab.client = client.map(|host| host.name.clone());
+        lab.hosts = status.into_iter().map(|host| host.name).collect();
         Ok(lab)
     }
 
@@ -105,6 +114,12 @@ impl Lab {
     /// The host of this name. Panics if there is none: a test's own mistake.
     pub fn host<'a>(&'a self, name: &'a str) -> Host<'a> {
         assert!(self.hosts.iter().any(|host| host == name), "no `{name}` in {:?}", self.hosts);
+        Host::new(self, name)
+    }
+
+    /// The first host of role client. Panics if there is none: a test's own mistake.
+    pub fn client(&self) -> Host<'_> {
+        let Some(name) = &self.client else { panic!("no host of role {CLIENT}") };
         Host::new(self, name)
     }
 
@@ -181,12 +196,16 @@ impl Lab {
             Some(binary) => binary.clone(),
             None => std::env::current_exe().map_err(failed("find this program"))?,
         };
+        let inside = options.inside.as_ref().unwrap_or(&binary);
         place(&binary, &run.binary()).map_err(failed("copy the program"))?;
+        place(inside, &run.inside()).map_err(failed("copy the machines' program"))?;
         let setup = Setup::new(spec, &image, options.seed, options.memory);
         fs::write(run.setup(), to_line(&setup)).map_err(failed("write the setup"))?;
         let daemon = spawn_daemon(&run, tied)?;
         let hosts = spec.hosts.iter().map(|host| host.name.clone()).collect();
-        Ok(Lab { run, name, hosts, daemon: tied.then_some(daemon) })
+        let client = spec.hosts.iter().find(|host| host.role == CLIENT);
+        let client = client.map(|host| host.name.clone());
+        Ok(Lab { run, name, hosts, client, daemon: tied.then_some(daemon) })
     }
 
     pub(super) fn connect(&self) -> Result<UnixStream, LabError> {

@@ -14,6 +14,8 @@ use super::error::{LabError, Output};
 use super::exchange::exchange;
 use super::frame::Start;
 use super::switch::{Damage, Direction};
+use super::verdict;
+use crate::probe::report::Report;
 
 /// Twenty times what a boot takes on two cores with nothing else to do.
 const BOOT_PATIENCE: Duration = Duration::from_secs(120);
@@ -116,6 +118,14 @@ impl<'a> Host<'a> {
         }
         self.lab.understand(&line)?;
         Ok((stream, reader))
+    }
+
+    /// What it sees in so many requests to this URL, one after the other.
+    pub fn probe(&self, url: &str, count: u32) -> Result<Report, LabError> {
+        let command = format!("converge probe {} --count {count} -o json", quote(url));
+        let output = self.run(&command)?;
+        // A probe with errors fails, and its report says so.
+        verdict::read(&output.stdout).map_err(|_| self.failed(&command, output))
     }
 
     /// Writes a file, and the directories it needs.

@@ -11,6 +11,7 @@ use std::io::{self, BufRead, BufReader};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use super::prerequisite::{self, MODULES, PrerequisiteError};
 use super::progress::{phase, tail, unreachable};
@@ -20,6 +21,9 @@ use super::terminal::Announcer;
 
 /// Where images are when there is no home.
 const SYSTEM_CACHE: &str = "/var/cache/converge/lab";
+
+/// An image takes 450 MB, and every change to the recipe makes a new one.
+const UNUSED: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// The files of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,8 +79,9 @@ pub fn ensure(extra_packages: &[String]) -> Result<Image, ImageError> {
         Recipe { suite: release()?, kernel: kernel()?, extra_packages: extra_packages.to_vec() };
     let name = recipe.name();
     let own = cache_directory();
-    if let Some(image) = [own.as_path(), Path::new(SYSTEM_CACHE)].iter().find_map(|d| at(d, &name))
-    {
+    let caches = [own.as_path(), Path::new(SYSTEM_CACHE)];
+    if let Some(image) = caches.iter().find_map(|cache| at(cache, &name)) {
+        mark_used(&image);
         return Ok(image);
     }
     fs::create_dir_all(&own).map_err(|source| failed("cannot make", &own, source))?;
@@ -86,6 +91,7 @@ pub fn ensure(extra_packages: &[String]) -> Result<Image, ImageError> {
         return Ok(image);
     }
     build(&recipe, &own, &announcer)?;
+    prune(&own);
     drop(lock);
     at(&own, &name).ok_or(ImageError::Build { output: "it wrote no image".into() })
 }
@@ -114,6 +120,24 @@ fn at(cache: &Path, name: &str) -> Option<Image> {
     let directory = cache.join(name);
     let image = Image { root: directory.join("root.ext4"), disk: directory.join("disk.ext4") };
     (image.root.is_file() && image.disk.is_file()).then_some(image)
+}
+
+/// Somebody else's image may be used, but not marked.
+fn mark_used(image: &Image) {
+    let file = File::options().append(true).open(&image.root);
+    file.and_then(|file| file.set_modified(SystemTime::now())).ok();
+}
+
+/// Takes away images of earlier recipes that nobody has used for long.
+fn prune(cache: &Path) {
+    for entry in fs::read_dir(cache).into_iter().flatten().flatten() {
+        let used = fs::metadata(entry.path().join("root.ext4")).and_then(|file| file.modified());
+        let age = used.map(|used| used.elapsed().unwrap_or_default());
+        if age.is_ok_and(|age| age > UNUSED) {
+            // What cannot be removed costs space and nothing else.
+            fs::remove_dir_all(entry.path()).ok();
+        }
+    }
 }
 
 fn lock(cache: &Path, announcer: &Announcer) -> Result<File, ImageError> {

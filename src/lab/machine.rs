@@ -232,8 +232,9 @@ impl Machine {
     /// Waits for the machine's end, and powers it on again if it ended in order to boot.
     fn bury(self: &Arc<Self>, mut child: Child, group: Pid, boot: u32, written: u64) {
         // The keeper kills its machine at its own end, unless it was killed itself.
-        child.wait().ok();
-        keeper::kill(group);
+        if !child.wait().is_ok_and(|status| status.success()) {
+            keeper::kill(group);
+        }
         let again = self.wants_reboot(written);
         let mut state = self.lock();
         if state.boots != boot {
@@ -323,7 +324,8 @@ fn lay_out(setup: &Setup, spec: &HostSpec, run: &RunDir, directory: &MachineDir)
     let share = directory.share();
     fs::create_dir_all(share.join("files"))?;
     fs::create_dir_all(directory.uml())?;
-    fs::hard_link(run.binary(), share.join("converge"))?;
+    fs::hard_link(run.binary(), share.join("agent"))?;
+    fs::hard_link(run.inside(), share.join("converge"))?;
     for (path, text) in setup.spec.files_for(spec) {
         let file = share.join("files").join(path.trim_start_matches('/'));
         if let Some(parent) = file.parent() {

@@ -93,8 +93,13 @@ impl RunDir {
         self.0.join("daemon.log")
     }
 
-    /// The binary that all machines run.
+    /// The converge that is the lab: its daemon, its keepers and, in the machines, its agents.
     pub fn binary(&self) -> PathBuf {
+        self.0.join("lab")
+    }
+
+    /// What the machines find as their converge.
+    pub fn inside(&self) -> PathBuf {
         self.0.join("converge")
     }
 

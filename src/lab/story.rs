@@ -57,9 +57,7 @@ pub fn look(lab: &Lab, spec: &LabSpec) -> Result<bool, LabError> {
     };
     let mut all = !spec.urls.is_empty();
     for url in &spec.urls {
-        let command = format!("converge probe {url} --count {REQUESTS} -o json");
-        let output = lab.host(&client.name).run(&command)?;
-        all &= judge(&client.name, url, &output, &verdict::realservers(spec));
+        all &= look_at(lab, spec, &client.name, url)?;
     }
     Ok(all)
 }
@@ -78,21 +76,16 @@ fn converge_one(lab: &Lab, name: &str, role: &str) -> Result<bool, LabError> {
     Ok(false)
 }
 
-fn judge(client: &str, url: &str, output: &Output, servers: &[&str]) -> bool {
-    let view = match verdict::read(&output.stdout) {
-        Ok(view) => view,
-        Err(error) => {
-            say(client, &format!("{url}: {error}"), output.took);
-            show(output);
-            return false;
-        }
-    };
+fn look_at(lab: &Lab, spec: &LabSpec, client: &str, url: &str) -> Result<bool, LabError> {
+    let started = Instant::now();
+    let view = lab.host(client).probe(url, REQUESTS)?;
+    let servers = if verdict::names_servers(url) { verdict::realservers(spec) } else { Vec::new() };
+    let judgement = verdict::judge(&view, &servers);
+    let result = judgement.as_ref().map_or_else(ToString::to_string, |()| "all answer".into());
     let shares: Vec<_> =
         view.servers.iter().map(|(name, count)| format!("{name} {count}")).collect();
-    let judgement = verdict::judge(&view, servers);
-    let result = judgement.as_ref().map_or_else(ToString::to_string, |()| "all answer".into());
-    say(client, &format!("{url}: {} — {result}", shares.join(", ")), output.took);
-    judgement.is_ok()
+    say(client, &format!("{url}: {} — {result}", shares.join(", ")), started.elapsed());
+    Ok(judgement.is_ok())
 }
 
 /// Does the same for all of them in threads of their own; results in their order.

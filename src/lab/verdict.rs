@@ -53,6 +53,11 @@ pub enum ViewError {
     },
 }
 
+/// Whether answers at this URL say which server gave them.
+pub fn names_servers(url: &str) -> bool {
+    url.starts_with("http")
+}
+
 /// Reads the report of a probe.
 pub fn read(report: &str) -> Result<Report, ViewError> {
     serde_json::from_str(report.trim())

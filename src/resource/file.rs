@@ -99,6 +99,10 @@ impl ResourceKind for File {
         self.path.display().to_string()
     }
 
+    fn is_given_away(&self) -> bool {
+        self.once
+    }
+
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         let mut found = Vec::new();
         for wanted in scope.wanted {

@@ -77,6 +77,11 @@ pub trait ResourceKind: Sized + Clone + PartialEq + fmt::Debug + Serialize {
     /// Removes each; one result per resource, in the same order. What is gone already is a success.
     async fn remove(host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>>;
 
+    /// Whether it belongs to somebody else from the moment it is made, so that it is never removed.
+    fn is_given_away(&self) -> bool {
+        false
+    }
+
     /// Called with all changes of this kind before the first change of any kind. Most kinds need
     /// nothing here; a unit forgets which configuration it has loaded.
     async fn prepare(_host: &Host, _changes: &[Ensure<'_, Self>]) -> Result<(), HostError> {
@@ -198,6 +203,13 @@ macro_rules! kinds {
                 match self {
                     $(Resource::$variant(r) => Id { kind: Kind::$variant, name: r.name() },)*
                 }
+            }
+        }
+
+        impl Resource {
+            /// See [`ResourceKind::is_given_away`].
+            pub fn is_given_away(&self) -> bool {
+                match self { $(Resource::$variant(r) => r.is_given_away(),)* }
             }
         }
 

@@ -3,7 +3,7 @@
 //! The unit's file is in `/run/systemd/system`, so that a reboot leaves nothing behind, and systemd
 //! mounts: mount(2) would stay inside our own mount namespace when the service is sandboxed. Its
 //! mark tells our files from others. Whether it is mounted is read from the kernel's table, so a
-//! `umount` by hand is drift.
+//! `umount` by hand is drift, and so is a mount whose directory the NFS server has made anew (ESTALE).
 //!
 //! Something else at the mount point that is of the same source and type is as good, and not ours;
 //! anything else there is an error, and is never unmounted. Neither is what is busy: the unmount
@@ -99,7 +99,12 @@ impl ResourceKind for Mount {
         for wanted in scope.wanted {
             let top = top(&table, &wanted.mount_point);
             match declared.remove(&wanted.mount_point) {
-                Some(ours) => found.push(standing(host, &ours, Some(wanted), top)),
+                Some(ours) => {
+                    let mut standing = standing(host, &ours, Some(wanted), top);
+                    // The server's directory was made anew: what is mounted leads nowhere.
+                    standing.mounted &= !mounts::is_stale(host.files(), &wanted.mount_point).await;
+                    found.push(standing);
+                }
                 None if top.is_some_and(|m| is(host, m, &wanted.what, &wanted.fs_type)) => {
                     found.push(Mount {
                         mounted: true,

@@ -20,13 +20,10 @@ fn a_run_that_was_killed_anywhere_is_finished_by_the_next_one() {
         let whole = look(&world, host);
         world.leave(host);
         let longest = world.converge(host).took.as_millis() as u64;
-        for step in 1..=8 {
+        for step in 1..=6 {
             world.leave(host);
-            let millis = longest * step / 9;
-            let killed = format!("timeout -s KILL 0.{millis:03} converge");
-            if millis >= 1000 {
-                break;
-            }
+            let millis = longest * step / 7;
+            let killed = format!("timeout -s KILL {}.{:03} converge", millis / 1000, millis % 1000);
             world.host(host).run(&killed).unwrap_or_else(|e| panic!("{e}"));
             let output = world.converge(host);
             let said = format!("{}{}", output.stdout, output.stderr);
