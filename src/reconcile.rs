@@ -75,27 +75,18 @@ pub async fn reconcile(
         .collect();
     let tried: BTreeSet<Id> = report.changes.iter().map(|(c, _)| c.id()).collect();
     report.unsettled = remaining;
-    report
-        .unsettled
-        .changes
-        .retain(|c| done.contains(&c.id()) || !tried.contains(&c.id()));
-    let new = seen
-        .unknown
-        .into_iter()
-        .filter(|(kind, _)| !blind.contains(kind));
+    report.unsettled.changes.retain(|c| done.contains(&c.id()) || !tried.contains(&c.id()));
+    let new = seen.unknown.into_iter().filter(|(kind, _)| !blind.contains(kind));
     report.unknown.extend(new);
     Ok(report)
 }
 
 /// Strikes what could not be made out of the ledger. Whoever makes it later made it, not we.
 fn forget_unmade(host: &Host, report: &Report, seen: &Observed) {
-    let unmade = report
-        .changes
-        .iter()
-        .filter_map(|(change, outcome)| match (change, outcome) {
-            (Change::Create { .. }, Outcome::Failed(_)) => Some(change.id()),
-            _ => None,
-        });
+    let unmade = report.changes.iter().filter_map(|(change, outcome)| match (change, outcome) {
+        (Change::Create { .. }, Outcome::Failed(_)) => Some(change.id()),
+        _ => None,
+    });
     let known = |id: &Id| !seen.unknown.contains_key(&id.kind);
     for id in unmade.filter(|id| known(id) && seen.state.get(id).is_none()) {
         if let Err(error) = ledger::strike(host.files(), id.kind, &[id.name]) {
@@ -112,31 +103,22 @@ async fn apply(
     tell: &mut impl FnMut(&Change, &Outcome),
 ) {
     let mut failed: BTreeSet<Id> = BTreeSet::new();
-    for (kind, batch) in plan
-        .batches()
-        .iter()
-        .filter(|(_, batch)| !batch[0].removes())
-    {
+    for (kind, batch) in plan.batches().iter().filter(|(_, batch)| !batch[0].removes()) {
         let changes: Vec<_> = batch.iter().filter_map(Change::ensures).collect();
         if let Err(error) = resource::prepare(host, *kind, &changes).await {
             tracing::warn!(%kind, %error, "cannot note what is about to change");
         }
     }
     for (kind, batch) in plan.batches() {
-        let (held, ready): (Vec<&Change>, Vec<&Change>) = batch
-            .iter()
-            .partition(|c| holder(plan, blind, &failed, c).is_some());
+        let (held, ready): (Vec<&Change>, Vec<&Change>) =
+            batch.iter().partition(|c| holder(plan, blind, &failed, c).is_some());
         for change in held {
             let by = holder(plan, blind, &failed, change).unwrap_or_else(|| change.id());
             failed.insert(change.id());
             conclude(report, tell, change, Outcome::Held { by });
         }
         let results = perform(host, kind, &ready).await;
-        assert_eq!(
-            results.len(),
-            ready.len(),
-            "{kind}: a verb answers for every change"
-        );
+        assert_eq!(results.len(), ready.len(), "{kind}: a verb answers for every change");
         for (change, result) in ready.into_iter().zip(results) {
             let outcome = match result {
                 Ok(()) => Outcome::Done,
@@ -171,10 +153,7 @@ fn holder(
         return None;
     }
     let needs = plan.needs.get(&change.id())?;
-    needs
-        .iter()
-        .find(|n| failed.contains(n) || blind.contains(&n.kind))
-        .cloned()
+    needs.iter().find(|n| failed.contains(n) || blind.contains(&n.kind)).cloned()
 }
 
 async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {
@@ -191,10 +170,7 @@ async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), H
         .map(|c| c.id().name)
         .collect();
     if let Err(error) = ledger::enter(host.files(), kind, &new) {
-        return batch
-            .iter()
-            .map(|_| Err(HostError::Ledger(error.again())))
-            .collect();
+        return batch.iter().map(|_| Err(HostError::Ledger(error.again()))).collect();
     }
     let changes: Vec<_> = batch.iter().filter_map(|c| c.ensures()).collect();
     resource::ensure(host, kind, &changes).await
@@ -209,12 +185,8 @@ async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), Ho
         })
         .collect();
     let results = resource::remove(host, kind, &gone).await;
-    let removed: Vec<String> = batch
-        .iter()
-        .zip(&results)
-        .filter(|(_, r)| r.is_ok())
-        .map(|(c, _)| c.id().name)
-        .collect();
+    let removed: Vec<String> =
+        batch.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(c, _)| c.id().name).collect();
     if let Err(error) = ledger::strike(host.files(), kind, &removed) {
         tracing::warn!(%kind, %error, "the ledger keeps names of things that are gone");
     }

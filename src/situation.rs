@@ -25,11 +25,7 @@ pub struct Situation {
 impl Situation {
     /// Before any word from a peer: a director without peers holds the VIPs, one with peers waits.
     pub fn at_start(has_peers: bool) -> Self {
-        let standing = if has_peers {
-            Standing::Backup
-        } else {
-            Standing::Alone
-        };
+        let standing = if has_peers { Standing::Backup } else { Standing::Alone };
         Situation { standing }
     }
 

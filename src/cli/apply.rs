@@ -54,11 +54,9 @@ fn tell(desired: &Desired, change: &Change, outcome: &Outcome) {
     match outcome {
         Outcome::Done => write!(out, "{shown}").ok(),
         Outcome::Failed(error) => write!(out, "{shown}{}", failure(error)).ok(),
-        Outcome::Held { by } => write!(
-            out,
-            "{shown}    {MILD}left alone: it needs {by}, which failed{MILD:#}\n"
-        )
-        .ok(),
+        Outcome::Held { by } => {
+            write!(out, "{shown}    {MILD}left alone: it needs {by}, which failed{MILD:#}\n").ok()
+        }
     };
 }
 
@@ -95,9 +93,7 @@ fn conclude(global: &Global, heading: &str, report: &Report, note: Option<&str>)
         Outcome::Failed(error) => Some(error),
         Outcome::Done | Outcome::Held { .. } => None,
     });
-    let errors: Vec<&HostError> = failed
-        .chain(report.unknown.iter().map(|(_, e)| e))
-        .collect();
+    let errors: Vec<&HostError> = failed.chain(report.unknown.iter().map(|(_, e)| e)).collect();
     match report.converged() {
         true => Exit::Done,
         false if !errors.is_empty() && errors.iter().all(|e| e.is_missing_package()) => {
@@ -113,20 +109,13 @@ fn text(global: &Global, heading: &str, report: &Report, note: Option<&str>) {
         anstream::eprint!("{BAD}cannot look at any {kind}{BAD:#}\n{said}");
     }
     if !report.unsettled.is_empty() {
-        anstream::eprint!(
-            "{MILD}still different after the change:{MILD:#}\n{}",
-            report.unsettled
-        );
+        anstream::eprint!("{MILD}still different after the change:{MILD:#}\n{}", report.unsettled);
     }
     if global.quiet {
         return;
     }
     let count = |wanted: fn(&Outcome) -> bool| {
-        report
-            .changes
-            .iter()
-            .filter(|(_, outcome)| wanted(outcome))
-            .count()
+        report.changes.iter().filter(|(_, outcome)| wanted(outcome)).count()
     };
     let done = count(|o| matches!(o, Outcome::Done));
     let failed = count(|o| matches!(o, Outcome::Failed(_)));

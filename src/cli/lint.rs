@@ -17,18 +17,11 @@ pub fn run(global: &Global) -> Exit {
     match global.output {
         Format::Json => super::print(&found.to_json().to_string()),
         Format::Text if found.is_empty() && !global.quiet => {
-            super::print(&format!(
-                "{}: nothing to complain about",
-                global.cluster.display()
-            ));
+            super::print(&format!("{}: nothing to complain about", global.cluster.display()));
         }
         Format::Text => anstream::eprint!("{}", found.render(true)),
     }
-    if found.has_errors() {
-        Exit::BadConfig
-    } else {
-        Exit::Done
-    }
+    if found.has_errors() { Exit::BadConfig } else { Exit::Done }
 }
 
 fn check(global: &Global) -> Result<Diagnostics, Failure> {

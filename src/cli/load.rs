@@ -120,18 +120,12 @@ pub fn error_line(text: &str, help: Option<String>) {
 
 /// Refuses anybody but root.
 pub fn must_be_root() -> Result<(), Failure> {
-    if nix::unistd::geteuid().is_root() {
-        Ok(())
-    } else {
-        Err(Failure::NotRoot)
-    }
+    if nix::unistd::geteuid().is_root() { Ok(()) } else { Err(Failure::NotRoot) }
 }
 
 /// Held while a host is changed.
 pub fn lock(host: &Host) -> Result<std::fs::File, Failure> {
-    host.files()
-        .lock("/run/converge/lock")?
-        .ok_or(Failure::Busy)
+    host.files().lock("/run/converge/lock")?.ok_or(Failure::Busy)
 }
 
 /// The cluster, and the role files and templates that are at hand for it.

@@ -146,11 +146,7 @@ fn usage(error: &clap::Error) -> ExitCode {
     let asked_for = !error.use_stderr();
     // Nothing can be done about a closed standard output here.
     error.print().ok();
-    if asked_for {
-        ExitCode::SUCCESS
-    } else {
-        Exit::Usage.into()
-    }
+    if asked_for { ExitCode::SUCCESS } else { Exit::Usage.into() }
 }
 
 fn run(cli: Cli) -> ExitCode {
@@ -198,9 +194,7 @@ fn log_to_stderr(global: &Global) {
 
 /// The runtime of every command: one thread is enough, and starts at once.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 fn probe(global: &Global, mut args: crate::probe::cli::ProbeArgs) -> ExitCode {

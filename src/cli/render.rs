@@ -36,10 +36,7 @@ pub fn run(global: &Global, args: &RenderArgs) -> Exit {
 fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     let host = Host::this();
     let (cluster, catalog, mut warnings) = load::cluster(global, &host)?;
-    let survey = Survey {
-        hostname: crate::host::survey::hostname(),
-        ..Survey::typical()
-    };
+    let survey = Survey { hostname: crate::host::survey::hostname(), ..Survey::typical() };
     let entry = cluster
         .whoami(global.host.as_deref(), &survey.hostname, &[])
         .map_err(|error| Failure::WhoAmI(error.to_string()))?;

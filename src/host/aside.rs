@@ -34,22 +34,13 @@ impl Files {
             Ok(meta) => meta,
             Err(e) if absent(&e) => return Ok(None),
             Err(source) => {
-                return Err(FileError {
-                    doing: "look at",
-                    path: path.into(),
-                    source,
-                });
+                return Err(FileError { doing: "look at", path: path.into(), source });
             }
         };
         if meta.is_symlink() && leads_to_nothing(&marker) {
             return Ok(Some(Aside::Nothing));
         }
-        let empty = Found {
-            bytes: Vec::new(),
-            mode: 0o644,
-            uid: meta.uid(),
-            gid: meta.gid(),
-        };
+        let empty = Found { bytes: Vec::new(), mode: 0o644, uid: meta.uid(), gid: meta.gid() };
         // A link that leads nowhere stood there: put back as it was, but without a content.
         let old = self.read(beside(path, SUFFIX))?.unwrap_or(empty);
         Ok(Some(Aside::Old(old)))
@@ -68,20 +59,10 @@ impl Files {
                 Err(e) if e.kind() == io::ErrorKind::NotFound => symlink(NOTHING, &marker),
                 other => other,
             }
-            .or_else(|e| {
-                if e.kind() == io::ErrorKind::AlreadyExists {
-                    Ok(())
-                } else {
-                    Err(e)
-                }
-            })?;
+            .or_else(|e| if e.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(e) })?;
             sync_directory(parent)
         };
-        lay().map_err(|source| FileError {
-            doing: "lay aside",
-            path: path.into(),
-            source,
-        })
+        lay().map_err(|source| FileError { doing: "lay aside", path: path.into(), source })
     }
 
     /// Puts back what was laid aside; does nothing if nothing was.
@@ -99,11 +80,7 @@ impl Files {
             gone(fs::remove_file(&marker))?;
             sync_directory(real.parent().unwrap_or(Path::new("/")))
         };
-        put().map_err(|source| FileError {
-            doing: "put back",
-            path: path.into(),
-            source,
-        })
+        put().map_err(|source| FileError { doing: "put back", path: path.into(), source })
     }
 
     /// Forgets what was laid aside: what stands is proven.

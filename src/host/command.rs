@@ -82,52 +82,31 @@ impl CommandError {
             return None;
         };
         let (_, debian, rhel) = PACKAGES.iter().find(|(p, ..)| p == program)?;
-        Some(format!(
-            "package {debian} has it (Debian, Ubuntu), or {rhel} (RHEL, Rocky, Fedora)"
-        ))
+        Some(format!("package {debian} has it (Debian, Ubuntu), or {rhel} (RHEL, Rocky, Fedora)"))
     }
 }
 
 /// Where a program is, looking through the system's directories (`PATH` may be bare at boot).
 pub fn find(program: &str) -> Option<PathBuf> {
-    const DIRECTORIES: [&str; 6] = [
-        "/usr/sbin",
-        "/usr/bin",
-        "/sbin",
-        "/bin",
-        "/usr/local/sbin",
-        "/usr/local/bin",
-    ];
-    DIRECTORIES
-        .iter()
-        .map(|d| PathBuf::from(d).join(program))
-        .find(|p| p.exists())
+    const DIRECTORIES: [&str; 6] =
+        ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
+    DIRECTORIES.iter().map(|d| PathBuf::from(d).join(program)).find(|p| p.exists())
 }
 
 /// Runs `argv` to its end. Standard input is empty.
 pub async fn run(argv: &[&str]) -> Result<Output, CommandError> {
     let program = argv.first().copied().unwrap_or_default().to_owned();
-    let path = if program.starts_with('/') {
-        Some(PathBuf::from(&program))
-    } else {
-        find(&program)
-    };
+    let path =
+        if program.starts_with('/') { Some(PathBuf::from(&program)) } else { find(&program) };
     let Some(path) = path else {
         return Err(CommandError::Missing { program });
     };
     let mut command = Command::new(path);
-    command
-        .args(&argv[1..])
-        .stdin(Stdio::null())
-        .kill_on_drop(true)
-        .env("LC_ALL", "C");
+    command.args(&argv[1..]).stdin(Stdio::null()).kill_on_drop(true).env("LC_ALL", "C");
     let command_line = argv.join(" ");
     let output = match tokio::time::timeout(LIMIT, command.output()).await {
         Err(_) => {
-            return Err(CommandError::Late {
-                command: command_line,
-                limit: LIMIT,
-            });
+            return Err(CommandError::Late { command: command_line, limit: LIMIT });
         }
         Ok(Err(source)) if source.kind() == std::io::ErrorKind::NotFound => {
             return Err(CommandError::Missing { program });
@@ -140,14 +119,6 @@ pub async fn run(argv: &[&str]) -> Result<Output, CommandError> {
     if output.status.success() {
         return Ok(Output { stdout, stderr });
     }
-    let said = if stderr.is_empty() {
-        stdout.trim().to_owned()
-    } else {
-        stderr
-    };
-    Err(CommandError::Failed {
-        command: command_line,
-        status: output.status,
-        stderr: said,
-    })
+    let said = if stderr.is_empty() { stdout.trim().to_owned() } else { stderr };
+    Err(CommandError::Failed { command: command_line, status: output.status, stderr: said })
 }

@@ -37,11 +37,7 @@ impl FileError {
             Some(code) => io::Error::from_raw_os_error(code),
             None => io::Error::from(self.source.kind()),
         };
-        FileError {
-            doing: self.doing,
-            path: self.path.clone(),
-            source,
-        }
+        FileError { doing: self.doing, path: self.path.clone(), source }
     }
 
     /// What the operator can do about it, where we know.
@@ -122,11 +118,7 @@ impl Files {
         match fs::read(self.real(path)) {
             Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
             Err(e) if absent(&e) => Ok(None),
-            Err(source) => Err(FileError {
-                doing: "read",
-                path: path.into(),
-                source,
-            }),
+            Err(source) => Err(FileError { doing: "read", path: path.into(), source }),
         }
     }
 
@@ -141,18 +133,9 @@ impl Files {
         }
         let Standing { mode, uid, gid, .. } = standing;
         match fs::read(self.real(path)) {
-            Ok(bytes) => Ok(Some(Found {
-                bytes,
-                mode,
-                uid,
-                gid,
-            })),
+            Ok(bytes) => Ok(Some(Found { bytes, mode, uid, gid })),
             Err(e) if absent(&e) => Ok(None),
-            Err(source) => Err(FileError {
-                doing: "read",
-                path: path.into(),
-                source,
-            }),
+            Err(source) => Err(FileError { doing: "read", path: path.into(), source }),
         }
     }
 
@@ -163,11 +146,7 @@ impl Files {
             Ok(meta) => meta,
             Err(e) if absent(&e) => return Ok(None),
             Err(source) => {
-                return Err(FileError {
-                    doing: "look at",
-                    path: path.into(),
-                    source,
-                });
+                return Err(FileError { doing: "look at", path: path.into(), source });
             }
         };
         let what = match (meta.is_dir(), meta.is_file()) {
@@ -176,22 +155,13 @@ impl Files {
             (false, false) => What::Special,
         };
         let mode = meta.permissions().mode() & 0o7777;
-        Ok(Some(Standing {
-            what,
-            mode,
-            uid: meta.uid(),
-            gid: meta.gid(),
-        }))
+        Ok(Some(Standing { what, mode, uid: meta.uid(), gid: meta.gid() }))
     }
 
     /// Names in a directory, sorted; none if there is no such directory.
     pub fn list(&self, path: impl AsRef<Path>) -> Result<Vec<String>, FileError> {
         let path = path.as_ref();
-        let wrap = |source| FileError {
-            doing: "list",
-            path: path.into(),
-            source,
-        };
+        let wrap = |source| FileError { doing: "list", path: path.into(), source };
         let entries = match fs::read_dir(self.real(path)) {
             Ok(entries) => entries,
             Err(e) if absent(&e) => return Ok(Vec::new()),
@@ -199,13 +169,7 @@ impl Files {
         };
         let mut names = Vec::new();
         for entry in entries {
-            names.push(
-                entry
-                    .map_err(wrap)?
-                    .file_name()
-                    .to_string_lossy()
-                    .into_owned(),
-            );
+            names.push(entry.map_err(wrap)?.file_name().to_string_lossy().into_owned());
         }
         names.sort();
         Ok(names)
@@ -214,15 +178,8 @@ impl Files {
     /// Writes into a file that exists, as `/proc/sys` wants it.
     pub fn write_in_place(&self, path: impl AsRef<Path>, text: &str) -> Result<(), FileError> {
         let path = path.as_ref();
-        let wrap = |source| FileError {
-            doing: "write",
-            path: path.into(),
-            source,
-        };
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .open(self.real(path))
-            .map_err(wrap)?;
+        let wrap = |source| FileError { doing: "write", path: path.into(), source };
+        let mut file = fs::OpenOptions::new().write(true).open(self.real(path)).map_err(wrap)?;
         file.write_all(text.as_bytes()).map_err(wrap)
     }
 
@@ -247,11 +204,7 @@ impl Files {
     /// The lock is held until the file is dropped.
     pub fn lock(&self, path: impl AsRef<Path>) -> Result<Option<fs::File>, FileError> {
         let path = path.as_ref();
-        let wrap = |source| FileError {
-            doing: "lock",
-            path: path.into(),
-            source,
-        };
+        let wrap = |source| FileError { doing: "lock", path: path.into(), source };
         let real = self.real(path);
         fs::create_dir_all(real.parent().unwrap_or(Path::new("/"))).map_err(wrap)?;
         let file = fs::OpenOptions::new()
@@ -273,11 +226,7 @@ impl Files {
         match fs::remove_file(self.real(path)) {
             Ok(()) => Ok(()),
             Err(e) if absent(&e) => Ok(()),
-            Err(source) => Err(FileError {
-                doing: "remove",
-                path: path.into(),
-                source,
-            }),
+            Err(source) => Err(FileError { doing: "remove", path: path.into(), source }),
         }
     }
 
@@ -297,20 +246,12 @@ impl Files {
         let path = path.as_ref();
         if let Some((uid, gid)) = owner {
             std::os::unix::fs::chown(self.real(path), Some(uid), Some(gid)).map_err(|source| {
-                FileError {
-                    doing: "change the owner of",
-                    path: path.into(),
-                    source,
-                }
+                FileError { doing: "change the owner of", path: path.into(), source }
             })?;
         }
         if let Some(mode) = mode {
             fs::set_permissions(self.real(path), fs::Permissions::from_mode(mode)).map_err(
-                |source| FileError {
-                    doing: "change the mode of",
-                    path: path.into(),
-                    source,
-                },
+                |source| FileError { doing: "change the mode of", path: path.into(), source },
             )?;
         }
         Ok(())
@@ -321,11 +262,7 @@ impl Files {
     pub fn make_directory(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let path = path.as_ref();
         let real = self.real(path);
-        let wrap = |source| FileError {
-            doing: "make the directory",
-            path: path.into(),
-            source,
-        };
+        let wrap = |source| FileError { doing: "make the directory", path: path.into(), source };
         if let Some(parent) = real.parent() {
             fs::create_dir_all(parent).map_err(wrap)?;
         }
@@ -343,11 +280,9 @@ impl Files {
             Ok(()) => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(true),
             Err(e) if e.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
-            Err(source) => Err(FileError {
-                doing: "remove the directory",
-                path: path.into(),
-                source,
-            }),
+            Err(source) => {
+                Err(FileError { doing: "remove the directory", path: path.into(), source })
+            }
         }
     }
 }
@@ -369,11 +304,8 @@ fn try_replace(
         _ => {}
     }
     // O_EXCL: in a directory that others may write, a link planted here is not followed.
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&temporary)?;
+    let mut file =
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
     file.write_all(bytes)?;
     if let Some((uid, gid)) = owner {
         fchown(&file, Some(uid), Some(gid))?;
@@ -410,8 +342,5 @@ pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
 }
 
 pub(super) fn absent(e: &io::Error) -> bool {
-    matches!(
-        e.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

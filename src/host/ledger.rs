@@ -32,9 +32,7 @@ pub fn enter(files: &Files, kind: Kind, names: &[String]) -> Result<(), FileErro
 
 /// Strikes names of one kind out.
 pub fn strike(files: &Files, kind: Kind, names: &[String]) -> Result<(), FileError> {
-    change(files, kind, |entries| {
-        entries.retain(|e| !names.contains(e))
-    })
+    change(files, kind, |entries| entries.retain(|e| !names.contains(e)))
 }
 
 type Entries = BTreeMap<String, BTreeSet<String>>;

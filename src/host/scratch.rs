@@ -50,10 +50,6 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         let gone = std::fs::remove_dir_all(&self.root);
-        assert!(
-            gone.is_ok() || std::thread::panicking(),
-            "cannot remove {}",
-            self.root.display()
-        );
+        assert!(gone.is_ok() || std::thread::panicking(), "cannot remove {}", self.root.display());
     }
 }

@@ -56,13 +56,7 @@ impl Shelf {
         let gather = |list: &[(&str, &str)], folder: &str, ending: &str| {
             let text = |(name, text): &(&str, &str)| {
                 let shown = format!("{folder}/{name}{ending} (embedded)");
-                (
-                    (*name).to_owned(),
-                    Text {
-                        shown,
-                        text: (*text).to_owned(),
-                    },
-                )
+                ((*name).to_owned(), Text { shown, text: (*text).to_owned() })
             };
             list.iter().map(text).collect()
         };
@@ -73,7 +67,10 @@ impl Shelf {
     }
 
     /// The embedded ones, and over them those of these directories, the last one winning.
-    pub fn with_directories(files: &Files, directories: &[Directory<'_>]) -> Result<Self, FileError> {
+    pub fn with_directories(
+        files: &Files,
+        directories: &[Directory<'_>],
+    ) -> Result<Self, FileError> {
         let mut shelf = Self::embedded();
         for directory in directories {
             add(files, &mut shelf.roles, directory, "roles", ".toml")?;

@@ -32,11 +32,7 @@ pub enum UserError {
 
 /// Users that come with a package: the user, Debian's package, the RHEL family's.
 const PACKAGES: &[(&str, &str, &str)] = &[
-    (
-        "www-data",
-        "base-passwd",
-        "none: the web servers run as `nginx` or `apache` there",
-    ),
+    ("www-data", "base-passwd", "none: the web servers run as `nginx` or `apache` there"),
     ("nginx", "none: nginx runs as `www-data` there", "nginx"),
     ("apache", "none: apache2 runs as `www-data` there", "httpd"),
 ];
@@ -48,9 +44,7 @@ impl UserError {
             return None;
         };
         let (_, debian, rhel) = PACKAGES.iter().find(|(user, ..)| user == name)?;
-        Some(format!(
-            "package: {debian} (Debian, Ubuntu); {rhel} (RHEL, Rocky, Fedora)"
-        ))
+        Some(format!("package: {debian} (Debian, Ubuntu); {rhel} (RHEL, Rocky, Fedora)"))
     }
 }
 
@@ -58,13 +52,8 @@ impl UserError {
 pub fn uid(name: &str) -> Result<u32, UserError> {
     match User::from_name(name) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
-        Ok(None) => name
-            .parse()
-            .map_err(|_| UserError::NoUser { name: name.into() }),
-        Err(source) => Err(UserError::Lookup {
-            name: name.into(),
-            source,
-        }),
+        Ok(None) => name.parse().map_err(|_| UserError::NoUser { name: name.into() }),
+        Err(source) => Err(UserError::Lookup { name: name.into(), source }),
     }
 }
 
@@ -72,13 +61,8 @@ pub fn uid(name: &str) -> Result<u32, UserError> {
 pub fn gid(name: &str) -> Result<u32, UserError> {
     match Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
-        Ok(None) => name
-            .parse()
-            .map_err(|_| UserError::NoGroup { name: name.into() }),
-        Err(source) => Err(UserError::Lookup {
-            name: name.into(),
-            source,
-        }),
+        Ok(None) => name.parse().map_err(|_| UserError::NoGroup { name: name.into() }),
+        Err(source) => Err(UserError::Lookup { name: name.into(), source }),
     }
 }
 

@@ -81,26 +81,17 @@ impl Plan {
             .iter()
             .rev()
             .filter(|(id, _)| known(id) && desired.state.get(id).is_none())
-            .map(|(_, before)| Change::Remove {
-                before: before.clone(),
-            })
+            .map(|(_, before)| Change::Remove { before: before.clone() })
             .collect();
         for (id, after) in desired.state.iter().filter(|(id, _)| known(id)) {
             let after = after.clone();
             match observed.state.get(id) {
                 Some(before) if *before == after => {}
-                Some(before) => changes.push(Change::Update {
-                    before: before.clone(),
-                    after,
-                }),
+                Some(before) => changes.push(Change::Update { before: before.clone(), after }),
                 None => changes.push(Change::Create { after }),
             }
         }
-        Plan {
-            changes,
-            needs: desired.needs.clone(),
-            origin: desired.origin.clone(),
-        }
+        Plan { changes, needs: desired.needs.clone(), origin: desired.origin.clone() }
     }
 
     /// Whether there is nothing to do.
@@ -124,18 +115,11 @@ mod tests {
     use crate::resource::{State, module::Module};
 
     fn sysctl(key: &str, value: &str) -> Resource {
-        Sysctl {
-            key: key.into(),
-            value: value.into(),
-        }
-        .into()
+        Sysctl { key: key.into(), value: value.into() }.into()
     }
 
     fn module(name: &str) -> Resource {
-        Module {
-            module: name.into(),
-        }
-        .into()
+        Module { module: name.into() }.into()
     }
 
     fn state(resources: &[Resource]) -> State {
@@ -147,17 +131,11 @@ mod tests {
     }
 
     fn desired(resources: &[Resource]) -> Desired {
-        Desired {
-            state: state(resources),
-            ..Desired::default()
-        }
+        Desired { state: state(resources), ..Desired::default() }
     }
 
     fn observed(resources: &[Resource]) -> Observed {
-        Observed {
-            state: state(resources),
-            ..Observed::default()
-        }
+        Observed { state: state(resources), ..Observed::default() }
     }
 
     #[test]
@@ -179,9 +157,7 @@ mod tests {
     #[test]
     fn a_kind_that_could_not_be_looked_at_is_left_alone() {
         let mut seen = observed(&[]);
-        let error = crate::host::CommandError::Missing {
-            program: "x".into(),
-        };
+        let error = crate::host::CommandError::Missing { program: "x".into() };
         seen.unknown.insert(Kind::Sysctl, error.into());
         let plan = Plan::between(&desired(&[sysctl("a", "1"), module("m")]), &seen);
         assert_eq!(plan.changes, [Change::Create { after: module("m") }]);

@@ -117,7 +117,9 @@ fn row(key: &str, was: Option<&str>, value: &str, update: bool) -> Row {
 
 /// Whether a name has a value as one of its words.
 fn says(name: &str, value: &str) -> bool {
-    name == value || name.split([' ', ':', '/']).any(|word| word == value) || name.contains(value) && value.len() > 6
+    name == value
+        || name.split([' ', ':', '/']).any(|word| word == value)
+        || name.contains(value) && value.len() > 6
 }
 
 fn or_nothing(value: &str) -> &str {

@@ -100,13 +100,8 @@ impl ResourceKind for Address {
 
 async fn add(host: &Host, wanted: &Address) -> Result<(), HostError> {
     let netlink = host.netlink().await?;
-    let Address {
-        address, interface, ..
-    } = wanted;
-    match netlink
-        .add_address(*address, interface, wanted.label())
-        .await
-    {
+    let Address { address, interface, .. } = wanted;
+    match netlink.add_address(*address, interface, wanted.label()).await {
         // Somebody was quicker; the next look says whether theirs will do.
         Err(e) if e.errno() == Some(Errno::EEXIST) => Ok(()),
         other => Ok(other?),
@@ -120,12 +115,7 @@ async fn relabel(host: &Host, wanted: &Address) -> Result<(), HostError> {
         return add(host, wanted).await;
     };
     let ledger = ledger::read(host.files())?;
-    let entered = ledger
-        .get(&Kind::Address)
-        .into_iter()
-        .flatten()
-        .map(String::as_str)
-        .collect();
+    let entered = ledger.get(&Kind::Address).into_iter().flatten().map(String::as_str).collect();
     if !is_ours(standing, &entered) {
         let label = standing.label.as_deref().unwrap_or("none");
         return Err(Foreign {
@@ -141,20 +131,13 @@ async fn relabel(host: &Host, wanted: &Address) -> Result<(), HostError> {
 async fn delete(host: &Host, address: &Address) -> Result<(), HostError> {
     let netlink = host.netlink().await?;
     if !has_secondaries(netlink, address).await? {
-        return Ok(netlink
-            .delete_address(address.address, &address.interface)
-            .await?);
+        return Ok(netlink.delete_address(address.address, &address.interface).await?);
     }
     // Without this the kernel takes every other address of the subnet along.
-    let path = format!(
-        "/proc/sys/net/ipv4/conf/{}/promote_secondaries",
-        address.interface
-    );
+    let path = format!("/proc/sys/net/ipv4/conf/{}/promote_secondaries", address.interface);
     let standing = host.files().read_text(&path)?.unwrap_or_default();
     host.files().write_in_place(&path, "1\n")?;
-    let deleted = netlink
-        .delete_address(address.address, &address.interface)
-        .await;
+    let deleted = netlink.delete_address(address.address, &address.interface).await;
     host.files().write_in_place(&path, &standing)?;
     Ok(deleted?)
 }
@@ -199,13 +182,7 @@ mod tests {
     }
 
     fn see(found: &[FoundAddress], wanted: &[&Address], ours: &[&str]) -> Vec<Address> {
-        concerning(
-            found,
-            &Scope {
-                wanted,
-                ours: ours.iter().copied().collect(),
-            },
-        )
+        concerning(found, &Scope { wanted, ours: ours.iter().copied().collect() })
     }
 
     #[test]
@@ -218,14 +195,9 @@ mod tests {
 
     #[test]
     fn ours_are_found_by_their_mark_or_by_the_ledger() {
-        let kernel = [
-            found("192.0.2.1/32", Some("lo:0"), true),
-            found("192.0.2.2/32", Some("lo"), false),
-        ];
-        let ours = [
-            address("192.0.2.1/32", Some("lo:0")),
-            address("192.0.2.2/32", None),
-        ];
+        let kernel =
+            [found("192.0.2.1/32", Some("lo:0"), true), found("192.0.2.2/32", Some("lo"), false)];
+        let ours = [address("192.0.2.1/32", Some("lo:0")), address("192.0.2.2/32", None)];
         assert_eq!(see(&kernel, &[], &[]), ours[..1]);
         assert_eq!(see(&kernel, &[], &["192.0.2.2/32 on lo"]), ours);
     }
@@ -233,10 +205,7 @@ mod tests {
     #[test]
     fn the_interface_name_as_label_is_no_label() {
         let wanted = address("192.0.2.1/32", Some("lo"));
-        assert_eq!(
-            see(&[found("192.0.2.1/32", None, true)], &[&wanted], &[]),
-            [wanted]
-        );
+        assert_eq!(see(&[found("192.0.2.1/32", None, true)], &[&wanted], &[]), [wanted]);
     }
 
     #[test]

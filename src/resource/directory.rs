@@ -56,10 +56,7 @@ impl ResourceKind for Directory {
     }
 
     async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
-        changes
-            .iter()
-            .map(|change| ensure_one(host, change.after))
-            .collect()
+        changes.iter().map(|change| ensure_one(host, change.after)).collect()
     }
 
     async fn remove(host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
@@ -79,10 +76,7 @@ fn standing(
     path: &Path,
     wanted: Option<&Owner>,
 ) -> Result<Option<Directory>, HostError> {
-    let stat = host
-        .files()
-        .stat(path)?
-        .filter(|s| s.what == What::Directory);
+    let stat = host.files().stat(path)?.filter(|s| s.what == What::Directory);
     Ok(stat.map(|s| Directory {
         path: path.into(),
         mode: Mode(s.mode),
@@ -93,9 +87,7 @@ fn standing(
 fn ensure_one(host: &Host, wanted: &Directory) -> Result<(), HostError> {
     let owner = wanted.owner.as_ref().map(Owner::ids).transpose()?;
     host.files().make_directory(&wanted.path)?;
-    Ok(host
-        .files()
-        .set_attributes(&wanted.path, Some(wanted.mode.0), owner)?)
+    Ok(host.files().set_attributes(&wanted.path, Some(wanted.mode.0), owner)?)
 }
 
 #[cfg(test)]
@@ -108,11 +100,7 @@ mod tests {
     use crate::resource::Desired;
 
     fn directory(path: &str, mode: u32) -> Directory {
-        Directory {
-            path: path.into(),
-            mode: Mode(mode),
-            owner: None,
-        }
+        Directory { path: path.into(), mode: Mode(mode), owner: None }
     }
 
     #[tokio::main(flavor = "current_thread")]
@@ -121,9 +109,7 @@ mod tests {
         for d in directories {
             assert!(desired.state.insert(d.clone().into()).is_none());
         }
-        reconcile(&scratch.host(), &desired, |_, _| {})
-            .await
-            .expect("can be looked at")
+        reconcile(&scratch.host(), &desired, |_, _| {}).await.expect("can be looked at")
     }
 
     fn mode(scratch: &Scratch, path: &str) -> u32 {
@@ -153,11 +139,7 @@ mod tests {
     fn an_empty_directory_of_ours_goes_when_no_role_wants_it() {
         let scratch = Scratch::new();
         assert!(
-            converge(
-                &scratch,
-                &[directory("/a", 0o755), directory("/a/b", 0o755)]
-            )
-            .converged()
+            converge(&scratch, &[directory("/a", 0o755), directory("/a/b", 0o755)]).converged()
         );
         assert!(converge(&scratch, &[]).converged());
         assert!(!scratch.real("/a").exists());
@@ -187,10 +169,7 @@ mod tests {
         let scratch = Scratch::new();
         scratch.write("/a", "x");
         let report = converge(&scratch, &[directory("/a", 0o755)]);
-        assert!(
-            matches!(report.changes[0].1, Outcome::Failed(_)),
-            "{report:?}"
-        );
+        assert!(matches!(report.changes[0].1, Outcome::Failed(_)), "{report:?}");
         assert_eq!(scratch.read("/a").as_deref(), Some("x"));
     }
 
@@ -198,14 +177,7 @@ mod tests {
     fn what_is_mounted_on_a_directory_hides_its_mode() {
         let scratch = Scratch::new();
         std::fs::create_dir(scratch.real("/var")).expect("makes");
-        scratch.write(
-            "/proc/self/mountinfo",
-            "9 1 0:9 / /var rw - nfs4 nfs:/opt rw\n",
-        );
-        assert!(
-            converge(&scratch, &[directory("/var", 0o700)])
-                .changes
-                .is_empty()
-        );
+        scratch.write("/proc/self/mountinfo", "9 1 0:9 / /var rw - nfs4 nfs:/opt rw\n");
+        assert!(converge(&scratch, &[directory("/var", 0o700)]).changes.is_empty());
     }
 }

@@ -110,10 +110,7 @@ impl ResourceKind for File {
         }
         let written = written::read(host.files())?;
         let wanted: BTreeSet<String> = scope.wanted.iter().map(|w| w.name()).collect();
-        let untested = written
-            .iter()
-            .filter(|(_, e)| e.untested)
-            .map(|(path, _)| path.as_str());
+        let untested = written.iter().filter(|(_, e)| e.untested).map(|(path, _)| path.as_str());
         let others: BTreeSet<&str> = untested.chain(scope.ours.iter().copied()).collect();
         for path in others.into_iter().filter(|p| !wanted.contains(*p)) {
             let entry = written.get(path).filter(|_| scope.ours.contains(path));
@@ -130,10 +127,7 @@ impl ResourceKind for File {
                 Err(error) => drop(results.insert(index, Err(error))),
                 Ok(None) => drop(results.insert(index, Ok(()))),
                 Ok(Some(write)) => {
-                    writes
-                        .entry(change.after.check.as_deref())
-                        .or_default()
-                        .push(write);
+                    writes.entry(change.after.check.as_deref()).or_default().push(write);
                 }
             }
         }
@@ -147,21 +141,11 @@ impl ResourceKind for File {
         let ours = match ledger::read(host.files()) {
             Ok(mut ours) => ours.remove(&Kind::File).unwrap_or_default(),
             Err(e) => {
-                return gone
-                    .iter()
-                    .map(|_| Err(HostError::File(e.again())))
-                    .collect();
+                return gone.iter().map(|_| Err(HostError::File(e.again()))).collect();
             }
         };
-        let results: Vec<_> = gone
-            .iter()
-            .map(|file| remove_one(host, &ours, file))
-            .collect();
-        let names = gone
-            .iter()
-            .zip(&results)
-            .filter(|(_, r)| r.is_ok())
-            .map(|(f, _)| f.name());
+        let results: Vec<_> = gone.iter().map(|file| remove_one(host, &ours, file)).collect();
+        let names = gone.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(f, _)| f.name());
         let names: BTreeSet<String> = names.collect();
         let forget = |all: &mut written::Written| all.retain(|path, _| !names.contains(path));
         if let Err(error) = written::change(host.files(), forget) {
@@ -177,40 +161,19 @@ fn standing(host: &Host, wanted: &File) -> Result<Option<File>, HostError> {
         Some(Aside::Nothing) => return Ok(None),
         Some(Aside::Old(old)) => {
             // Never equal to the wanted one, so that it is written and proven again.
-            let check = if wanted.check.is_some() {
-                None
-            } else {
-                Some(Vec::new())
-            };
-            return Ok(Some(File {
-                check,
-                ..described(wanted, &old)
-            }));
+            let check = if wanted.check.is_some() { None } else { Some(Vec::new()) };
+            return Ok(Some(File { check, ..described(wanted, &old) }));
         }
         None => {}
     }
     if wanted.once {
-        let stat = host
-            .files()
-            .stat(&wanted.path)?
-            .filter(|s| s.what == What::File);
+        let stat = host.files().stat(&wanted.path)?.filter(|s| s.what == What::File);
         return Ok(stat.map(|Standing { mode, uid, gid, .. }| {
             let bytes = wanted.content.clone().into_bytes();
-            described(
-                wanted,
-                &Found {
-                    bytes,
-                    mode,
-                    uid,
-                    gid,
-                },
-            )
+            described(wanted, &Found { bytes, mode, uid, gid })
         }));
     }
-    Ok(host
-        .files()
-        .read(&wanted.path)?
-        .map(|found| described(wanted, &found)))
+    Ok(host.files().read(&wanted.path)?.map(|found| described(wanted, &found)))
 }
 
 fn described(wanted: &File, found: &Found) -> File {
@@ -250,10 +213,7 @@ fn unwanted(
     if entry.is_some_and(|e| e.knows(&found.bytes)) {
         return Ok(Some(file(&found.bytes, Some(Mode(found.mode)))));
     }
-    tracing::debug!(
-        path,
-        "no role wants it, but it was changed by hand: left alone"
-    );
+    tracing::debug!(path, "no role wants it, but it was changed by hand: left alone");
     Ok(None)
 }
 
@@ -271,13 +231,7 @@ fn write_of<'a>(
         host.files().set_attributes(&after.path, mode, owner)?;
         return Ok(None);
     }
-    Ok(Some(Write {
-        index,
-        path: &after.path,
-        content: after.content.as_bytes(),
-        mode,
-        owner,
-    }))
+    Ok(Some(Write { index, path: &after.path, content: after.content.as_bytes(), mode, owner }))
 }
 
 /// Removes a file of ours. One that is only here because its check never ran gives way to what

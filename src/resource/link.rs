@@ -93,16 +93,9 @@ fn concerning(found: &[FoundLink], scope: &Scope<'_, Link>) -> Vec<Link> {
         }
         let create = match wanted {
             Some(Link { create: None, .. }) => None,
-            Some(Link {
-                create: Some(_), ..
-            })
-            | None => LinkType::of(f),
+            Some(Link { create: Some(_), .. }) | None => LinkType::of(f),
         };
-        Some(Link {
-            interface: f.name.clone(),
-            create,
-            up: f.up,
-        })
+        Some(Link { interface: f.name.clone(), create, up: f.up })
     };
     found.iter().filter_map(seen).collect()
 }
@@ -159,9 +152,7 @@ async fn bring_about(host: &Host, wanted: &Link) -> Result<(), HostError> {
 }
 
 async fn make(netlink: &Netlink, name: &str, create: &LinkType) -> Result<(), HostError> {
-    netlink
-        .create_link(UNFINISHED, create.word(), create.local())
-        .await?;
+    netlink.create_link(UNFINISHED, create.word(), create.local()).await?;
     netlink.set_link_alias(UNFINISHED, ALIAS).await?;
     Ok(netlink.rename_link(UNFINISHED, name).await?)
 }
@@ -169,10 +160,7 @@ async fn make(netlink: &Netlink, name: &str, create: &LinkType) -> Result<(), Ho
 async fn delete(host: &Host, link: &Link) -> Result<(), HostError> {
     let netlink = host.netlink().await?;
     let found = netlink.links().await?;
-    match found
-        .iter()
-        .find(|f| f.name == link.interface && is_ours(f))
-    {
+    match found.iter().find(|f| f.name == link.interface && is_ours(f)) {
         Some(standing) => Ok(netlink.delete_link(standing).await?),
         None => Ok(()),
     }
@@ -180,14 +168,8 @@ async fn delete(host: &Host, link: &Link) -> Result<(), HostError> {
 
 fn foreign(wanted: &Link, create: &LinkType, standing: &FoundLink) -> Foreign {
     let kind = standing.kind.as_deref().unwrap_or("hardware");
-    let local = standing
-        .local
-        .map(|l| format!(" local {l}"))
-        .unwrap_or_default();
-    let remote = standing
-        .remote
-        .map(|r| format!(" remote {r}"))
-        .unwrap_or_default();
+    let local = standing.local.map(|l| format!(" local {l}")).unwrap_or_default();
+    let remote = standing.remote.map(|r| format!(" remote {r}")).unwrap_or_default();
     Foreign {
         wanted: format!("interface {} of type {}", wanted.interface, create.word()),
         stands: format!("an interface of that name and of type {kind}{local}{remote}"),
@@ -209,13 +191,7 @@ mod tests {
     }
 
     fn see(found: &[FoundLink], wanted: &[&Link]) -> Vec<Link> {
-        concerning(
-            found,
-            &Scope {
-                wanted,
-                ours: [].into(),
-            },
-        )
+        concerning(found, &Scope { wanted, ours: [].into() })
     }
 
     #[test]
@@ -238,12 +214,7 @@ mod tests {
     fn a_tunnel_to_one_peer_is_not_one_that_takes_packets_from_anybody() {
         let mut tunnel = found("t", Some("ipip"), None);
         tunnel.local = Some(Ipv4Addr::LOCALHOST);
-        assert_eq!(
-            LinkType::of(&tunnel),
-            Some(LinkType::Ipip {
-                local: Ipv4Addr::LOCALHOST
-            })
-        );
+        assert_eq!(LinkType::of(&tunnel), Some(LinkType::Ipip { local: Ipv4Addr::LOCALHOST }));
         tunnel.remote = Some(Ipv4Addr::BROADCAST);
         assert_eq!(LinkType::of(&tunnel), None);
     }

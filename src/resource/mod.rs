@@ -52,10 +52,7 @@ pub struct Ensure<'a, K> {
 }
 
 /// What every kind promises.
-#[expect(
-    async_fn_in_trait,
-    reason = "one thread, static dispatch: no bounds are needed"
-)]
+#[expect(async_fn_in_trait, reason = "one thread, static dispatch: no bounds are needed")]
 pub trait ResourceKind: Sized + Clone + PartialEq + fmt::Debug + Serialize {
     /// The kind's place in the order.
     const KIND: Kind;
@@ -114,9 +111,7 @@ impl State {
     /// Adds a resource. Returns the one that already had its name and differs, if any.
     pub fn insert(&mut self, resource: Resource) -> Option<Resource> {
         let id = resource.id();
-        self.resources
-            .insert(id, resource.clone())
-            .filter(|old| *old != resource)
+        self.resources.insert(id, resource.clone()).filter(|old| *old != resource)
     }
 
     /// The resource of this id.

@@ -61,10 +61,7 @@ fn option(module: &str) -> Option<String> {
     if module.starts_with("ip_vs") {
         return Some(module.to_uppercase());
     }
-    OPTIONS
-        .iter()
-        .find(|(m, _)| *m == module)
-        .map(|(_, option)| (*option).to_owned())
+    OPTIONS.iter().find(|(m, _)| *m == module).map(|(_, option)| (*option).to_owned())
 }
 
 /// The package that has a fuller set of modules, told from the kernel's release.
@@ -95,11 +92,7 @@ impl ResourceKind for Module {
         let mut built_in = None;
         for wanted in scope.wanted {
             let name = wanted.module.replace('-', "_");
-            if host
-                .files()
-                .real(Path::new("/sys/module").join(&name))
-                .exists()
-            {
+            if host.files().real(Path::new("/sys/module").join(&name)).exists() {
                 found.push((*wanted).clone());
                 continue;
             }
@@ -132,12 +125,7 @@ async fn load(host: &Host, module: &str) -> Result<(), HostError> {
         Ok(_) => Ok(()),
         Err(source @ CommandError::Failed { .. }) if says_not_found(&source) => {
             let release = release(host)?;
-            Err(NoModule {
-                module: module.to_owned(),
-                release,
-                source,
-            }
-            .into())
+            Err(NoModule { module: module.to_owned(), release, source }.into())
         }
         Err(other) => Err(other.into()),
     }
@@ -163,9 +151,7 @@ fn read_built_in(host: &Host) -> Result<String, HostError> {
 fn lists(built_in: &str, name: &str) -> bool {
     let stem = |line: &str| {
         let file = line.rsplit('/').next().unwrap_or(line);
-        file.trim()
-            .strip_suffix(".ko")
-            .map(|stem| stem.replace('-', "_"))
+        file.trim().strip_suffix(".ko").map(|stem| stem.replace('-', "_"))
     };
     built_in.lines().filter_map(stem).any(|stem| stem == name)
 }
@@ -186,16 +172,10 @@ mod tests {
         let missing = |release: &str| NoModule {
             module: "ip_vs_rr".into(),
             release: release.into(),
-            source: CommandError::Missing {
-                program: "modprobe".into(),
-            },
+            source: CommandError::Missing { program: "modprobe".into() },
         };
         let hint = missing("5.15.0-1054-kvm").hint();
         assert!(hint.contains("CONFIG_IP_VS_RR") && hint.contains("install linux-generic"));
-        assert!(
-            missing("5.14.0-503.el9.x86_64")
-                .hint()
-                .contains("kernel-modules")
-        );
+        assert!(missing("5.14.0-503.el9.x86_64").hint().contains("kernel-modules"));
     }
 }

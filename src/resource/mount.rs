@@ -69,10 +69,9 @@ impl MountError {
     /// What the operator can do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         match self {
-            MountError::Taken { mount_point, .. } => Some(format!(
-                "umount {} if it is not needed",
-                mount_point.display()
-            )),
+            MountError::Taken { mount_point, .. } => {
+                Some(format!("umount {} if it is not needed", mount_point.display()))
+            }
             MountError::NotThere { unit } => Some(format!(
                 "`systemctl cat {unit}` shows which file systemd took; one in /etc goes first"
             )),
@@ -106,10 +105,7 @@ impl ResourceKind for Mount {
                     found.push(standing);
                 }
                 None if top.is_some_and(|m| is(host, m, &wanted.what, &wanted.fs_type)) => {
-                    found.push(Mount {
-                        mounted: true,
-                        ..(*wanted).clone()
-                    });
+                    found.push(Mount { mounted: true, ..(*wanted).clone() });
                 }
                 None => {}
             }
@@ -140,12 +136,7 @@ impl ResourceKind for Mount {
 /// The mounts that unit files of ours declare, by mount point.
 fn declared(host: &Host) -> Result<BTreeMap<PathBuf, Declared>, FileError> {
     let mut all = BTreeMap::new();
-    for name in host
-        .files()
-        .list(UNITS)?
-        .iter()
-        .filter(|n| n.ends_with(".mount"))
-    {
+    for name in host.files().list(UNITS)?.iter().filter(|n| n.ends_with(".mount")) {
         let text = host.files().read_text(Path::new(UNITS).join(name))?;
         if let Some(declared) = text.as_deref().and_then(unit_file::parse) {
             all.insert(declared.mount_point.clone(), declared);
@@ -178,11 +169,7 @@ fn is(host: &Host, mounted: &Mounted, what: &str, fs_type: &str) -> bool {
         return Path::new(what).ends_with(mounted.root.strip_prefix("/").unwrap_or(Path::new("")));
     }
     let family = |t: &str| {
-        if t == "nfs4" {
-            "nfs".to_owned()
-        } else {
-            t.to_owned()
-        }
+        if t == "nfs4" { "nfs".to_owned() } else { t.to_owned() }
     };
     let same_type = fs_type == "auto" || family(&mounted.fs_type) == family(fs_type);
     same_type && device(host, &mounted.source) == device(host, what)
@@ -216,17 +203,13 @@ async fn ensure_one(host: &Host, wanted: &Mount) -> Result<(), HostError> {
     let ours = declared(host)?.remove(&wanted.mount_point);
     let table = mounts::table(host.files())?;
     if let Some(mounted) = top(&table, &wanted.mount_point) {
-        if !ours
-            .as_ref()
-            .is_some_and(|o| is(host, mounted, &o.what, &o.fs_type))
-        {
+        if !ours.as_ref().is_some_and(|o| is(host, mounted, &o.what, &o.fs_type)) {
             return Err(taken(mounted).into());
         }
         host.units().run(Verb::Stop, &unit).await?;
     }
     if host.files().read_text(&path)?.as_deref() != Some(&text) {
-        host.files()
-            .replace(&path, text.as_bytes(), Some(0o644), None)?;
+        host.files().replace(&path, text.as_bytes(), Some(0o644), None)?;
     }
     let seen = host.units().look(&[&unit]).await?;
     if seen.iter().any(|s| s.stale || s.load == Load::NotFound) {
@@ -245,9 +228,7 @@ async fn ensure_one(host: &Host, wanted: &Mount) -> Result<(), HostError> {
 /// mount(8) runs a program of the file system's own for these.
 fn helper(fs_type: &str) -> Result<(), CommandError> {
     if matches!(fs_type, "nfs" | "nfs4") && command::find("mount.nfs").is_none() {
-        return Err(CommandError::Missing {
-            program: "mount.nfs".into(),
-        });
+        return Err(CommandError::Missing { program: "mount.nfs".into() });
     }
     Ok(())
 }
@@ -308,17 +289,12 @@ mod tests {
     }
 
     fn declare(scratch: &Scratch, mount: &Mount) {
-        scratch.write(
-            "/run/systemd/system/var-www-html.mount",
-            &unit_file::render(mount),
-        );
+        scratch.write("/run/systemd/system/var-www-html.mount", &unit_file::render(mount));
     }
 
     #[tokio::main(flavor = "current_thread")]
     async fn observed(scratch: &Scratch, wanted: Mount) -> Option<Mount> {
-        let (_, seen) = look(&scratch.host(), &desired(wanted))
-            .await
-            .expect("can be looked at");
+        let (_, seen) = look(&scratch.host(), &desired(wanted)).await.expect("can be looked at");
         assert!(seen.unknown.is_empty(), "{:?}", seen.unknown);
         seen.state.iter().find_map(|(_, r)| match r {
             crate::resource::Resource::Mount(m) => Some(m.clone()),
@@ -339,13 +315,7 @@ mod tests {
         let scratch = Scratch::new();
         declare(&scratch, &pages());
         let found = observed(&scratch, pages());
-        assert_eq!(
-            found,
-            Some(Mount {
-                mounted: false,
-                ..pages()
-            })
-        );
+        assert_eq!(found, Some(Mount { mounted: false, ..pages() }));
     }
 
     #[test]
@@ -353,14 +323,8 @@ mod tests {
         let scratch = Scratch::new();
         mounted(&scratch, "nfs:/opt/111", "nfs4");
         let others = [
-            Mount {
-                options: "ro,soft".into(),
-                ..pages()
-            },
-            Mount {
-                what: "nfs:/opt/222".into(),
-                ..pages()
-            },
+            Mount { options: "ro,soft".into(), ..pages() },
+            Mount { what: "nfs:/opt/222".into(), ..pages() },
         ];
         for other in others {
             declare(&scratch, &other);
@@ -373,10 +337,7 @@ mod tests {
         let scratch = Scratch::new();
         mounted(&scratch, "nfs:/opt/111", "nfs4");
         assert_eq!(observed(&scratch, pages()), Some(pages()));
-        let elsewhere = Mount {
-            mount_point: "/elsewhere".into(),
-            ..pages()
-        };
+        let elsewhere = Mount { mount_point: "/elsewhere".into(), ..pages() };
         assert_eq!(observed(&scratch, elsewhere), None);
     }
 
@@ -389,13 +350,8 @@ mod tests {
         mounted(&scratch, "/dev/sdb1", "ext4");
         let report = reconcile(&scratch.host(), &desired(pages()), |_, _| {}).await;
         let report = report.expect("can be looked at");
-        let Outcome::Failed(error) = &report.changes[0].1 else {
-            panic!("{report:?}")
-        };
-        assert_eq!(
-            error.to_string(),
-            "/dev/sdb1 (ext4) is mounted on /var/www/html already"
-        );
+        let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
+        assert_eq!(error.to_string(), "/dev/sdb1 (ext4) is mounted on /var/www/html already");
     }
 
     #[test]

@@ -62,20 +62,9 @@ fn from_kernel(found: &FoundRule) -> Rule {
 
 /// What of the kernel's rules concerns us.
 fn concerning(found: &[FoundRule], scope: &Scope<'_, Rule>) -> Vec<Rule> {
-    let same = |w: &Rule, f: &FoundRule| {
-        w.to_kernel()
-            == FoundRule {
-                protocol: MARK,
-                ..f.clone()
-            }
-    };
+    let same = |w: &Rule, f: &FoundRule| w.to_kernel() == FoundRule { protocol: MARK, ..f.clone() };
     let stands = |w: &&&Rule| found.iter().any(|f| same(w, f));
-    let mut seen: Vec<Rule> = scope
-        .wanted
-        .iter()
-        .filter(stands)
-        .map(|w| (*w).clone())
-        .collect();
+    let mut seen: Vec<Rule> = scope.wanted.iter().filter(stands).map(|w| (*w).clone()).collect();
     let unwanted = |f: &&FoundRule| !scope.wanted.iter().any(|w| same(w, f));
     let ours = found.iter().filter(|f| f.protocol == MARK);
     seen.extend(ours.filter(unwanted).map(from_kernel));
@@ -91,15 +80,8 @@ impl ResourceKind for Rule {
         let family = if kernel.ipv6 { "ipv6 " } else { "" };
         let prefix =
             |word: &str, p: Option<IpNet>| p.map(|p| format!(" {word} {p}")).unwrap_or_default();
-        let mark = kernel
-            .fwmark
-            .map(|m| format!(" fwmark {m:#x}"))
-            .unwrap_or_default();
-        let incoming = self
-            .incoming
-            .as_ref()
-            .map(|i| format!(" iif {i}"))
-            .unwrap_or_default();
+        let mark = kernel.fwmark.map(|m| format!(" fwmark {m:#x}")).unwrap_or_default();
+        let incoming = self.incoming.as_ref().map(|i| format!(" iif {i}")).unwrap_or_default();
         format!(
             "{family}{}{}{}{mark}{incoming} lookup {}",
             self.priority,
@@ -161,39 +143,21 @@ mod tests {
 
     #[test]
     fn the_name_says_everything_the_rule_does() {
-        assert_eq!(
-            rule().name(),
-            "100 from 192.0.2.0/24 fwmark 0x1 iif eth0 lookup 1000"
-        );
-        let plain = Rule {
-            from: None,
-            fwmark: None,
-            incoming: None,
-            ipv6: true,
-            ..rule()
-        };
+        assert_eq!(rule().name(), "100 from 192.0.2.0/24 fwmark 0x1 iif eth0 lookup 1000");
+        let plain = Rule { from: None, fwmark: None, incoming: None, ipv6: true, ..rule() };
         assert_eq!(plain.name(), "ipv6 100 lookup 1000");
     }
 
     #[test]
     fn a_rule_with_more_to_it_than_we_know_is_not_the_wanted_one() {
         let wanted = rule();
-        let scope = Scope {
-            wanted: &[&wanted],
-            ours: [].into(),
-        };
-        let theirs = FoundRule {
-            protocol: 4,
-            ..wanted.to_kernel()
-        };
+        let scope = Scope { wanted: &[&wanted], ours: [].into() };
+        let theirs = FoundRule { protocol: 4, ..wanted.to_kernel() };
         assert_eq!(
             concerning(std::slice::from_ref(&theirs), &scope),
             std::slice::from_ref(&wanted)
         );
-        let elaborate = FoundRule {
-            elaborate: true,
-            ..theirs
-        };
+        let elaborate = FoundRule { elaborate: true, ..theirs };
         assert!(concerning(&[elaborate], &scope).is_empty());
     }
 }

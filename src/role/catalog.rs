@@ -42,21 +42,14 @@ impl Catalog {
             (name, Source::new(text.shown, text.text))
         };
         let templates = shelf.templates.into_iter().map(template).collect();
-        let mut catalog = Catalog {
-            roles: BTreeMap::new(),
-            templates,
-            names,
-        };
+        let mut catalog = Catalog { roles: BTreeMap::new(), templates, names };
         for host in cluster.hosts.values() {
             let mut next = Some((host.role.value.to_string(), host.role.place.clone()));
             let mut length = 0;
             while let Some((name, place)) = next.take() {
                 length += 1;
                 if length > LONGEST_CHAIN {
-                    found.push(Diagnostic::error(
-                        place,
-                        "roles extend each other in a circle",
-                    ));
+                    found.push(Diagnostic::error(place, "roles extend each other in a circle"));
                     break;
                 }
                 if !catalog.roles.contains_key(&name) {
@@ -64,9 +57,7 @@ impl Catalog {
                         found.push(catalog.no_such_role(place, &name));
                         break;
                     };
-                    catalog
-                        .roles
-                        .insert(name.clone(), parse(&text.shown, &text.text, &found));
+                    catalog.roles.insert(name.clone(), parse(&text.shown, &text.text, &found));
                 }
                 let parent = catalog.roles.get(&name).and_then(|p| p.extends.clone());
                 next = parent.map(|p| (p.value, p.place));
@@ -155,15 +146,7 @@ fn parse(shown: &str, text: &str, found: &Collector) -> Parsed {
         found.push(Diagnostic::error(version.place, title).help("this converge reads version 1"));
     }
     let extends = reader.get::<String>("extends");
-    let summary = reader
-        .get::<String>("summary")
-        .map(|s| s.value)
-        .unwrap_or_default();
+    let summary = reader.get::<String>("summary").map(|s| s.value).unwrap_or_default();
     let holds = reader.has("hold");
-    Parsed {
-        extends,
-        summary,
-        holds,
-        document,
-    }
+    Parsed { extends, summary, holds, document }
 }

@@ -72,11 +72,7 @@ pub fn each_element(
             .collect(),
     };
     for facts in &facts_of_each {
-        let element = Element {
-            reader: reader.with_facts(facts),
-            facts,
-            around,
-        };
+        let element = Element { reader: reader.with_facts(facts), facts, around };
         if element.applies() {
             // All that is wrong with the table at once, before a section stops at its first. Where
             // hosts of another role are named, only the section knows by what names.
@@ -94,20 +90,13 @@ fn host_object(facts: &Facts, name: &HostName) -> Json {
 
 fn items(reader: &Reader<'_>, role: &Spanned<String>, around: Surroundings<'_>) -> Vec<EachItem> {
     if role.value == "vip" {
-        return around
-            .cluster
-            .vips
-            .iter()
-            .map(|v| EachItem::Vip(v.name.value.clone()))
-            .collect();
+        return around.cluster.vips.iter().map(|v| EachItem::Vip(v.name.value.clone())).collect();
     }
     if !around.catalog.knows(&role.value) {
         reader.report(unknown_role(role, around.catalog));
     }
     let hosts = around.cluster.hosts_of_role(&role.value);
-    hosts
-        .map(|h| EachItem::Host(h.name.value.clone()))
-        .collect()
+    hosts.map(|h| EachItem::Host(h.name.value.clone())).collect()
 }
 
 fn unknown_role(role: &Spanned<String>, catalog: &Catalog) -> Diagnostic {
@@ -126,10 +115,7 @@ impl Element<'_> {
             return true;
         }
         let when = self.reader.get::<String>("when").map(|w| w.value);
-        !matches!(
-            when.as_deref().map(str::trim),
-            None | Some("" | "false" | "0")
-        )
+        !matches!(when.as_deref().map(str::trim), None | Some("" | "false" | "0"))
     }
 
     /// The name of the host's role.
@@ -154,18 +140,12 @@ impl Element<'_> {
 
     /// A text; `None` if it is left out or empty.
     pub fn text(&self, key: &'static str) -> Option<String> {
-        self.get::<String>(key)
-            .map(|t| t.value)
-            .filter(|t| !t.is_empty())
+        self.get::<String>(key).map(|t| t.value).filter(|t| !t.is_empty())
     }
 
     /// The values of a list.
     pub fn list(&self, key: &'static str) -> Vec<String> {
-        self.reader
-            .list::<String>(key)
-            .into_iter()
-            .map(|s| s.value)
-            .collect()
+        self.reader.list::<String>(key).into_iter().map(|s| s.value).collect()
     }
 
     /// Calls `read` for every host of a role, with its address and the same table, in which the
@@ -180,15 +160,9 @@ impl Element<'_> {
             self.report(unknown_role(role, self.around.catalog));
         }
         for host in self.around.cluster.hosts_of_role(&role.value) {
-            let facts = self
-                .facts
-                .with(name, host_object(self.facts, &host.name.value));
+            let facts = self.facts.with(name, host_object(self.facts, &host.name.value));
             let reader = self.reader.with_facts(&facts);
-            let element = Element {
-                reader,
-                facts: &facts,
-                around: self.around,
-            };
+            let element = Element { reader, facts: &facts, around: self.around };
             read(host.address.addr(), &element);
         }
     }
@@ -224,8 +198,6 @@ fn no_template(place: Place, name: &str, catalog: &Catalog) -> Diagnostic {
         Some(meant) => format!("there is no template `{name}`, did you mean `{meant}`?"),
         None => format!("there is no template `{name}`"),
     };
-    Diagnostic::error(place, title).help(format!(
-        "the templates are {}",
-        crate::document::listed(&names)
-    ))
+    Diagnostic::error(place, title)
+        .help(format!("the templates are {}", crate::document::listed(&names)))
 }

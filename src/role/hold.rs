@@ -18,18 +18,10 @@ pub const SECTION: Section = Section::new(
     &[
         FOR_EACH,
         WHEN,
-        Field::required(
-            "address",
-            Shape::Prefix,
-            "The VIP with its prefix length, mostly /32.",
-        ),
+        Field::required("address", Shape::Prefix, "The VIP with its prefix length, mostly /32."),
         Field::required("interface", Shape::Text, "The interface that it goes on."),
-        Field::optional(
-            "label",
-            Shape::Text,
-            "The name that ifconfig shows for it, IPv4 only.",
-        )
-        .default("\"\""),
+        Field::optional("label", Shape::Text, "The name that ifconfig shows for it, IPv4 only.")
+            .default("\"\""),
     ],
 );
 
@@ -48,12 +40,7 @@ impl Hold {
         let address = e.get::<IpNet>("address")?;
         let interface = e.get::<String>("interface")?.value;
         let label = e.text("label").filter(|_| address.value.addr().is_ipv4());
-        Some(Hold {
-            place: e.place(),
-            address: address.value,
-            interface,
-            label,
-        })
+        Some(Hold { place: e.place(), address: address.value, interface, label })
     }
 
     /// The VIP, last of all: it needs what is served under it.
@@ -63,10 +50,7 @@ impl Hold {
         }
         let vip = self.address.addr();
         let served = want.ids(|id| id.kind == Kind::VirtualServer);
-        let needs: Vec<Id> = served
-            .into_iter()
-            .filter(|id| serves(want, id, vip))
-            .collect();
+        let needs: Vec<Id> = served.into_iter().filter(|id| serves(want, id, vip)).collect();
         let address = Address {
             address: self.address,
             interface: self.interface.clone(),

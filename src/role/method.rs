@@ -71,11 +71,8 @@ impl Value for TunnelKind {
     const WHAT: &'static str = "a tunnel type";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let words = [
-            ("ipip", TunnelKind::Ipip),
-            ("gue", TunnelKind::Gue),
-            ("gre", TunnelKind::Gre),
-        ];
+        let words =
+            [("ipip", TunnelKind::Ipip), ("gue", TunnelKind::Gue), ("gre", TunnelKind::Gre)];
         one_of("tunnel type", &words, text)
     }
 }

@@ -65,11 +65,7 @@ impl Role {
         let found = Collector::default();
         let look = serde_json::to_value(survey).expect("a survey is made of texts and lists");
         let facts = Facts::new(cluster, me, &catalog.defaults(), look, &found);
-        let around = Surroundings {
-            cluster,
-            catalog,
-            me,
-        };
+        let around = Surroundings { cluster, catalog, me };
         let mut role = Role::empty(catalog, cluster, me);
         for document in catalog.chain(me.role.value.as_str()) {
             let reader = document.read(&ROLE, None, &found);
@@ -79,10 +75,7 @@ impl Role {
     }
 
     fn empty(catalog: &Catalog, cluster: &Cluster, me: &HostEntry) -> Role {
-        let others = cluster
-            .hosts
-            .values()
-            .filter(|h| h.name.value != me.name.value);
+        let others = cluster.hosts.values().filter(|h| h.name.value != me.name.value);
         let peers = match catalog.holds(me.role.value.as_str()) {
             true => others
                 .filter(|h| catalog.holds(h.role.value.as_str()))
@@ -122,21 +115,11 @@ impl Role {
         }
         self.units.iter().for_each(|unit| unit.expand(&mut want));
         self.web.iter().for_each(|web| web.expand(&mut want));
-        self.receive
-            .iter()
-            .for_each(|receive| receive.expand(&mut want));
-        self.servers
-            .iter()
-            .for_each(|servers| servers.expand(&mut want));
-        self.hold
-            .iter()
-            .for_each(|hold| hold.expand(situation, &mut want));
+        self.receive.iter().for_each(|receive| receive.expand(&mut want));
+        self.servers.iter().for_each(|servers| servers.expand(&mut want));
+        self.hold.iter().for_each(|hold| hold.expand(situation, &mut want));
         let (desired, found) = want.finish();
-        if found.has_errors() {
-            Err(found)
-        } else {
-            Ok(desired)
-        }
+        if found.has_errors() { Err(found) } else { Ok(desired) }
     }
 
     fn read(
@@ -160,30 +143,20 @@ impl Role {
             plain.extend(resource.map(|r| (e.place(), r)));
         };
         tables("link", &mut |e| keep(e, network::link(e).map(Into::into)));
-        tables("address", &mut |e| {
-            keep(e, network::address(e).map(Into::into))
-        });
+        tables("address", &mut |e| keep(e, network::address(e).map(Into::into)));
         tables("route", &mut |e| keep(e, network::route(e).map(Into::into)));
         tables("rule", &mut |e| keep(e, network::rule(e).map(Into::into)));
-        tables("directory", &mut |e| {
-            keep(e, storage::directory(e).map(Into::into))
-        });
+        tables("directory", &mut |e| keep(e, storage::directory(e).map(Into::into)));
         tables("file", &mut |e| keep(e, storage::file(e).map(Into::into)));
         tables("mount", &mut |e| keep(e, storage::mount(e).map(Into::into)));
-        tables("export", &mut |e| {
-            keep(e, storage::export(e).map(Into::into))
-        });
-        tables("unit", &mut |e| {
-            self.units.extend(unit::UnitSection::read(e))
-        });
+        tables("export", &mut |e| keep(e, storage::export(e).map(Into::into)));
+        tables("unit", &mut |e| self.units.extend(unit::UnitSection::read(e)));
         tables("web", &mut |e| self.web.extend(web::Web::read(e, survey, &mut self.missing)));
         tables("receive", &mut |e| {
-            self.receive
-                .extend(receive::Receive::read(e, own, &directors));
+            self.receive.extend(receive::Receive::read(e, own, &directors));
         });
         tables("virtual-server", &mut |e| {
-            self.servers
-                .extend(virtual_server::VirtualServers::read(e, &interface));
+            self.servers.extend(virtual_server::VirtualServers::read(e, &interface));
         });
         tables("hold", &mut |e| self.hold.extend(hold::Hold::read(e)));
     }
@@ -191,22 +164,13 @@ impl Role {
     /// `modules` and `[sysctl]`, which are not tables of their own.
     fn read_lists(&mut self, reader: &Reader<'_>) {
         for module in reader.list::<String>("modules") {
-            self.plain.push((
-                module.place,
-                Module {
-                    module: module.value,
-                }
-                .into(),
-            ));
+            self.plain.push((module.place, Module { module: module.value }.into()));
         }
         let Some(table) = reader.table("sysctl") else {
             return;
         };
         for (key, value) in table.open() {
-            let sysctl = Sysctl {
-                key: key.value,
-                value: value.value,
-            };
+            let sysctl = Sysctl { key: key.value, value: value.value };
             self.plain.push((value.place, sysctl.into()));
         }
     }

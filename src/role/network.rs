@@ -12,10 +12,7 @@ use crate::resource::link::{Link, LinkType};
 use crate::resource::route::{self, Route};
 use crate::resource::rule::Rule;
 
-const U32: Shape = Shape::Integer {
-    min: 0,
-    max: u32::MAX as i64,
-};
+const U32: Shape = Shape::Integer { min: 0, max: u32::MAX as i64 };
 
 /// The keys of `[[link]]`.
 pub const LINK: Section = Section::new(
@@ -25,11 +22,7 @@ pub const LINK: Section = Section::new(
         FOR_EACH,
         WHEN,
         Field::required("name", Shape::Text, "Its name."),
-        Field::optional(
-            "type",
-            Shape::OneOf(&["dummy", "ipip", "gre"]),
-            "What to create.",
-        ),
+        Field::optional("type", Shape::OneOf(&["dummy", "ipip", "gre"]), "What to create."),
         Field::optional("local", Shape::Address, "The outer address of a tunnel."),
         Field::optional("up", Shape::Bool, "Whether it is up.").default("true"),
     ],
@@ -44,11 +37,7 @@ pub const ADDRESS: Section = Section::new(
         WHEN,
         Field::required("address", Shape::Prefix, "With prefix length."),
         Field::required("interface", Shape::Text, "Where."),
-        Field::optional(
-            "label",
-            Shape::Text,
-            "The name that ifconfig shows for it, IPv4 only.",
-        ),
+        Field::optional("label", Shape::Text, "The name that ifconfig shows for it, IPv4 only."),
     ],
 );
 
@@ -62,11 +51,7 @@ pub const ROUTE: Section = Section::new(
         Field::required("to", Shape::Text, "A prefix, or \"default\"."),
         Field::optional("via", Shape::Address, "The next hop."),
         Field::optional("interface", Shape::Text, "The interface."),
-        Field::optional(
-            "source",
-            Shape::Address,
-            "The address that packets from here carry.",
-        ),
+        Field::optional("source", Shape::Address, "The address that packets from here carry."),
         Field::optional("table", U32, "The routing table.").default("254, main"),
         Field::optional("metric", U32, "Lower wins.").default("0"),
     ],
@@ -79,11 +64,7 @@ pub const RULE: Section = Section::new(
     &[
         FOR_EACH,
         WHEN,
-        Field::required(
-            "priority",
-            Shape::Integer { min: 1, max: 32765 },
-            "Lower is first.",
-        ),
+        Field::required("priority", Shape::Integer { min: 1, max: 32765 }, "Lower is first."),
         Field::required("table", U32, "The table to look into."),
         Field::optional("from", Shape::Prefix, "Only packets from here."),
         Field::optional("to", Shape::Prefix, "Only packets to here."),
@@ -101,17 +82,11 @@ impl Value for Destination {
 
     fn parse(text: &str) -> Result<Self, String> {
         if text == "default" {
-            return Ok(Destination(IpNet::new_assert(
-                IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-                0,
-            )));
+            return Ok(Destination(IpNet::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0)));
         }
         let net = IpNet::parse(text)?;
         if net.trunc() != net {
-            return Err(format!(
-                "bits are set behind the prefix; {} would be right",
-                net.trunc()
-            ));
+            return Err(format!("bits are set behind the prefix; {} would be right", net.trunc()));
         }
         Ok(Destination(net))
     }
@@ -127,20 +102,13 @@ pub fn link(e: &Element<'_>) -> Option<Link> {
         (Some("gre"), Some(local)) => Some(LinkType::Gre { local }),
         (Some("dummy"), _) => Some(LinkType::Dummy),
         (Some(_), None) => {
-            e.report(Diagnostic::error(
-                e.place(),
-                "a tunnel needs `local`, its outer address",
-            ));
+            e.report(Diagnostic::error(e.place(), "a tunnel needs `local`, its outer address"));
             return None;
         }
         (Some(_), Some(_)) => return None,
     };
     let up = e.get::<bool>("up").is_none_or(|up| up.value);
-    Some(Link {
-        interface,
-        create,
-        up,
-    })
+    Some(Link { interface, create, up })
 }
 
 /// Reads `[[address]]`.

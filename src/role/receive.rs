@@ -31,41 +31,17 @@ pub const SECTION: Section = Section::new(
         FOR_EACH,
         WHEN,
         Field::required("vip", Shape::Address, "The VIP."),
-        Field::required(
-            "forward",
-            Shape::OneOf(Method::WORDS),
-            "The directors' method.",
-        ),
-        Field::optional(
-            "tunnel",
-            Shape::OneOf(TunnelKind::WORDS),
-            "With forward = \"tun\".",
-        )
-        .default("ipip"),
-        Field::optional(
-            "arp",
-            Shape::OneOf(&["sysctl", "arptables"]),
-            "How the VIP is hidden.",
-        )
-        .default("sysctl"),
-        Field::optional(
-            "gateway",
-            Shape::Text,
-            "With forward = \"nat\": the way back.",
-        )
-        .default("the only director"),
-        Field::optional(
-            "label",
-            Shape::Text,
-            "What follows the colon in the VIP's label.",
-        )
-        .default("0"),
-        Field::optional(
-            "host-route",
-            Shape::Bool,
-            "Whether a host route to the VIP is kept.",
-        )
-        .default("true"),
+        Field::required("forward", Shape::OneOf(Method::WORDS), "The directors' method."),
+        Field::optional("tunnel", Shape::OneOf(TunnelKind::WORDS), "With forward = \"tun\".")
+            .default("ipip"),
+        Field::optional("arp", Shape::OneOf(&["sysctl", "arptables"]), "How the VIP is hidden.")
+            .default("sysctl"),
+        Field::optional("gateway", Shape::Text, "With forward = \"nat\": the way back.")
+            .default("the only director"),
+        Field::optional("label", Shape::Text, "What follows the colon in the VIP's label.")
+            .default("0"),
+        Field::optional("host-route", Shape::Bool, "Whether a host route to the VIP is kept.")
+            .default("true"),
     ],
 );
 
@@ -112,10 +88,7 @@ impl Receive {
             place: e.place(),
             vip: vip.value,
             method: method.value,
-            tunnel: e
-                .get::<TunnelKind>("tunnel")
-                .map(|t| t.value)
-                .unwrap_or_default(),
+            tunnel: e.get::<TunnelKind>("tunnel").map(|t| t.value).unwrap_or_default(),
             silence,
             gateway,
             label: e.text("label").unwrap_or_else(|| "0".into()),
@@ -152,17 +125,8 @@ impl Receive {
 
     fn tunnelled(&self, want: &mut Want) {
         let (module, device) = self.tunnel.receiver(self.vip.is_ipv4());
-        let module = want.add(
-            &self.place,
-            Module {
-                module: module.into(),
-            },
-        );
-        let link = Link {
-            interface: device.into(),
-            create: None,
-            up: true,
-        };
+        let module = want.add(&self.place, Module { module: module.into() });
+        let link = Link { interface: device.into(), create: None, up: true };
         let link = want.add_after(&self.place, link, [module]);
         let mut needs = self.keep_silent(device, want);
         if self.tunnel == TunnelKind::Gue {
@@ -174,13 +138,7 @@ impl Receive {
             // Loose: the client's packets come out of the tunnel, answers leave elsewhere. The
             // kernel takes the larger of this and conf.all (ip-sysctl: rp_filter).
             let key = format!("net.ipv4.conf.{device}.rp_filter");
-            needs.push(want.add_default(
-                &self.place,
-                Sysctl {
-                    key,
-                    value: "2".into(),
-                },
-            ));
+            needs.push(want.add_default(&self.place, Sysctl { key, value: "2".into() }));
         }
         needs.push(link);
         self.vip_on(device, needs, want);
@@ -188,11 +146,7 @@ impl Receive {
 
     fn translated(&self, want: &mut Want) {
         let Some(gateway) = self.gateway else { return };
-        let everywhere = if gateway.is_ipv4() {
-            "0.0.0.0/0"
-        } else {
-            "::/0"
-        };
+        let everywhere = if gateway.is_ipv4() { "0.0.0.0/0" } else { "::/0" };
         let route = Route {
             destination: everywhere.parse().expect("a constant prefix"),
             via: Some(gateway),
@@ -205,17 +159,10 @@ impl Receive {
     }
 
     fn vip_on(&self, device: &str, needs: Vec<Id>, want: &mut Want) {
-        let label = self
-            .vip
-            .is_ipv4()
-            .then(|| format!("{device}:{}", self.label));
+        let label = self.vip.is_ipv4().then(|| format!("{device}:{}", self.label));
         // "Must be all ones": with a shorter mask the host would think the whole net is local.
         let address = IpNet::from(self.vip);
-        let address = Address {
-            address,
-            interface: device.into(),
-            label,
-        };
+        let address = Address { address, interface: device.into(), label };
         want.add_after(&self.place, address, needs);
     }
 
@@ -236,13 +183,7 @@ impl Receive {
         for interface in ["all", device] {
             for (key, value) in [("arp_ignore", "1"), ("arp_announce", "2")] {
                 let key = format!("net.ipv4.conf.{interface}.{key}");
-                ids.push(want.add_default(
-                    &self.place,
-                    Sysctl {
-                        key,
-                        value: value.into(),
-                    },
-                ));
+                ids.push(want.add_default(&self.place, Sysctl { key, value: value.into() }));
             }
         }
         ids

@@ -33,24 +33,12 @@ pub const FILE: Section = Section::new(
         WHEN,
         Field::required("path", Shape::Path, "Where."),
         Field::optional("content", Shape::Text, "The text; this or `template`."),
-        Field::optional(
-            "template",
-            Shape::Text,
-            "A file of templates/, without its .hbs.",
-        ),
+        Field::optional("template", Shape::Text, "A file of templates/, without its .hbs."),
         Field::optional("mode", Shape::Text, "Permission bits in octal.").default("0644"),
         Field::optional("owner", Shape::Text, "user:group; left as it is without."),
-        Field::optional(
-            "once",
-            Shape::Bool,
-            "Only written when missing; yours afterwards.",
-        )
-        .default("false"),
-        Field::optional(
-            "check",
-            Shape::List(&Shape::Text),
-            "A command that must succeed with it.",
-        ),
+        Field::optional("once", Shape::Bool, "Only written when missing; yours afterwards.")
+            .default("false"),
+        Field::optional("check", Shape::List(&Shape::Text), "A command that must succeed with it."),
     ],
 );
 
@@ -76,17 +64,9 @@ pub const EXPORT: Section = Section::new(
         FOR_EACH,
         WHEN,
         Field::required("path", Shape::Path, "The directory."),
-        Field::required(
-            "client",
-            Shape::Text,
-            "An address, a network a.b.c.d/n, a host, or *.",
-        ),
-        Field::optional(
-            "options",
-            Shape::Text,
-            "As in exports(5). An fsid is added if none is.",
-        )
-        .default("rw,sync,no_subtree_check"),
+        Field::required("client", Shape::Text, "An address, a network a.b.c.d/n, a host, or *."),
+        Field::optional("options", Shape::Text, "As in exports(5). An fsid is added if none is.")
+            .default("rw,sync,no_subtree_check"),
     ],
 );
 
@@ -109,10 +89,7 @@ impl Value for Owner {
         if user.is_empty() || group.is_empty() || text.contains(char::is_whitespace) {
             return Err("an owner is written user:group".into());
         }
-        Ok(Owner {
-            user: user.into(),
-            group: group.into(),
-        })
+        Ok(Owner { user: user.into(), group: group.into() })
     }
 }
 
@@ -120,11 +97,7 @@ impl Value for Owner {
 pub fn directory(e: &Element<'_>) -> Option<Directory> {
     let path = e.get::<PathBuf>("path")?.value;
     let mode = mode(e)?.unwrap_or(Mode(0o755));
-    Some(Directory {
-        path,
-        mode,
-        owner: owner(e)?,
-    })
+    Some(Directory { path, mode, owner: owner(e)? })
 }
 
 /// Reads `[[file]]`, and renders its template. A text that has a comment sign for it begins with
@@ -134,36 +107,23 @@ pub fn file(e: &Element<'_>) -> Option<File> {
     let once = e.get::<bool>("once").is_some_and(|o| o.value);
     let content = match (e.get::<String>("content"), e.get::<String>("template")) {
         (Some(content), None) => content.value,
-        (None, Some(template)) => e.template(
-            Some(&template),
-            "",
-            "file",
-            serde_json::json!({ "path": path }),
-        )?,
+        (None, Some(template)) => {
+            e.template(Some(&template), "", "file", serde_json::json!({ "path": path }))?
+        }
         (Some(_), Some(template)) => {
             let title = "a file has `content` or `template`, not both";
             e.report(Diagnostic::error(template.place, title));
             return None;
         }
         (None, None) => {
-            e.report(Diagnostic::error(
-                e.place(),
-                "a file needs `content` or `template`",
-            ));
+            e.report(Diagnostic::error(e.place(), "a file needs `content` or `template`"));
             return None;
         }
     };
     let check = e.list("check");
     let check = (!check.is_empty()).then_some(check);
     let content = if once { content } else { signed(&path, &content, e.role()) };
-    Some(File {
-        path,
-        content,
-        mode: mode(e)?,
-        owner: owner(e)?,
-        once,
-        check,
-    })
+    Some(File { path, content, mode: mode(e)?, owner: owner(e)?, once, check })
 }
 
 /// A content that begins with a line saying who wrote it, where the path tells how a comment is
@@ -198,23 +158,13 @@ pub fn mount(e: &Element<'_>) -> Option<Mount> {
 /// Reads `[[export]]`.
 pub fn export(e: &Element<'_>) -> Option<Export> {
     let path = e.get::<PathBuf>("path")?.value;
-    let text = e
-        .text("options")
-        .unwrap_or_else(|| "rw,sync,no_subtree_check".into());
-    let mut options: BTreeSet<String> = text
-        .split(',')
-        .map(str::trim)
-        .filter(|o| !o.is_empty())
-        .map(str::to_owned)
-        .collect();
+    let text = e.text("options").unwrap_or_else(|| "rw,sync,no_subtree_check".into());
+    let mut options: BTreeSet<String> =
+        text.split(',').map(str::trim).filter(|o| !o.is_empty()).map(str::to_owned).collect();
     if !options.iter().any(|o| o.starts_with("fsid=")) {
         options.insert(format!("fsid={}", fsid(&path)));
     }
-    Some(Export {
-        path,
-        client: e.get::<String>("client")?.value,
-        options,
-    })
+    Some(Export { path, client: e.get::<String>("client")?.value, options })
 }
 
 /// A file system id that follows from the path: clients' file handles stay good over a reboot and
@@ -223,18 +173,8 @@ pub fn export(e: &Element<'_>) -> Option<Export> {
 fn fsid(path: &Path) -> String {
     let text = path.as_os_str().as_encoded_bytes();
     let digest = ring::digest::digest(&ring::digest::SHA256, text);
-    let hex: String = digest.as_ref()[..16]
-        .iter()
-        .map(|b| format!("{b:02x}"))
-        .collect();
-    [
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..],
-    ]
-    .join("-")
+    let hex: String = digest.as_ref()[..16].iter().map(|b| format!("{b:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// `None` if it is wrong, `Some(None)` if it is left out.
@@ -244,10 +184,7 @@ fn mode(e: &Element<'_>) -> Option<Option<Mode>> {
     };
     let mode = e.get::<Mode>("mode")?;
     if mode.value.0 & 0o002 != 0 && mode.value.0 & 0o1000 == 0 {
-        let title = format!(
-            "mode {} lets every user of this host write here",
-            mode.value
-        );
+        let title = format!("mode {} lets every user of this host write here", mode.value);
         let help = "0755 is enough to read; for writing clients give the directory an owner, or \
                     export it with anonuid";
         e.report(Diagnostic::warning(mode.place, title).help(help));
@@ -277,10 +214,7 @@ mod tests {
 
     #[test]
     fn an_owner_without_a_group_has_the_group_of_its_name() {
-        let owner = Owner {
-            user: "www-data".into(),
-            group: "www-data".into(),
-        };
+        let owner = Owner { user: "www-data".into(), group: "www-data".into() };
         assert_eq!(Owner::parse("www-data"), Ok(owner));
         assert!(Owner::parse("a b").is_err());
     }

@@ -18,21 +18,13 @@ pub const SECTION: Section = Section::new(
         WHEN,
         Field::required("name", Shape::Text, "Its full name, nginx.service."),
         Field::optional("active", Shape::Bool, "Whether it runs.").default("true"),
-        Field::optional(
-            "enabled",
-            Shape::Bool,
-            "Whether it starts at boot; without, as it is.",
-        ),
+        Field::optional("enabled", Shape::Bool, "Whether it starts at boot; without, as it is."),
         Field::optional(
             "reads",
             Shape::List(&Shape::Path),
             "Files of this role that it reads: it is reloaded whenever one of them changes.",
         ),
-        Field::optional(
-            "check",
-            Shape::List(&Shape::Text),
-            "Must succeed before it is reloaded.",
-        ),
+        Field::optional("check", Shape::List(&Shape::Text), "Must succeed before it is reloaded."),
     ],
 );
 
@@ -67,10 +59,7 @@ impl UnitSection {
         let mut needs = Vec::new();
         let mut contents = Vec::new();
         for path in &self.reads {
-            let id = Id {
-                kind: Kind::File,
-                name: path.display().to_string(),
-            };
+            let id = Id { kind: Kind::File, name: path.display().to_string() };
             if let Some(Resource::File(file)) = want.get(&id) {
                 // What a file holds that is written once is the user's affair.
                 if !file.once {
@@ -79,10 +68,7 @@ impl UnitSection {
                 needs.push(id);
             }
         }
-        let files: Vec<_> = contents
-            .iter()
-            .map(|(p, c)| (p.as_path(), c.as_str()))
-            .collect();
+        let files: Vec<_> = contents.iter().map(|(p, c)| (p.as_path(), c.as_str())).collect();
         let loaded = (!files.is_empty()).then(|| unit::digest(&files));
         let unit = Unit {
             unit: self.unit.clone(),

@@ -24,10 +24,7 @@ use crate::resource::snat::Snat;
 use crate::resource::sysctl::Sysctl;
 
 const PORT: Shape = Shape::Integer { min: 0, max: 65535 };
-const COUNT: Shape = Shape::Integer {
-    min: 0,
-    max: u32::MAX as i64,
-};
+const COUNT: Shape = Shape::Integer { min: 0, max: u32::MAX as i64 };
 
 /// The keys of `[[virtual-server]]`.
 pub const SECTION: Section = Section::new(
@@ -38,78 +35,26 @@ pub const SECTION: Section = Section::new(
         WHEN,
         Field::optional("address", Shape::Address, "The VIP; this or `fwmark`."),
         Field::optional("ports", Shape::Text, "One port or several: 80, \"80,443\"."),
-        Field::optional(
-            "fwmark",
-            COUNT,
-            "Balance what the firewall marked with this instead.",
-        ),
+        Field::optional("fwmark", COUNT, "Balance what the firewall marked with this instead."),
         Field::optional("family", Shape::OneOf(&["ipv4", "ipv6"]), "Of `fwmark`.").default("ipv4"),
         Field::optional("protocol", Shape::OneOf(&["tcp", "udp", "sctp"]), "").default("tcp"),
-        Field::required(
-            "scheduler",
-            Shape::Text,
-            "rr, wrr, lc, wlc, sh, mh, …; see ipvsadm(8).",
-        ),
-        Field::optional(
-            "flags",
-            Shape::Text,
-            "sh-port, sh-fallback, mh-port, mh-fallback, ops.",
-        ),
-        Field::optional(
-            "persistence",
-            Shape::Duration,
-            "How long a client keeps its server.",
-        )
-        .default("0s"),
-        Field::optional(
-            "netmask",
-            Shape::Text,
-            "Which clients count as one for that.",
-        )
-        .default("255.255.255.255"),
-        Field::optional(
-            "persistence-engine",
-            Shape::Text,
-            "What tells clients apart: sip.",
-        ),
-        Field::required(
-            "forward",
-            Shape::OneOf(Method::WORDS),
-            "How packets are handed on.",
-        ),
-        Field::optional(
-            "tunnel",
-            Shape::OneOf(TunnelKind::WORDS),
-            "With forward = \"tun\".",
-        )
-        .default("ipip"),
-        Field::required(
-            "real-servers",
-            Shape::Text,
-            "The role whose hosts are balanced over.",
-        ),
-        Field::optional(
-            "real-port",
-            PORT,
-            "Their port, if it differs; NAT and FULLNAT only.",
-        ),
-        Field::optional(
-            "weight",
-            COUNT,
-            "Of each; {{server.name}} is the one in turn.",
-        )
-        .default("1"),
-        Field::optional(
-            "upper-threshold",
-            COUNT,
-            "No new connections to one with this many.",
-        ),
+        Field::required("scheduler", Shape::Text, "rr, wrr, lc, wlc, sh, mh, …; see ipvsadm(8)."),
+        Field::optional("flags", Shape::Text, "sh-port, sh-fallback, mh-port, mh-fallback, ops."),
+        Field::optional("persistence", Shape::Duration, "How long a client keeps its server.")
+            .default("0s"),
+        Field::optional("netmask", Shape::Text, "Which clients count as one for that.")
+            .default("255.255.255.255"),
+        Field::optional("persistence-engine", Shape::Text, "What tells clients apart: sip."),
+        Field::required("forward", Shape::OneOf(Method::WORDS), "How packets are handed on."),
+        Field::optional("tunnel", Shape::OneOf(TunnelKind::WORDS), "With forward = \"tun\".")
+            .default("ipip"),
+        Field::required("real-servers", Shape::Text, "The role whose hosts are balanced over."),
+        Field::optional("real-port", PORT, "Their port, if it differs; NAT and FULLNAT only."),
+        Field::optional("weight", COUNT, "Of each; {{server.name}} is the one in turn.")
+            .default("1"),
+        Field::optional("upper-threshold", COUNT, "No new connections to one with this many."),
         Field::optional("lower-threshold", COUNT, "New ones again below this many."),
-        Field::optional(
-            "fallback",
-            Shape::Text,
-            "address:port of a server of last resort.",
-        ),
+        Field::optional("fallback", Shape::Text, "address:port of a server of last resort."),
     ],
 );
 
@@ -127,11 +72,7 @@ impl Value for Protocol {
     const WHAT: &'static str = "a transport protocol";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let words = [
-            ("tcp", Protocol::Tcp),
-            ("udp", Protocol::Udp),
-            ("sctp", Protocol::Sctp),
-        ];
+        let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
         one_of("protocol", &words, text)
     }
 }
@@ -195,15 +136,7 @@ impl VirtualServers {
             None => None,
         };
         let (place, interface, method) = (e.place(), interface.to_owned(), method.value);
-        Some(VirtualServers {
-            place,
-            ids,
-            settings,
-            method,
-            interface,
-            servers,
-            fallback,
-        })
+        Some(VirtualServers { place, ids, settings, method, interface, servers, fallback })
     }
 
     /// The virtual servers and what their forwarding method needs.
@@ -239,27 +172,15 @@ impl VirtualServers {
         }
         // Until checks say otherwise every real server counts as alive.
         if let (Some(fallback), true) = (self.fallback, self.servers.is_empty()) {
-            let id = DestinationId {
-                addr: fallback.ip(),
-                port: fallback.port(),
-            };
-            let forward = if fallback.ip().is_loopback() {
-                Forward::Local
-            } else {
-                Forward::Route
-            };
+            let id = DestinationId { addr: fallback.ip(), port: fallback.port() };
+            let forward = if fallback.ip().is_loopback() { Forward::Local } else { Forward::Route };
             server.insert_destination(id, Destination::new(forward))?;
         }
         Ok(server)
     }
 
     fn module(&self, module: &str, want: &mut Want) -> crate::resource::Id {
-        want.add(
-            &self.place,
-            Module {
-                module: module.into(),
-            },
-        )
+        want.add(&self.place, Module { module: module.into() })
     }
 
     fn forwarding_sysctls(&self, want: &mut Want) {
@@ -267,10 +188,7 @@ impl VirtualServers {
         let v4 = self.ids.iter().any(|id| id.family() == Family::Ipv4);
         let mut sysctls = Vec::new();
         if v4 {
-            sysctls.push((
-                "net.ipv4.ip_forward".to_owned(),
-                if routes { "1" } else { "0" },
-            ));
+            sysctls.push(("net.ipv4.ip_forward".to_owned(), if routes { "1" } else { "0" }));
             // Clients and real servers must not learn of a shorter way past the director.
             for interface in ["all", "default", &self.interface] {
                 sysctls.push((format!("net.ipv4.conf.{interface}.send_redirects"), "0"));
@@ -282,35 +200,17 @@ impl VirtualServers {
             sysctls.push(("net.ipv4.vs.conntrack".to_owned(), "1"));
         }
         for (key, value) in sysctls {
-            want.add_default(
-                &self.place,
-                Sysctl {
-                    key,
-                    value: value.into(),
-                },
-            );
+            want.add_default(&self.place, Sysctl { key, value: value.into() });
         }
     }
 
     fn source_nat(&self, id: &VirtualServerId, want: &mut Want) {
-        let VirtualServerId::Address {
-            protocol,
-            addr,
-            port,
-        } = id
-        else {
+        let VirtualServerId::Address { protocol, addr, port } = id else {
             return;
         };
         if self.method == Method::Fullnat {
             let protocol = protocol.word().to_ascii_lowercase();
-            want.add(
-                &self.place,
-                Snat {
-                    protocol,
-                    vip: *addr,
-                    port: *port,
-                },
-            );
+            want.add(&self.place, Snat { protocol, vip: *addr, port: *port });
         }
     }
 }
@@ -322,30 +222,18 @@ fn ids(e: &Element<'_>) -> Option<Vec<VirtualServerId>> {
             Some(_) | None => Family::Ipv4,
         };
         let Some(mark) = NonZeroU32::new(mark.value) else {
-            e.report(Diagnostic::error(
-                mark.place,
-                "0 is no mark: every packet has it",
-            ));
+            e.report(Diagnostic::error(mark.place, "0 is no mark: every packet has it"));
             return None;
         };
         return Some(vec![VirtualServerId::Fwmark { mark, family }]);
     }
     let Some(addr) = e.get::<IpAddr>("address") else {
-        e.report(Diagnostic::error(
-            e.place(),
-            "a virtual server needs `address` or `fwmark`",
-        ));
+        e.report(Diagnostic::error(e.place(), "a virtual server needs `address` or `fwmark`"));
         return None;
     };
     let ports = e.get::<Ports>("ports").map_or(vec![0], |p| p.value.0);
-    let protocol = e
-        .get::<Protocol>("protocol")
-        .map_or(Protocol::Tcp, |p| p.value);
-    let id = |port| VirtualServerId::Address {
-        protocol,
-        addr: addr.value,
-        port,
-    };
+    let protocol = e.get::<Protocol>("protocol").map_or(Protocol::Tcp, |p| p.value);
+    let id = |port| VirtualServerId::Address { protocol, addr: addr.value, port };
     Some(ports.into_iter().map(id).collect())
 }
 
@@ -358,25 +246,16 @@ fn settings(e: &Element<'_>, family: Family) -> Option<ServerSettings> {
     let scheduler = Scheduler::with_flags(name.value, flags)
         .map_err(|error| e.report(Diagnostic::error(name.place, error.to_string())))
         .ok()?;
-    Some(ServerSettings {
-        scheduler,
-        one_packet,
-        persistence: persistence(e, family)?,
-    })
+    Some(ServerSettings { scheduler, one_packet, persistence: persistence(e, family)? })
 }
 
 /// `None` if it is wrong, `Some(None)` if there is none.
 fn persistence(e: &Element<'_>, family: Family) -> Option<Option<Persistence>> {
-    let Some(time) = e
-        .get::<Duration>("persistence")
-        .filter(|t| !t.value.is_zero())
-    else {
+    let Some(time) = e.get::<Duration>("persistence").filter(|t| !t.value.is_zero()) else {
         return Some(None);
     };
     let wrong = |what: String| e.report(Diagnostic::error(time.place.clone(), what));
-    let timeout = Seconds::try_from(time.value)
-        .map_err(|error| wrong(error.to_string()))
-        .ok()?;
+    let timeout = Seconds::try_from(time.value).map_err(|error| wrong(error.to_string())).ok()?;
     let netmask = match (e.text("netmask"), family) {
         (None, Family::Ipv4) => ClientMask::EACH_V4,
         (None, Family::Ipv6) => ClientMask::EACH_V6,
@@ -387,11 +266,7 @@ fn persistence(e: &Element<'_>, family: Family) -> Option<Option<Persistence>> {
         Some(text) => Some(text.parse().map_err(refused).ok()?),
         None => None,
     };
-    Some(Some(Persistence {
-        timeout,
-        netmask,
-        engine,
-    }))
+    Some(Some(Persistence { timeout, netmask, engine }))
 }
 
 fn mask(text: &str, family: Family) -> Result<ClientMask, String> {
@@ -404,9 +279,9 @@ fn mask(text: &str, family: Family) -> Result<ClientMask, String> {
                 "`{text}` is no netmask; it would be like 255.255.255.0, or a length such as 24"
             )
         }),
-        (Family::Ipv6, Err(_)) => Err(format!(
-            "`{text}` is no prefix length; it would be a number from 1 to 128"
-        )),
+        (Family::Ipv6, Err(_)) => {
+            Err(format!("`{text}` is no prefix length; it would be a number from 1 to 128"))
+        }
     }
 }
 
@@ -445,26 +320,16 @@ fn destination(e: &Element<'_>, forward: Forward) -> Option<Destination> {
     let number = |key| e.get::<u32>(key).map(|n| (n.value, n.place));
     let wrong = |place, what: String| e.report(Diagnostic::error(place, what));
     let (weight, at) = number("weight").unwrap_or((1, e.place()));
-    let weight = Weight::new(weight)
-        .map_err(|error| wrong(at, error.to_string()))
-        .ok()?;
+    let weight = Weight::new(weight).map_err(|error| wrong(at, error.to_string())).ok()?;
     let upper = number("upper-threshold").map_or(0, |(n, _)| n);
     let (lower, at) = number("lower-threshold").unwrap_or((0, e.place()));
-    let thresholds = Thresholds::new(upper, lower)
-        .map_err(|error| wrong(at, error.to_string()))
-        .ok()?;
-    Some(Destination {
-        forward,
-        weight,
-        thresholds,
-    })
+    let thresholds =
+        Thresholds::new(upper, lower).map_err(|error| wrong(at, error.to_string())).ok()?;
+    Some(Destination { forward, weight, thresholds })
 }
 
 fn port_cannot_change(port: &Spanned<u16>) -> Diagnostic {
-    Diagnostic::error(
-        port.place.clone(),
-        "direct routing and tunnels leave the port as it is",
-    )
-    .label("packets arrive with the virtual server's port")
-    .help("leave `real-port` out, or use forward = \"nat\"")
+    Diagnostic::error(port.place.clone(), "direct routing and tunnels leave the port as it is")
+        .label("packets arrive with the virtual server's port")
+        .help("leave `real-port` out, or use forward = \"nat\"")
 }

@@ -34,20 +34,11 @@ impl Want {
         if self.desired.state.insert(resource).is_some() {
             self.contradiction(&id, place);
         }
-        self.places
-            .entry(id.clone())
-            .or_insert_with(|| place.clone());
-        self.desired
-            .origin
-            .entry(id.clone())
-            .or_insert_with(|| place.to_string());
+        self.places.entry(id.clone()).or_insert_with(|| place.clone());
+        self.desired.origin.entry(id.clone()).or_insert_with(|| place.to_string());
         let needs: BTreeSet<Id> = needs.into_iter().collect();
         if !needs.is_empty() {
-            self.desired
-                .needs
-                .entry(id.clone())
-                .or_default()
-                .extend(needs);
+            self.desired.needs.entry(id.clone()).or_default().extend(needs);
         }
         id
     }
@@ -65,13 +56,7 @@ impl Want {
 
     /// The ids wanted so far that fit.
     pub fn ids(&self, fits: impl Fn(&Id) -> bool) -> Vec<Id> {
-        self.desired
-            .state
-            .iter()
-            .map(|(id, _)| id)
-            .filter(|id| fits(id))
-            .cloned()
-            .collect()
+        self.desired.state.iter().map(|(id, _)| id).filter(|id| fits(id)).cloned().collect()
     }
 
     /// A resource wanted so far.

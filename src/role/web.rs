@@ -25,17 +25,9 @@ pub const SECTION: Section = Section::new(
     &[
         FOR_EACH,
         WHEN,
-        Field::optional(
-            "server",
-            Shape::OneOf(&["auto", "nginx", "httpd"]),
-            "Which one.",
-        )
-        .default("auto"),
-        Field::required(
-            "port",
-            Shape::Integer { min: 1, max: 65535 },
-            "What it listens on.",
-        ),
+        Field::optional("server", Shape::OneOf(&["auto", "nginx", "httpd"]), "Which one.")
+            .default("auto"),
+        Field::required("port", Shape::Integer { min: 1, max: 65535 }, "What it listens on."),
         Field::required("root", Shape::Path, "The directory that it serves."),
         Field::optional("template", Shape::Text, "The drop-in, of templates/.")
             .default("nginx-site.conf or httpd-site.conf"),
@@ -53,11 +45,7 @@ pub struct Web {
 
 impl Web {
     /// Reads the section and renders the drop-in. `missing` takes what only a package can bring.
-    pub fn read(
-        e: &Element<'_>,
-        survey: &Survey,
-        missing: &mut Vec<String>,
-    ) -> Option<Self> {
+    pub fn read(e: &Element<'_>, survey: &Survey, missing: &mut Vec<String>) -> Option<Self> {
         let port = e.get::<u16>("port")?.value;
         let root = e.get::<PathBuf>("root")?.value;
         let wish = e.text("server").unwrap_or_else(|| "auto".into());
@@ -78,20 +66,8 @@ impl Web {
         let path = server.drop_in_directory.join("converge.conf");
         let content = storage::signed(&path, &content, e.role());
         let check = Some(server.test.clone());
-        let drop_in = File {
-            path,
-            content,
-            mode: None,
-            owner: None,
-            once: false,
-            check,
-        };
-        Some(Web {
-            place: e.place(),
-            root,
-            drop_in,
-            unit: server.unit.clone(),
-        })
+        let drop_in = File { path, content, mode: None, owner: None, once: false, check };
+        Some(Web { place: e.place(), root, drop_in, unit: server.unit.clone() })
     }
 
     /// The drop-in, and the unit that has to have read it.

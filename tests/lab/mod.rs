@@ -22,10 +22,8 @@ type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
-    let options = Options {
-        binary: Some(env!("CARGO_BIN_EXE_converge").into()),
-        ..Options::default()
-    };
+    let options =
+        Options { binary: Some(env!("CARGO_BIN_EXE_converge").into()), ..Options::default() };
     match Lab::start(&spec(name, hosts), &options) {
         Ok(lab) => Some(lab),
         Err(LabError::Image(ImageError::Prerequisite(reason))) => {
@@ -40,9 +38,7 @@ fn spec(name: &str, hosts: &[&str]) -> LabSpec {
     let host = |(name, number): (&&str, u8)| HostSpec {
         name: (*name).to_owned(),
         role: "client".to_owned(),
-        address: format!("192.0.2.{number}/24")
-            .parse()
-            .expect("an address with its prefix"),
+        address: format!("192.0.2.{number}/24").parse().expect("an address with its prefix"),
         interface: "ens33".to_owned(),
     };
     LabSpec {

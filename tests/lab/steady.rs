@@ -22,15 +22,27 @@ const DAMAGE: &[(&str, &str, &str)] = &[
     ("web1", "umount /var/www/html", "mount /var/www/html"),
     ("web1", "systemctl stop nginx", "unit nginx.service"),
     ("web1", "rm /etc/nginx/conf.d/converge.conf", "file /etc/nginx/conf.d/converge.conf"),
-    ("web2", "echo oops >> /etc/nginx/conf.d/converge.conf", "file /etc/nginx/conf.d/converge.conf"),
+    (
+        "web2",
+        "echo oops >> /etc/nginx/conf.d/converge.conf",
+        "file /etc/nginx/conf.d/converge.conf",
+    ),
     ("web2", "systemctl disable -q nginx", "unit nginx.service"),
     ("nfs", "exportfs -u 192.168.142.4:/opt/111", "export /opt/111 to 192.168.142.4"),
     ("nfs", "rm /etc/exports.d/converge.exports", "export /opt/222 to 192.168.142.5"),
     ("nfs", "chmod 700 /opt/222", "directory /opt/222"),
     ("nfs", "rm /opt/111/index.html", "file /opt/111/index.html"),
     ("nfs", "systemctl stop nfs-server", "unit nfs-server.service"),
-    ("director", "ip address del 192.168.142.100/32 dev ens33", "address 192.168.142.100/32 on ens33"),
-    ("director", "sysctl -qw net.ipv4.vs.expire_nodest_conn=0", "sysctl net.ipv4.vs.expire_nodest_conn"),
+    (
+        "director",
+        "ip address del 192.168.142.100/32 dev ens33",
+        "address 192.168.142.100/32 on ens33",
+    ),
+    (
+        "director",
+        "sysctl -qw net.ipv4.vs.expire_nodest_conn=0",
+        "sysctl net.ipv4.vs.expire_nodest_conn",
+    ),
     ("director", "ipvsadm -C", "virtual-server TCP 192.168.142.100:80"),
     (
         "director",
@@ -71,19 +83,39 @@ fn whatever_is_damaged_by_hand_is_named_and_put_back() {
 
 /// Foreign things: how they are made, and what shows that they are there.
 const FOREIGN: &[(&str, &str, &str)] = &[
-    ("web1", "ip address add 203.0.113.7/32 dev lo label lo:9", "ip -br address show | grep 203.0.113.7"),
+    (
+        "web1",
+        "ip address add 203.0.113.7/32 dev lo label lo:9",
+        "ip -br address show | grep 203.0.113.7",
+    ),
     ("web1", "ip route add 203.0.113.8/32 dev ens33", "ip route | grep 203.0.113.8"),
     ("web1", "ip rule add from 203.0.113.9 lookup 100", "ip rule | grep 203.0.113.9"),
-    ("web1", "echo '# mine' > /etc/nginx/conf.d/mine.conf", "grep mine /etc/nginx/conf.d/mine.conf"),
-    ("web1", "arptables-legacy -A INPUT -d 203.0.113.7 -j DROP", "arptables-legacy -L | grep 203.0.113.7"),
+    (
+        "web1",
+        "echo '# mine' > /etc/nginx/conf.d/mine.conf",
+        "grep mine /etc/nginx/conf.d/mine.conf",
+    ),
+    (
+        "web1",
+        "arptables-legacy -A INPUT -d 203.0.113.7 -j DROP",
+        "arptables-legacy -L | grep 203.0.113.7",
+    ),
     (
         "nfs",
         "mkdir -p /srv/mine; echo '/srv/mine 203.0.113.0/24(ro,fsid=77)' >> /etc/exports; exportfs -a",
         "grep srv/mine /etc/exports",
     ),
     ("director", "ipvsadm -A -t 203.0.113.1:99 -s rr", "ipvsadm -Ln | grep 203.0.113.1:99"),
-    ("director", "ipvsadm -a -t 203.0.113.1:99 -r 203.0.113.2 -m", "ipvsadm -Ln | grep 203.0.113.2"),
-    ("director", "iptables-legacy -t nat -A POSTROUTING -s 203.0.113.3 -j ACCEPT", "iptables-legacy -t nat -S | grep 203.0.113.3"),
+    (
+        "director",
+        "ipvsadm -a -t 203.0.113.1:99 -r 203.0.113.2 -m",
+        "ipvsadm -Ln | grep 203.0.113.2",
+    ),
+    (
+        "director",
+        "iptables-legacy -t nat -A POSTROUTING -s 203.0.113.3 -j ACCEPT",
+        "iptables-legacy -t nat -S | grep 203.0.113.3",
+    ),
 ];
 
 #[test]
@@ -114,7 +146,8 @@ fn a_host_that_leaves_its_role_keeps_nothing_of_it() {
     for trace in [VIP, "/var/www/html", "\nactive\n"] {
         assert!(!web1.contains(trace), "{trace} is left on web1:\n{web1}");
     }
-    let nfs = world.ok("nfs", "exportfs; ls /etc/exports.d; systemctl is-active nfs-server || true");
+    let nfs =
+        world.ok("nfs", "exportfs; ls /etc/exports.d; systemctl is-active nfs-server || true");
     assert_eq!(nfs, "inactive\n", "something is left on nfs");
     let director = world.ok("director", "ip address; ipvsadm -Sn");
     assert!(!director.contains(VIP), "{VIP} is left on the director:\n{director}");

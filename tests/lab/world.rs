@@ -49,7 +49,12 @@ impl World {
         }
         for host in HOSTS {
             let output = self.converge(host);
-            assert!(output.success(), "{host} does not converge:\n{}{}", output.stdout, output.stderr);
+            assert!(
+                output.success(),
+                "{host} does not converge:\n{}{}",
+                output.stdout,
+                output.stderr
+            );
         }
     }
 

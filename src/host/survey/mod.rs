@@ -21,14 +21,8 @@ use super::{Host, HostError};
 const OURS: &str = "converge.conf";
 
 /// Where programs may lie, as [`command::find`](super::command::find) has it.
-const PROGRAMS: [&str; 6] = [
-    "/usr/sbin",
-    "/usr/bin",
-    "/sbin",
-    "/bin",
-    "/usr/local/sbin",
-    "/usr/local/bin",
-];
+const PROGRAMS: [&str; 6] =
+    ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"];
 
 /// A web server that is installed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,18 +71,8 @@ impl Survey {
         Survey {
             hostname: String::new(),
             addresses: Vec::new(),
-            nginx: Some(server(
-                "nginx.service",
-                "/etc/nginx/conf.d",
-                "nginx -t",
-                true,
-            )),
-            httpd: Some(server(
-                "apache2.service",
-                apache,
-                "apachectl configtest",
-                false,
-            )),
+            nginx: Some(server("nginx.service", "/etc/nginx/conf.d", "nginx -t", true)),
+            httpd: Some(server("apache2.service", apache, "apachectl configtest", false)),
         }
     }
 }
@@ -140,9 +124,7 @@ fn addresses() -> Vec<IpAddr> {
 }
 
 fn installed(files: &Files, program: &str) -> bool {
-    PROGRAMS
-        .iter()
-        .any(|d| there(files, Path::new(d).join(program)))
+    PROGRAMS.iter().any(|d| there(files, Path::new(d).join(program)))
 }
 
 fn there(files: &Files, path: impl AsRef<Path>) -> bool {
@@ -165,9 +147,7 @@ fn find_nginx(files: &Files) -> Result<Option<WebServer>, FileError> {
         None => first_user(files, &["nginx", "www-data"])?,
     };
     let packaged = ["/usr/share/nginx/html", "/var/www/html"];
-    let root = word("root")
-        .map(PathBuf::from)
-        .unwrap_or_else(|| first(files, &packaged));
+    let root = word("root").map(PathBuf::from).unwrap_or_else(|| first(files, &packaged));
     Ok(Some(WebServer {
         unit: "nginx.service".into(),
         drop_in_directory: "/etc/nginx/conf.d".into(),
@@ -217,10 +197,7 @@ fn matching(files: &Files, pattern: &Path) -> Result<Vec<PathBuf>, FileError> {
     }
     let names = files.list(directory)?.into_iter();
     let fitting = names.filter(|name| name != OURS && nginx::fits(name, &last));
-    Ok(fitting
-        .map(|name| directory.join(name))
-        .filter(|p| files.real(p).is_file())
-        .collect())
+    Ok(fitting.map(|name| directory.join(name)).filter(|p| files.real(p).is_file()).collect())
 }
 
 /// Apache under Debian's, SUSE's and the RHEL family's names.
@@ -235,18 +212,9 @@ fn find_httpd(files: &Files) -> Result<Option<WebServer>, FileError> {
         None => words(&["httpd", "-t"]),
     };
     let debian = there(files, "/etc/apache2");
-    let places = [
-        "/etc/apache2/conf-enabled",
-        "/etc/apache2/conf.d",
-        "/etc/httpd/conf.d",
-    ];
+    let places = ["/etc/apache2/conf-enabled", "/etc/apache2/conf.d", "/etc/httpd/conf.d"];
     Ok(Some(WebServer {
-        unit: if debian {
-            "apache2.service"
-        } else {
-            "httpd.service"
-        }
-        .into(),
+        unit: if debian { "apache2.service" } else { "httpd.service" }.into(),
         drop_in_directory: first(files, &places),
         test,
         default_server_taken: false,

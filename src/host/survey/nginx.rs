@@ -114,13 +114,9 @@ mod tests {
         assert!(taken(
             "server {\n\tlisten 80 default_server;\n\tlisten [::]:80 default_server;\n}"
         ));
-        assert!(taken(
-            "server { listen [::]:80 ipv6only=on default_server; }"
-        ));
+        assert!(taken("server { listen [::]:80 ipv6only=on default_server; }"));
         assert!(taken("server{listen *:80 default;}"));
-        assert!(!taken(
-            "server {\n # listen 80 default_server;\n listen 80;\n}"
-        ));
+        assert!(!taken("server {\n # listen 80 default_server;\n listen 80;\n}"));
         assert!(!taken("server { listen 8080 default_server; }"));
         assert!(!taken("server { listen 192.0.2.1:80 default_server; }"));
         assert!(!taken("add_header X 'listen 80 default_server;';"));

@@ -7,10 +7,7 @@ use crate::host::scratch::Scratch;
 fn debian() -> Scratch {
     let root = Scratch::new();
     root.write("/etc/hostname", "web1\n");
-    root.write(
-        "/etc/passwd",
-        "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\n",
-    );
+    root.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/var/www:/bin/sh\n");
     root.write("/usr/sbin/nginx", "");
     root.write(
         "/etc/nginx/nginx.conf",
@@ -18,10 +15,7 @@ fn debian() -> Scratch {
          events {\n\tworker_connections 768;\n}\nhttp {\n\tinclude /etc/nginx/mime.types;\n\
          \tinclude /etc/nginx/conf.d/*.conf;\n\tinclude /etc/nginx/sites-enabled/*;\n}\n",
     );
-    root.write(
-        "/etc/nginx/mime.types",
-        "types {\n text/html html htm;\n}\n",
-    );
+    root.write("/etc/nginx/mime.types", "types {\n text/html html htm;\n}\n");
     root.write(
         "/etc/nginx/sites-enabled/default",
         "server {\n\tlisten 80 default_server;\n\tlisten [::]:80 default_server;\n\
@@ -80,10 +74,7 @@ fn the_rhel_family_has_its_own_names() {
     assert_eq!(nginx.root, PathBuf::from("/usr/share/nginx/html"));
     assert!(!nginx.default_server_taken);
     let httpd = found.httpd.expect("Apache");
-    assert_eq!(
-        (httpd.unit.as_str(), httpd.user.as_str()),
-        ("httpd.service", "apache")
-    );
+    assert_eq!((httpd.unit.as_str(), httpd.user.as_str()), ("httpd.service", "apache"));
     assert_eq!(httpd.drop_in_directory, PathBuf::from("/etc/httpd/conf.d"));
 }
 
@@ -91,15 +82,9 @@ fn the_rhel_family_has_its_own_names() {
 fn our_own_drop_in_takes_no_default_server() {
     let root = debian();
     std::fs::remove_file(root.real("/etc/nginx/sites-enabled/default")).expect("the file");
-    root.write(
-        "/etc/nginx/conf.d/converge.conf",
-        "server { listen 80 default_server; }",
-    );
+    root.write("/etc/nginx/conf.d/converge.conf", "server { listen 80 default_server; }");
     assert!(!surveyed(&root).nginx.expect("nginx").default_server_taken);
-    root.write(
-        "/etc/nginx/conf.d/theirs.conf",
-        "server { listen 80 default_server; }",
-    );
+    root.write("/etc/nginx/conf.d/theirs.conf", "server { listen 80 default_server; }");
     assert!(surveyed(&root).nginx.expect("nginx").default_server_taken);
 }
 

@@ -16,24 +16,14 @@ pub fn call(words: &[&str]) -> Call {
 /// The calls that delete the rules of a chain that `goes` picks, last first: the numbers of the
 /// others stay as they are.
 pub fn deletions<T>(chain: &str, rules: &[T], goes: impl Fn(&T) -> bool) -> Vec<Call> {
-    let numbered = rules
-        .iter()
-        .enumerate()
-        .rev()
-        .filter(|(_, rule)| goes(rule));
-    numbered
-        .map(|(at, _)| call(&["-D", chain, &(at + 1).to_string()]))
-        .collect()
+    let numbered = rules.iter().enumerate().rev().filter(|(_, rule)| goes(rule));
+    numbered.map(|(at, _)| call(&["-D", chain, &(at + 1).to_string()])).collect()
 }
 
 /// The calls that take a chain of ours away, with the jumps to it from `from`, as far as they are
 /// in `listing`.
 pub fn dismantle(listing: &Listing, chain: &str, from: &str) -> Vec<Call> {
-    let jumps = listing
-        .rules(from)
-        .unwrap_or_default()
-        .iter()
-        .filter(|r| r.jumps_to(chain));
+    let jumps = listing.rules(from).unwrap_or_default().iter().filter(|r| r.jumps_to(chain));
     let mut calls: Vec<Call> = jumps.map(|_| call(&["-D", from, "-j", chain])).collect();
     if listing.rules(chain).is_some() {
         calls.extend([call(&["-F", chain]), call(&["-X", chain])]);
@@ -43,9 +33,5 @@ pub fn dismantle(listing: &Listing, chain: &str, from: &str) -> Vec<Call> {
 
 /// The calls that take back whatever of a chain and its one jump was made.
 pub fn undo(chain: &str, from: &str) -> Vec<Call> {
-    vec![
-        call(&["-D", from, "-j", chain]),
-        call(&["-F", chain]),
-        call(&["-X", chain]),
-    ]
+    vec![call(&["-D", from, "-j", chain]), call(&["-F", chain]), call(&["-X", chain])]
 }

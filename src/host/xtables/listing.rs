@@ -60,9 +60,7 @@ impl Listing {
         let mut listing = Listing::default();
         let mut chain = None;
         for line in text.lines() {
-            let header = line
-                .strip_prefix("Chain ")
-                .and_then(|l| l.split_whitespace().next());
+            let header = line.strip_prefix("Chain ").and_then(|l| l.split_whitespace().next());
             if let Some(name) = header {
                 listing.chains.entry(name.to_owned()).or_default();
                 chain = Some(name);
@@ -106,8 +104,7 @@ impl Listing {
 
     /// Whether `from` has a rule that does nothing but jump to `to`.
     pub fn jumps(&self, from: &str, to: &str) -> bool {
-        self.rules(from)
-            .is_some_and(|rules| rules.iter().any(|r| r.jumps_to(to)))
+        self.rules(from).is_some_and(|rules| rules.iter().any(|r| r.jumps_to(to)))
     }
 }
 

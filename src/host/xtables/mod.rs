@@ -44,24 +44,11 @@ impl Program {
     /// Its flavours on this host, in the order in which they are tried. Where there is no choice
     /// only the plain name exists.
     fn flavours(self) -> Vec<Flavour> {
-        let flavour = |name: String| Flavour {
-            program: self,
-            name,
-        };
-        let both = [
-            format!("{}-nft", self.word()),
-            format!("{}-legacy", self.word()),
-        ];
-        let found: Vec<Flavour> = both
-            .into_iter()
-            .filter(|name| command::find(name).is_some())
-            .map(flavour)
-            .collect();
-        if found.is_empty() {
-            vec![flavour(self.word().to_owned())]
-        } else {
-            found
-        }
+        let flavour = |name: String| Flavour { program: self, name };
+        let both = [format!("{}-nft", self.word()), format!("{}-legacy", self.word())];
+        let found: Vec<Flavour> =
+            both.into_iter().filter(|name| command::find(name).is_some()).map(flavour).collect();
+        if found.is_empty() { vec![flavour(self.word().to_owned())] } else { found }
     }
 }
 
@@ -93,9 +80,7 @@ impl Flavour {
     async fn list(&self) -> Result<Listing, CommandError> {
         match self.program {
             // Only -L is known to both flavours.
-            Program::Arptables => Ok(Listing::of_arptables(
-                &self.run(&call(&["-L", "-n"])).await?,
-            )),
+            Program::Arptables => Ok(Listing::of_arptables(&self.run(&call(&["-L", "-n"])).await?)),
             Program::Iptables | Program::Ip6tables => {
                 Ok(Listing::of_iptables(&self.run(&call(&["-S"])).await?))
             }
@@ -138,7 +123,5 @@ pub async fn establish(
         tracing::debug!(program = flavour.name, %error, "does not work on this host");
         refused.get_or_insert(error);
     }
-    Err(refused.unwrap_or(CommandError::Missing {
-        program: program.word().to_owned(),
-    }))
+    Err(refused.unwrap_or(CommandError::Missing { program: program.word().to_owned() }))
 }

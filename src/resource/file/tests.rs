@@ -28,10 +28,7 @@ fn checked(scratch: &Scratch, path: &str, content: &str) -> File {
     let script = "! cat \"$@\" 2>/dev/null | grep bad >&2";
     let mut check: Vec<String> = ["/bin/sh", "-c", script, "sh"].map(String::from).into();
     check.extend([CONF, MAIN].map(|p| scratch.real(p).display().to_string()));
-    File {
-        check: Some(check),
-        ..file(path, content)
-    }
+    File { check: Some(check), ..file(path, content) }
 }
 
 fn desired(files: &[File]) -> Desired {
@@ -44,20 +41,13 @@ fn desired(files: &[File]) -> Desired {
 
 #[tokio::main(flavor = "current_thread")]
 async fn converge(scratch: &Scratch, files: &[File]) -> Report {
-    reconcile(&scratch.host(), &desired(files), |_, _| {})
-        .await
-        .expect("can be looked at")
+    reconcile(&scratch.host(), &desired(files), |_, _| {}).await.expect("can be looked at")
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn planned(scratch: &Scratch, files: &[File]) -> Vec<String> {
-    let (plan, _) = look(&scratch.host(), &desired(files))
-        .await
-        .expect("can be looked at");
-    plan.changes
-        .iter()
-        .map(|c| format!("{}{}", sign(c.removes()), c.id()))
-        .collect()
+    let (plan, _) = look(&scratch.host(), &desired(files)).await.expect("can be looked at");
+    plan.changes.iter().map(|c| format!("{}{}", sign(c.removes()), c.id())).collect()
 }
 
 fn sign(removes: bool) -> &'static str {
@@ -92,24 +82,14 @@ fn damage_by_hand_is_put_right_with_mode_and_owner_kept() {
     assert_settled(&scratch, &files);
     assert_eq!(scratch.read(CONF).as_deref(), Some("a\n"));
     let meta = std::fs::metadata(&real).expect("stands");
-    assert_eq!(
-        (meta.mode() & 0o7777, meta.uid(), meta.gid()),
-        (0o640, 7, 9)
-    );
+    assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.gid()), (0o640, 7, 9));
 }
 
 #[test]
 fn a_wrong_mode_is_put_right_without_a_new_file() {
     let scratch = Scratch::new();
-    let owner = Some(Owner {
-        user: "root".into(),
-        group: "0".into(),
-    });
-    let files = [File {
-        mode: Some(Mode(0o600)),
-        owner,
-        ..file(CONF, "a\n")
-    }];
+    let owner = Some(Owner { user: "root".into(), group: "0".into() });
+    let files = [File { mode: Some(Mode(0o600)), owner, ..file(CONF, "a\n") }];
     assert_settled(&scratch, &files);
     let real = scratch.real(CONF);
     let inode = std::fs::metadata(&real).expect("stands").ino();
@@ -117,43 +97,23 @@ fn a_wrong_mode_is_put_right_without_a_new_file() {
     std::os::unix::fs::chown(&real, Some(7), Some(0)).expect("chown");
     assert_settled(&scratch, &files);
     let meta = std::fs::metadata(&real).expect("stands");
-    assert_eq!(
-        (meta.mode() & 0o7777, meta.uid(), meta.ino()),
-        (0o600, 0, inode)
-    );
+    assert_eq!((meta.mode() & 0o7777, meta.uid(), meta.ino()), (0o600, 0, inode));
 }
 
 #[test]
 fn an_unknown_owner_is_an_error_that_names_it() {
     let scratch = Scratch::new();
-    let owner = Some(Owner {
-        user: "nobody-has-this-name".into(),
-        group: "root".into(),
-    });
-    let report = converge(
-        &scratch,
-        &[File {
-            owner,
-            ..file(CONF, "a\n")
-        }],
-    );
-    let Outcome::Failed(error) = &report.changes[0].1 else {
-        panic!("{report:?}")
-    };
-    assert_eq!(
-        error.to_string(),
-        "there is no user `nobody-has-this-name` on this host"
-    );
+    let owner = Some(Owner { user: "nobody-has-this-name".into(), group: "root".into() });
+    let report = converge(&scratch, &[File { owner, ..file(CONF, "a\n") }]);
+    let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
+    assert_eq!(error.to_string(), "there is no user `nobody-has-this-name` on this host");
     assert_eq!(scratch.read(CONF), None);
 }
 
 #[test]
 fn a_file_for_the_user_is_written_once() {
     let scratch = Scratch::new();
-    let files = [File {
-        once: true,
-        ..file(CONF, "start here\n")
-    }];
+    let files = [File { once: true, ..file(CONF, "start here\n") }];
     assert_settled(&scratch, &files);
     scratch.write(CONF, "mine now\n");
     assert!(converge(&scratch, &files).changes.is_empty());
@@ -193,22 +153,12 @@ fn a_link_is_replaced_and_what_it_led_to_is_not_touched() {
     let scratch = Scratch::new();
     scratch.write("/usr/share/vendor.conf", "vendor\n");
     scratch.write("/etc/other", "");
-    symlink(
-        scratch.real("/usr/share/vendor.conf"),
-        scratch.real("/etc/web.conf"),
-    )
-    .expect("link");
+    symlink(scratch.real("/usr/share/vendor.conf"), scratch.real("/etc/web.conf")).expect("link");
     assert_settled(&scratch, &[file("/etc/web.conf", "vendor\n")]);
-    assert!(
-        scratch.real("/etc/web.conf").is_symlink(),
-        "it leads to what is wanted"
-    );
+    assert!(scratch.real("/etc/web.conf").is_symlink(), "it leads to what is wanted");
     assert_settled(&scratch, &[file("/etc/web.conf", "ours\n")]);
     assert!(!scratch.real("/etc/web.conf").is_symlink());
-    assert_eq!(
-        scratch.read("/usr/share/vendor.conf").as_deref(),
-        Some("vendor\n")
-    );
+    assert_eq!(scratch.read("/usr/share/vendor.conf").as_deref(), Some("vendor\n"));
 }
 
 #[test]
@@ -222,13 +172,7 @@ fn a_directory_in_the_way_stops_this_file_and_no_other() {
         .filter(|(_, o)| matches!(o, Outcome::Failed(_)))
         .map(|(c, _)| c.id())
         .collect();
-    assert_eq!(
-        failed,
-        [Id {
-            kind: Kind::File,
-            name: CONF.into()
-        }]
-    );
+    assert_eq!(failed, [Id { kind: Kind::File, name: CONF.into() }]);
     assert_eq!(scratch.read(MAIN).as_deref(), Some("m\n"));
 }
 
@@ -239,18 +183,11 @@ fn a_failed_check_puts_the_old_file_back_and_tells_what_the_check_said() {
     let inode = std::fs::metadata(scratch.real(CONF)).expect("stands").ino();
     let bad = [checked(&scratch, CONF, "bad directive\n")];
     let report = converge(&scratch, &bad);
-    let Outcome::Failed(error) = &report.changes[0].1 else {
-        panic!("{report:?}")
-    };
-    let cause = std::error::Error::source(error)
-        .expect("has a cause")
-        .to_string();
+    let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
+    let cause = std::error::Error::source(error).expect("has a cause").to_string();
     assert!(cause.contains("bad directive"), "{cause}");
     assert_eq!(scratch.read(CONF).as_deref(), Some("good\n"));
-    assert_eq!(
-        std::fs::metadata(scratch.real(CONF)).expect("stands").ino(),
-        inode
-    );
+    assert_eq!(std::fs::metadata(scratch.real(CONF)).expect("stands").ino(), inode);
     assert_eq!(scratch.names("/etc/nginx/conf.d"), ["web.conf"]);
     assert_settled(&scratch, &[checked(&scratch, CONF, "good\n")]);
     assert_settled(&scratch, &[]);
@@ -269,12 +206,7 @@ fn a_new_file_that_fails_its_check_is_gone_again() {
 fn files_with_one_check_change_together_or_not_at_all() {
     let scratch = Scratch::new();
     scratch.write(MAIN, "the package's\n");
-    let both = |conf| {
-        [
-            checked(&scratch, CONF, conf),
-            checked(&scratch, MAIN, "main\n"),
-        ]
-    };
+    let both = |conf| [checked(&scratch, CONF, conf), checked(&scratch, MAIN, "main\n")];
     assert!(!converge(&scratch, &both("bad\n")).converged());
     assert_eq!(scratch.read(MAIN).as_deref(), Some("the package's\n"));
     assert_eq!(scratch.read(CONF), None);
@@ -286,10 +218,7 @@ fn files_with_one_check_change_together_or_not_at_all() {
 fn one_that_cannot_be_written_holds_its_siblings_back() {
     let scratch = Scratch::new();
     scratch.write("/etc/nginx/nginx.conf/inside", "");
-    let files = [
-        checked(&scratch, CONF, "good\n"),
-        checked(&scratch, MAIN, "main\n"),
-    ];
+    let files = [checked(&scratch, CONF, "good\n"), checked(&scratch, MAIN, "main\n")];
     let report = converge(&scratch, &files);
     let texts: Vec<String> = report
         .changes
@@ -299,10 +228,7 @@ fn one_that_cannot_be_written_holds_its_siblings_back() {
             Outcome::Done | Outcome::Held { .. } => "done".into(),
         })
         .collect();
-    assert!(
-        texts[0].contains("nginx.conf could not be written"),
-        "{texts:?}"
-    );
+    assert!(texts[0].contains("nginx.conf could not be written"), "{texts:?}");
     assert!(texts[1].starts_with("cannot"), "{texts:?}");
     assert_eq!(scratch.names("/etc/nginx/conf.d"), [""; 0]);
 }
@@ -311,20 +237,9 @@ fn one_that_cannot_be_written_holds_its_siblings_back() {
 fn a_missing_check_program_is_named_with_its_package() {
     let scratch = Scratch::new();
     let check = Some(vec!["mount.nfs4".into(), "-t".into()]);
-    let report = converge(
-        &scratch,
-        &[File {
-            check,
-            ..file(CONF, "a\n")
-        }],
-    );
-    let Outcome::Failed(error) = &report.changes[0].1 else {
-        panic!("{report:?}")
-    };
-    assert!(
-        error.hint().is_some_and(|h| h.contains("nfs-common")),
-        "{error:?}"
-    );
+    let report = converge(&scratch, &[File { check, ..file(CONF, "a\n") }]);
+    let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
+    assert!(error.hint().is_some_and(|h| h.contains("nfs-common")), "{error:?}");
     assert_eq!(scratch.read(CONF), None);
 }
 
@@ -338,9 +253,7 @@ fn cut_short(scratch: &Scratch, content: &str) {
     })
     .expect("writes");
     host.files().lay_aside(CONF).expect("lays aside");
-    host.files()
-        .replace(CONF, content.as_bytes(), None, None)
-        .expect("writes");
+    host.files().replace(CONF, content.as_bytes(), None, None).expect("writes");
 }
 
 #[test]
@@ -351,10 +264,7 @@ fn an_unproven_file_is_proven_by_the_next_run() {
     assert!(!converge(&scratch, &[checked(&scratch, CONF, "bad\n")]).converged());
     assert_eq!(scratch.read(CONF).as_deref(), Some("good\n"));
     cut_short(&scratch, "better\n");
-    assert_eq!(
-        planned(&scratch, &[checked(&scratch, CONF, "good\n")]).len(),
-        1
-    );
+    assert_eq!(planned(&scratch, &[checked(&scratch, CONF, "good\n")]).len(), 1);
     assert_settled(&scratch, &[checked(&scratch, CONF, "better\n")]);
     assert_eq!(scratch.names("/etc/nginx/conf.d"), ["web.conf"]);
 }

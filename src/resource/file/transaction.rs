@@ -50,10 +50,7 @@ type Results = Vec<(usize, Result<(), HostError>)>;
 pub(super) async fn run(host: &Host, check: Option<&[String]>, writes: &[Write<'_>]) -> Results {
     let files = host.files();
     if let Err(e) = note(files, writes, check.is_some()) {
-        return writes
-            .iter()
-            .map(|w| (w.index, Err(HostError::Ledger(e.again()))))
-            .collect();
+        return writes.iter().map(|w| (w.index, Err(HostError::Ledger(e.again())))).collect();
     }
     let Some(check) = check else {
         return writes.iter().map(|w| (w.index, plain(files, w))).collect();
@@ -125,11 +122,8 @@ fn note(files: &Files, writes: &[Write<'_>], untested: bool) -> Result<(), FileE
 /// Forgets that these are to be proven, except where something still lies aside.
 fn settle(files: &Files, writes: &[Write<'_>]) {
     let settled = |write: &&Write<'_>| matches!(files.aside(write.path), Ok(None));
-    let paths: Vec<String> = writes
-        .iter()
-        .filter(settled)
-        .map(|w| w.path.display().to_string())
-        .collect();
+    let paths: Vec<String> =
+        writes.iter().filter(settled).map(|w| w.path.display().to_string()).collect();
     let outcome = written::change(files, |all| {
         for path in &paths {
             all.entry(path.clone()).or_default().untested = false;

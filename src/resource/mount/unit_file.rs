@@ -27,16 +27,9 @@ pub(super) struct Declared {
 /// The unit's name for a mount point, as `systemd-escape --path --suffix=mount` makes it.
 pub(super) fn name(mount_point: &Path) -> String {
     let text = mount_point.as_os_str().as_encoded_bytes();
-    let parts: Vec<String> = text
-        .split(|b| *b == b'/')
-        .filter(|p| !p.is_empty() && *p != b".")
-        .map(escape)
-        .collect();
-    let mut name = if parts.is_empty() {
-        "-".to_owned()
-    } else {
-        parts.join("-")
-    };
+    let parts: Vec<String> =
+        text.split(|b| *b == b'/').filter(|p| !p.is_empty() && *p != b".").map(escape).collect();
+    let mut name = if parts.is_empty() { "-".to_owned() } else { parts.join("-") };
     if let Some(rest) = name.strip_prefix('.') {
         name = format!("\\x2e{rest}");
     }
@@ -46,13 +39,7 @@ pub(super) fn name(mount_point: &Path) -> String {
 fn escape(part: &[u8]) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.');
     part.iter()
-        .map(|&b| {
-            if plain(b) {
-                char::from(b).to_string()
-            } else {
-                format!("\\x{b:02x}")
-            }
-        })
+        .map(|&b| if plain(b) { char::from(b).to_string() } else { format!("\\x{b:02x}") })
         .collect()
 }
 
@@ -74,9 +61,7 @@ pub(super) fn writable(mount: &Mount) -> Result<(), MountError> {
     let point = mount.mount_point.display().to_string();
     for value in [&point, &mount.what, &mount.fs_type, &mount.options] {
         if value.ends_with('\\') || value.chars().any(char::is_control) {
-            return Err(MountError::Unwritable {
-                value: value.clone(),
-            });
+            return Err(MountError::Unwritable { value: value.clone() });
         }
     }
     Ok(())
@@ -112,9 +97,7 @@ pub(super) fn parse(text: &str) -> Option<Declared> {
         return None;
     }
     let value = |key: &str| {
-        let found = lines()
-            .filter_map(|l| l.strip_prefix(key)?.strip_prefix('='))
-            .next_back();
+        let found = lines().filter_map(|l| l.strip_prefix(key)?.strip_prefix('=')).next_back();
         found.map(|v| v.replace("%%", "%"))
     };
     Some(Declared {
@@ -158,14 +141,8 @@ mod tests {
 
     #[test]
     fn a_network_file_system_waits_for_the_network_and_no_boot_waits_for_it() {
-        assert_eq!(
-            options(&mount("/a", "h:/b", "nfs4", "ro")),
-            "ro,_netdev,nofail"
-        );
-        assert_eq!(
-            options(&mount("/a", "h:/b", "nfs4", "_netdev")),
-            "_netdev,nofail"
-        );
+        assert_eq!(options(&mount("/a", "h:/b", "nfs4", "ro")), "ro,_netdev,nofail");
+        assert_eq!(options(&mount("/a", "h:/b", "nfs4", "_netdev")), "_netdev,nofail");
         assert_eq!(options(&mount("/a", "tmpfs", "tmpfs", "")), "nofail");
     }
 
