@@ -196,7 +196,7 @@ fn device(host: &Host, source: &str) -> String {
 
 async fn ensure_one(host: &Host, wanted: &Mount) -> Result<(), HostError> {
     unit_file::writable(wanted)?;
-    helper(&wanted.fs_type)?;
+    mount_program(&wanted.fs_type)?;
     let unit = unit_file::name(&wanted.mount_point);
     let path = Path::new(UNITS).join(&unit);
     let text = unit_file::render(wanted);
@@ -226,7 +226,7 @@ async fn ensure_one(host: &Host, wanted: &Mount) -> Result<(), HostError> {
 }
 
 /// mount(8) runs a program of the file system's own for these.
-fn helper(fs_type: &str) -> Result<(), CommandError> {
+fn mount_program(fs_type: &str) -> Result<(), CommandError> {
     if matches!(fs_type, "nfs" | "nfs4") && command::find("mount.nfs").is_none() {
         return Err(CommandError::Missing { program: "mount.nfs".into() });
     }

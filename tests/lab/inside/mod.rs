@@ -36,8 +36,8 @@ fn inside(name: &str, body: impl AsyncFnOnce(&Host)) {
     if std::env::var_os(INSIDE).is_none() {
         let Some(machine) = MACHINE.as_ref() else { return };
         let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
-        let command =
-            format!("{INSIDE}=1 RUST_BACKTRACE=0 /lab/share/inside --exact {name} --nocapture");
+        let program = "RUST_BACKTRACE=0 /lab/share/inside";
+        let command = format!("{INSIDE}=1 {program} --exact {name} --nocapture");
         let output = machine.host("one").run(&command).expect("the machine answers");
         assert_eq!(output.status, 0, "inside:\n{}\n{}", output.stdout, output.stderr);
         assert!(output.stdout.contains(PASSED), "no test of that name:\n{}", output.stdout);
