@@ -55,7 +55,7 @@ fn tell(desired: &Desired, change: &Change, outcome: &Outcome) {
         Outcome::Done => write!(out, "{shown}").ok(),
         Outcome::Failed(error) => write!(out, "{shown}{}", failure(error)).ok(),
         Outcome::Held { by } => {
-            write!(out, "{shown}    {MILD}left alone: it needs {by}, which failed{MILD:#}\n").ok()
+            writeln!(out, "{shown}    {MILD}left alone: it needs {by}, which failed{MILD:#}").ok()
         }
     };
 }

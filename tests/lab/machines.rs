@@ -21,7 +21,7 @@ fn commands_run_with_status_and_output() -> Claim {
 #[test]
 fn a_command_that_must_succeed_fails_with_all_there_is_to_know() -> Claim {
     let Some(lab) = LAB.as_ref() else { return Ok(()) };
-    let error = lab.host("b").ok("echo seen; echo why >&2; false").unwrap_err();
+    let error = lab.host("b").ok("echo seen; echo why >&2; false").expect_err("it ends with 1");
     let text = format!("{error:?}");
     for part in ["b: `echo seen;", "gave 1", "    seen", "    why"] {
         assert!(text.contains(part), "{part} is not in {text}");

@@ -51,8 +51,8 @@ impl<'a> OtherNetwork<'a> {
 impl Drop for OtherNetwork<'_> {
     fn drop(&mut self) {
         // The machines go with the test run; what cannot be undone shows in the next test.
-        let _ = self.0.host("client").run("ip address del 192.168.143.7/24 dev ens33");
-        let _ = self.0.host("director").run("ip route del 192.168.143.0/24 dev ens33");
+        self.0.host("client").run("ip address del 192.168.143.7/24 dev ens33").ok();
+        self.0.host("director").run("ip route del 192.168.143.0/24 dev ens33").ok();
     }
 }
 
