@@ -1,15 +1,16 @@
 //! converge makes a Linux host be what its role says, and keeps it so.
 //!
-//! Read the modules in this order:
+//! desire (pure) → observe (reads) → plan (pure) → apply (writes) → observe again. Read on in
+//! [`cluster`], [`role`] and [`situation`] (files become types, types become a desired state),
+//! [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to kernel, disk
+//! and units), [`ipvs`] (the codec), [`document`] and [`diagnostic`] (how files are read), and at
+//! last [`cli`], [`probe`] and [`lab`].
 //!
-//! 1. [`cluster`] and [`role`]: TOML files become types that cannot hold a wrong value.
-//! 2. [`resource`]: one thing on a host that can be so or not; one file per kind.
-//! 3. [`plan`]: the ordered changes between two states; [`reconcile`]: observe, plan, apply, observe.
-//! 4. [`host`]: the doors to kernel, disk and units; they decide nothing.
-//! 5. [`ipvs`]: the IPVS generic-netlink codec.
-//! 6. [`probe`]: measures a VIP as a client sees it.
-//! 7. [`lab`]: a cluster of real machines on one machine.
-//! 8. [`cli`]: what a person types.
+//! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
+//! resource kind's verbs and the drivers touch the machine. Nothing reacts to an event directly. We
+//! remove only what we own, and that can be read from the host. A crash between any two system
+//! calls is repaired by the next run. ARP sysctls stand before the VIP goes on `lo`; a director's
+//! VIP comes last of all and goes first. A bad file is refused whole, with its place in it.
 
 pub mod cli;
 pub mod cluster;

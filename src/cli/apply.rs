@@ -1,4 +1,7 @@
 //! `converge`: make this host be what its role says.
+//!
+//! It takes the lock, converges, prints each change as it is made, and says how it ended. Whatever
+//! failed is named with its cause and, where there is one, with the way out.
 
 use std::io::Write;
 

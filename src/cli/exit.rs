@@ -1,4 +1,7 @@
-//! How a command ended.
+//! How a command ended, as the shell and systemd see it.
+//!
+//! The world disagrees on the small numbers; these are documented in the help text and the man
+//! page. From 64 on they are those of sysexits(3), which systemd prints by name.
 
 use std::process::ExitCode;
 

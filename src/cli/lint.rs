@@ -1,4 +1,7 @@
 //! `converge lint`: the cluster file and every role it uses, for all hosts.
+//!
+//! It needs no root and looks at no host: roles are read as a Debian with everything installed
+//! would read them. Everything that is wrong is reported together.
 
 use super::load::{self, Failure, Loaded};
 use super::{Exit, Format, Global};

@@ -1,4 +1,7 @@
 //! What every command begins with: files, this host, its role.
+//!
+//! [`Failure`] is every reason for which a command cannot be carried out; [`say`] prints it and
+//! gives the exit code, so that all commands fail in the same words.
 
 use std::future::Future;
 use std::path::Path;

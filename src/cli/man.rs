@@ -1,4 +1,7 @@
-//! The man page and the JSON Schemas, from the same definitions that parse.
+//! The man page, the completions and the JSON Schemas, from the definitions that parse.
+//!
+//! Nothing is written twice: clap has the commands, and the sections of the TOML files have their
+//! keys.
 
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;

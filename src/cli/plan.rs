@@ -1,4 +1,7 @@
 //! `converge plan`: what would be changed, without changing it.
+//!
+//! The same look and the same plan as a run has; nothing is locked, nothing is written, and it
+//! needs root only as far as looking does.
 
 use serde_json::json;
 

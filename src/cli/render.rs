@@ -1,4 +1,7 @@
 //! `converge render`: what a host is to be, without looking at any host.
+//!
+//! For reading before a host exists, for reviewing a change to the cluster file, and for one file
+//! as it would be written.
 
 use std::path::PathBuf;
 

@@ -4,8 +4,8 @@
 //! [`ResourceKind::remove`]. The diff, the order, the printing, the dry run and the ledger of what
 //! we made are written once, for all kinds. Adding a kind is one new file and its line in `kinds!`.
 //!
-//! The order of the lines in `kinds!` is the order in which things are made; removing goes the other
-//! way round. Sysctls stand before addresses because a VIP on `lo` without the ARP sysctls answers
+//! The order of the lines in `kinds!` is the order in which things are made; removing goes the
+//! other way round. Sysctls stand before addresses because a VIP on `lo` without the ARP sysctls answers
 //! for the director, and addresses stand last because the VIP is what draws the traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,7 +237,8 @@ macro_rules! kinds {
         ) -> Vec<Result<(), HostError>> {
             match kind {
                 $(Kind::$variant => {
-                    <$module::$variant as ResourceKind>::ensure(host, &typed::$module(changes)).await
+                    let changes = typed::$module(changes);
+                    <$module::$variant as ResourceKind>::ensure(host, &changes).await
                 })*
             }
         }
@@ -250,7 +251,8 @@ macro_rules! kinds {
         ) -> Result<(), HostError> {
             match kind {
                 $(Kind::$variant => {
-                    <$module::$variant as ResourceKind>::prepare(host, &typed::$module(changes)).await
+                    let changes = typed::$module(changes);
+                    <$module::$variant as ResourceKind>::prepare(host, &changes).await
                 })*
             }
         }

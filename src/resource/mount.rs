@@ -3,7 +3,8 @@
 //! The unit's file is in `/run/systemd/system`, so that a reboot leaves nothing behind, and systemd
 //! mounts: mount(2) would stay inside our own mount namespace when the service is sandboxed. Its
 //! mark tells our files from others. Whether it is mounted is read from the kernel's table, so a
-//! `umount` by hand is drift, and so is a mount whose directory the NFS server has made anew (ESTALE).
+//! `umount` by hand is drift, and so is a mount whose directory the NFS server has made anew
+//! (ESTALE).
 //!
 //! Something else at the mount point that is of the same source and type is as good, and not ours;
 //! anything else there is an error, and is never unmounted. Neither is what is busy: the unmount

@@ -1,4 +1,7 @@
-//! What may stand in a role file.
+//! What may stand in a role file: the table of its sections.
+//!
+//! Each section's keys are with the section. The same tables check a file, suggest the key that
+//! was meant, and make the JSON Schema.
 
 use super::{hold, network, receive, storage, unit, virtual_server, web};
 use crate::document::{Field, Section, Shape};

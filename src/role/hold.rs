@@ -1,4 +1,7 @@
 //! `[[hold]]`: a VIP that a director holds while it is the active one.
+//!
+//! It is the last thing that is made and the first that is removed, and it is not made while what
+//! is served under it could not be.
 
 use ipnet::IpNet;
 

@@ -1,4 +1,6 @@
 //! The words for forwarding methods and tunnels in role files.
+//!
+//! Directors and real servers have to agree on them, so both sides read them here.
 
 use crate::document::{Value, one_of};
 

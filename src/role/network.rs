@@ -1,4 +1,7 @@
 //! `[[link]]`, `[[address]]`, `[[route]]` and `[[rule]]`: what netlink knows, one to one.
+//!
+//! For what the sections about load balancing do not cover; a role of one's own may need nothing
+//! else.
 
 use std::net::{IpAddr, Ipv4Addr};
 

@@ -1,4 +1,7 @@
 //! `[[directory]]`, `[[file]]`, `[[mount]]` and `[[export]]`.
+//!
+//! Texts come from the role or from a template, rendered here. A file that converge keeps as it is
+//! says so in its first line; one that is written once belongs to the user.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,7 @@
 //! `[[unit]]`: a systemd unit that runs, with the files that it has to have read.
+//!
+//! The digest of those files is part of what is wanted, so a reload follows from the same diff as
+//! everything else, also after a crash between writing and reloading.
 
 use std::path::PathBuf;
 

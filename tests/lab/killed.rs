@@ -3,8 +3,9 @@
 use super::world::{World, world};
 
 /// What a role leaves on a host, as the host's own tools tell it.
-const LOOK: &str = "ip -o address show | sed 's/ valid_lft.*//'; ip route; ipvsadm -Sn 2>/dev/null; \
-    mount | grep converge\\|/var/www; cat /etc/nginx/conf.d/converge.conf /etc/exports.d/* 2>/dev/null; \
+const LOOK: &str = "ip -o address show | sed 's/ valid_lft.*//'; ip route; \
+    ipvsadm -Sn 2>/dev/null; mount | grep converge\\|/var/www; \
+    cat /etc/nginx/conf.d/converge.conf /etc/exports.d/* 2>/dev/null; \
     ls -a /etc/nginx/conf.d /etc/exports.d /run/systemd/system/*.mount 2>/dev/null; \
     sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.lo.arp_announce net.ipv4.ip_forward; \
     systemctl is-active nginx nfs-server";

@@ -102,7 +102,8 @@ const FOREIGN: &[(&str, &str, &str)] = &[
     ),
     (
         "nfs",
-        "mkdir -p /srv/mine; echo '/srv/mine 203.0.113.0/24(ro,fsid=77)' >> /etc/exports; exportfs -a",
+        "mkdir -p /srv/mine; echo '/srv/mine 203.0.113.0/24(ro,fsid=77)' >> /etc/exports; \
+         exportfs -a",
         "grep srv/mine /etc/exports",
     ),
     ("director", "ipvsadm -A -t 203.0.113.1:99 -s rr", "ipvsadm -Ln | grep 203.0.113.1:99"),
