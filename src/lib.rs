@@ -1,16 +1,16 @@
 //! converge makes a Linux host be what its role says, and keeps it so.
 //!
-//! desire (pure) → observe (reads) → plan (pure) → apply (writes) → observe again. Read on in
-//! [`cluster`], [`role`] and [`situation`] (files become types, types become a desired state),
-//! [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to kernel, disk
-//! and units), [`ipvs`] (the codec), [`document`] and [`diagnostic`] (how files are read), and at
-//! last [`cli`], [`probe`] and [`lab`].
+//! desire (pure) → observe (reads) → plan (pure) → apply (writes) → observe again.
+//!
+//! Read on in [`cluster`], [`role`] and [`situation`] (files become types, types become a desired
+//! state), [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to
+//! kernel, disk and units), [`ipvs`] (the codec), [`document`] and [`diagnostic`] (how files are
+//! read), and at last [`cli`], [`probe`] and [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
-//! resource kind's verbs and the drivers touch the machine. Nothing reacts to an event directly. We
-//! remove only what we own, and that can be read from the host. A crash between any two system
-//! calls is repaired by the next run. ARP sysctls stand before the VIP goes on `lo`; a director's
-//! VIP comes last of all and goes first. A bad file is refused whole, with its place in it.
+//! resource kind's verbs and the drivers touch the machine. We remove only what we own. A crash
+//! between any two system calls is repaired by the next run. ARP sysctls stand before the VIP goes
+//! on `lo`; a director's VIP comes last and goes first. A bad file is refused whole.
 
 pub mod cli;
 pub mod cluster;

@@ -5,8 +5,8 @@
 //! we made are written once, for all kinds. Adding a kind is one new file and its line in `kinds!`.
 //!
 //! The order of the lines in `kinds!` is the order in which things are made; removing goes the
-//! other way round. Sysctls stand before addresses because a VIP on `lo` without the ARP sysctls answers
-//! for the director, and addresses stand last because the VIP is what draws the traffic.
+//! other way round. Sysctls stand before addresses because a VIP on `lo` without the ARP sysctls
+//! answers for the director, and addresses stand last because the VIP is what draws the traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

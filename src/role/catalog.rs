@@ -3,11 +3,12 @@
 //! A role that `extends` another has everything of it and adds to it; variables of its own take the
 //! place of those of the same name. So director-backup is one variable long.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::facts::RoleDefaults;
 use super::file;
+use super::variables;
 use crate::cluster::Cluster;
 use crate::diagnostic::{Collector, Diagnostic, Diagnostics, Place, Source, suggest};
 use crate::document::{Document, Spanned, listed};
@@ -63,7 +64,21 @@ impl Catalog {
                 next = parent.map(|p| (p.value, p.place));
             }
         }
+        // With a role that could not be read, nobody can say which variables are known.
+        if !found.has_errors() {
+            variables::report_unread(cluster, &catalog.known_variables(), &found);
+        }
         found.into_diagnostics().refuse_or(Some(catalog))
+    }
+
+    fn known_variables(&self) -> BTreeSet<String> {
+        let declared = self.defaults().into_iter().filter(|(role, _)| self.roles.contains_key(role));
+        let mut known: BTreeSet<String> = declared.flat_map(|(_, vars)| vars.into_keys()).collect();
+        let roles = self.roles.values().map(|role| role.document.source());
+        for source in roles.chain(self.templates.values()) {
+            known.extend(variables::named_in(&source.text).map(str::to_owned));
+        }
+        known
     }
 
     /// Whether there is a role of this name.

@@ -15,6 +15,7 @@ mod network;
 mod receive;
 mod storage;
 mod unit;
+mod variables;
 mod virtual_server;
 mod want;
 mod web;
