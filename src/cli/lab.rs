@@ -70,14 +70,22 @@ fn own_files(shelf: &Shelf) -> BTreeMap<String, String> {
 /// What a client may ask: every TCP virtual server of every director.
 fn urls(cluster: &Cluster, catalog: &Catalog) -> Result<Vec<String>, Failure> {
     let mut urls = BTreeSet::new();
+    let mut waits = false;
     let situation = Situation { standing: Standing::Active };
     for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
         let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
+        waits |= role.has_peers();
         let desired = role.desired(&situation)?;
         urls.extend(desired.state.iter().filter_map(|(_, resource)| match resource {
             Resource::VirtualServer(server) => url(server.id()),
             _ => None,
         }));
+    }
+    if waits {
+        anstream::eprintln!(
+            "note: with two directors the VIPs wait for VRRP, which is not here yet: nobody will \
+             answer through them"
+        );
     }
     Ok(urls.into_iter().collect())
 }

@@ -14,6 +14,7 @@ mod method;
 mod network;
 mod receive;
 mod storage;
+mod timeouts;
 mod unit;
 mod variables;
 mod virtual_server;
@@ -162,11 +163,13 @@ impl Role {
         tables("hold", &mut |e| self.hold.extend(hold::Hold::read(e)));
     }
 
-    /// `modules` and `[sysctl]`, which are not tables of their own.
+    /// `modules`, `[ipvs-timeouts]` and `[sysctl]`, of which there is one each.
     fn read_lists(&mut self, reader: &Reader<'_>) {
         for module in reader.list::<String>("modules") {
             self.plain.push((module.place, Module { module: module.value }.into()));
         }
+        let timeouts = reader.table("ipvs-timeouts").and_then(|table| timeouts::read(&table));
+        self.plain.extend(timeouts.map(|(place, timeouts)| (place, timeouts.into())));
         let Some(table) = reader.table("sysctl") else {
             return;
         };

@@ -18,7 +18,7 @@ fn direct_routing_serves_the_files_of_the_nfs_host_in_turn() {
 #[test]
 fn a_tunnel_carries_traffic() {
     let world = world();
-    for tunnel in ["ipip", "gre"] {
+    for tunnel in ["ipip", "gre", "gue"] {
         world.be(&with(&format!("forward = \"tun\"\ntunnel = \"{tunnel}\"")));
         world.both_servers_answer();
         let web1 = world.ok("web1", "ip -br address show up; ip address show dev lo");
