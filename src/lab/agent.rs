@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
@@ -22,6 +22,7 @@ use nix::sys::termios::{self, SetArg};
 use nix::unistd::Pid;
 
 use super::frame::{Decoder, MAX_PAYLOAD, Message, Size, Start};
+use super::stream::read_some;
 
 /// Written by `lab-ready.service` at the end of the boot.
 const READY_FILE: &str = "/run/lab-ready";
@@ -82,7 +83,7 @@ pub fn serve(device: &Path) -> io::Result<()> {
     let mut decoder = Decoder::default();
     let mut buffer = [0; 4096];
     loop {
-        let count = line.read(&mut buffer)?;
+        let count = read_some(&mut line, &mut buffer)?;
         if count == 0 {
             return Ok(());
         }
@@ -181,7 +182,7 @@ impl Agent {
     fn forward(&self, id: u32, mut file: File, wrap: fn(u32, Vec<u8>) -> Message) {
         let mut buffer = vec![0; MAX_PAYLOAD];
         // A terminal says EIO when its last user is gone: the end, like any other error here.
-        while let Ok(count @ 1..) = file.read(&mut buffer) {
+        while let Ok(count @ 1..) = read_some(&mut file, &mut buffer) {
             if self.send(&wrap(id, buffer[..count].to_vec())).is_err() {
                 return;
             }

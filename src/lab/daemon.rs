@@ -19,6 +19,7 @@ use super::frame::{Decoder, Message, Start};
 use super::line::Line;
 use super::machine::Machine;
 use super::rundir::{RunDir, Setup};
+use super::stream::read_some;
 use super::wire::Wire;
 
 /// Far more commands at once than tests start; each holds two threads.
@@ -211,7 +212,7 @@ fn answer(stream: &mut UnixStream, result: Result<Response, Refusal>) -> io::Res
 fn relay_input(mut reader: BufReader<UnixStream>, line: &Line, id: u32) {
     let mut decoder = Decoder::default();
     let mut buffer = vec![0; 64 * 1024];
-    while let Ok(count @ 1..) = reader.read(&mut buffer) {
+    while let Ok(count @ 1..) = read_some(&mut reader, &mut buffer) {
         decoder.push(&buffer[..count]);
         while let Some(message) = decoder.next_message() {
             if line.send(&message.with_id(id)).is_err() {

@@ -3,13 +3,14 @@
 //! Input goes out in a thread of its own, so that a command which answers before it has read
 //! everything blocks nobody. There is a limit to the time and to the output.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use super::error::Output;
 use super::frame::{Decoder, MAX_PAYLOAD, Message};
+use super::stream::read_some;
 
 /// Output beyond this is cut: no test reads more, and a runaway must not fill the memory.
 const MAX_OUTPUT: usize = 64 * 1024 * 1024;
@@ -50,7 +51,7 @@ pub(super) fn exchange(
             }
             let left = deadline.saturating_duration_since(Instant::now());
             stream.set_read_timeout(Some(left.max(Duration::from_millis(1))))?;
-            let count = reader.read(&mut buffer).map_err(|error| {
+            let count = read_some(&mut reader, &mut buffer).map_err(|error| {
                 close(&stream);
                 in_words(error, patience)
             })?;

@@ -6,13 +6,14 @@
 //! more arrives than its terminal layer has room for.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use super::frame::{Decoder, Message};
+use super::stream::read_some;
 
 /// Messages that wait for their reader, 8 MiB at most.
 const ROUTE_LENGTH: usize = 256;
@@ -103,7 +104,7 @@ impl Line {
     pub fn attend(&self, mut stream: UnixStream, mut tell: impl FnMut(Event)) {
         let mut decoder = Decoder::default();
         let mut buffer = vec![0; 64 * 1024];
-        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        while let Ok(count @ 1..) = read_some(&mut stream, &mut buffer) {
             decoder.push(&buffer[..count]);
             while let Some(message) = decoder.next_message() {
                 self.distribute(message, &mut tell);

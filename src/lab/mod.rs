@@ -33,6 +33,7 @@ pub mod shell;
 pub mod sources;
 pub mod spec;
 pub mod story;
+mod stream;
 pub mod switch;
 pub mod terminal;
 pub mod verdict;

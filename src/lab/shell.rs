@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::error::LabError;
 use super::frame::{Decoder, Message, Size, Start};
 use super::host::Host;
+use super::stream::read_some;
 
 /// Runs a line of bash, or a shell for an empty line, until it ends; its status.
 pub fn attach(host: &Host<'_>, line: &str) -> Result<i32, LabError> {
@@ -79,7 +80,7 @@ fn follow_size(mut stream: UnixStream) {
 
 fn send_input(mut stream: UnixStream) {
     let mut buffer = vec![0; 4096];
-    while let Ok(count @ 1..) = stdin().read(&mut buffer) {
+    while let Ok(count @ 1..) = read_some(&mut stdin(), &mut buffer) {
         let message = Message::Stdin(0, buffer[..count].to_vec());
         if stream.write_all(&message.encode()).is_err() {
             return;
@@ -111,7 +112,7 @@ fn show_output(mut reader: impl Read) -> io::Result<i32> {
                 | Message::Received(_) => {}
             }
         }
-        let count = reader.read(&mut buffer)?;
+        let count = read_some(&mut reader, &mut buffer)?;
         if count == 0 {
             return Err(io::Error::other("the machine went down"));
         }
