@@ -72,7 +72,8 @@ impl Catalog {
     }
 
     fn known_variables(&self) -> BTreeSet<String> {
-        let declared = self.defaults().into_iter().filter(|(role, _)| self.roles.contains_key(role));
+        let declared =
+            self.defaults().into_iter().filter(|(role, _)| self.roles.contains_key(role));
         let mut known: BTreeSet<String> = declared.flat_map(|(_, vars)| vars.into_keys()).collect();
         let roles = self.roles.values().map(|role| role.document.source());
         for source in roles.chain(self.templates.values()) {

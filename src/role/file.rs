@@ -29,11 +29,7 @@ pub const ROLE: Section = Section::new(
         Field::optional("vars", Shape::Table(&VARS), VARS.doc),
         Field::optional("modules", Shape::List(&Shape::Text), "Kernel modules that are loaded."),
         Field::optional("sysctl", Shape::Table(&SYSCTL), SYSCTL.doc),
-        Field::optional(
-            "ipvs-timeouts",
-            Shape::Table(&timeouts::SECTION),
-            timeouts::SECTION.doc,
-        ),
+        Field::optional("ipvs-timeouts", Shape::Table(&timeouts::SECTION), timeouts::SECTION.doc),
         Field::optional("link", Shape::Tables(&network::LINK), network::LINK.doc),
         Field::optional("address", Shape::Tables(&network::ADDRESS), network::ADDRESS.doc),
         Field::optional("route", Shape::Tables(&network::ROUTE), network::ROUTE.doc),

@@ -31,10 +31,9 @@ fn report_unread_of(vars: &Vars, known: &BTreeSet<String>, found: &Collector) {
         let title = format!("no role of this cluster knows the variable `{name}`");
         let meant = suggest(name, known.iter().map(String::as_str));
         let diagnostic = match meant {
-            Some(meant) => Diagnostic::error(
-                value.place.clone(),
-                format!("{title}, did you mean `{meant}`?"),
-            ),
+            Some(meant) => {
+                Diagnostic::error(value.place.clone(), format!("{title}, did you mean `{meant}`?"))
+            }
             None => Diagnostic::error(value.place.clone(), title)
                 .help("a role of your own that uses it makes it known"),
         };
