@@ -22,7 +22,7 @@ use super::{agent, daemon, keeper, shell, story};
 pub enum LabCommand {
     /// Boot the machines, let them converge, look through the VIP, clean up.
     Run(Start),
-    /// Boot the machines and leave them up.
+    /// Boot the machines, let them converge, and leave them up until `lab down`.
     Up(Start),
     /// End the lab and forget its disks.
     Down {
@@ -235,13 +235,9 @@ fn run_story(spec: &LabSpec, options: &Options) -> Outcome {
 
 fn up(spec: &LabSpec, options: &Options) -> Outcome {
     let lab = story::boot(spec, options, true)?;
-    let first = spec.hosts.first().map_or("HOST", |host| &host.name);
-    let text = format!(
-        "`converge lab sh {first}` opens a shell there, `converge lab down` ends the lab `{}`.",
-        lab.name()
-    );
-    writeln!(io::stdout(), "{text}")?;
-    Ok(ExitCode::SUCCESS)
+    let converged = story::converge(&lab, spec)?;
+    write!(io::stdout(), "{}", story::invitation(lab.name(), spec, converged))?;
+    Ok(if converged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn status(lab: &Lab) -> Outcome {
