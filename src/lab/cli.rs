@@ -287,7 +287,7 @@ impl Which {
         if let Some(name) = &self.name {
             return Ok(Lab::join(name)?);
         }
-        let names = Lab::all();
+        let names = Lab::all()?;
         match names.as_slice() {
             [] => Err(ChoiceError::None.into()),
             [name] => Ok(Lab::join(name)?),
