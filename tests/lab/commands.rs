@@ -1,4 +1,4 @@
-//! `converge lab up` and what converge says on real machines, through the commands that people type.
+//! `converge lab up`, and what converge says on real machines, as people type it.
 
 use std::path::PathBuf;
 use std::process::{Command, Output};
