@@ -36,12 +36,14 @@ fn without_the_sysctls_three_hosts_answer_for_the_vip_and_with_them_one_does() {
 #[test]
 fn arptables_hide_the_vip_as_the_sysctls_do() {
     let Some(world) = world() else { return };
-    world.be(&format!("{BASE}arp = \"arptables\"\n"));
+    world.settle(&format!("{BASE}arp = \"arptables\"\n"));
     for web in ["web1", "web2"] {
         world.ok(web, "sysctl -qw net.ipv4.conf.all.arp_ignore=0 net.ipv4.conf.lo.arp_ignore=0");
     }
     assert_eq!(who_has(&world), BTreeSet::from([ethernet(&world, "director")]));
     world.both_servers_answer();
+    let (damage, named) = ("arptables-legacy -F converge-in", format!("arp-filter {VIP}"));
+    world.repairs("web1", damage, &named);
 }
 
 #[test]

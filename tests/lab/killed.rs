@@ -5,13 +5,20 @@ use super::world::{World, world};
 /// What a role leaves on a host, as the host's own tools tell it.
 const LOOK: &str = "ip -o address show | sed 's/ valid_lft.*//'; ip route; \
     ipvsadm -Sn 2>/dev/null; mount | grep converge\\|/var/www; \
-    cat /etc/nginx/conf.d/converge.conf /etc/exports.d/* 2>/dev/null; \
+    cat /etc/nginx/conf.d/converge.conf /etc/exports.d/* 2>/dev/null; sort /var/lib/nfs/etab; \
     ls -a /etc/nginx/conf.d /etc/exports.d /run/systemd/system/*.mount 2>/dev/null; \
+    arptables-legacy-save; iptables-legacy-save | grep '^[-:]'; \
     sysctl net.ipv4.conf.all.arp_ignore net.ipv4.conf.lo.arp_announce net.ipv4.ip_forward; \
     systemctl is-active nginx nfs-server";
 
 fn look(world: &World, host: &str) -> String {
-    world.host(host).run(LOOK).unwrap_or_else(|e| panic!("{e}")).stdout
+    let seen = world.host(host).run(LOOK).unwrap_or_else(|e| panic!("{e}")).stdout;
+    // Packets and bytes that a chain has seen.
+    let kept = |line: &&str| !line.starts_with('#');
+    seen.lines()
+        .filter(kept)
+        .map(|line| line.split(" [").next().unwrap_or(line))
+        .fold(String::new(), |all, line| all + line + "\n")
 }
 
 #[test]

@@ -17,6 +17,11 @@ fn a_second_run_changes_nothing_on_any_host_and_says_so() {
 /// What somebody does to a host by hand, and what that is called in the plan.
 const DAMAGE: &[(&str, &str, &str)] = &[
     ("web1", "sysctl -qw net.ipv4.conf.all.arp_ignore=0", "sysctl net.ipv4.conf.all.arp_ignore"),
+    (
+        "web1",
+        "sysctl -qw net.ipv4.conf.all.arp_announce=0",
+        "sysctl net.ipv4.conf.all.arp_announce",
+    ),
     ("web1", "ip address del 192.168.142.100/32 dev lo", "address 192.168.142.100/32 on lo"),
     ("web1", "ip route del 192.168.142.100/32 dev lo", "route 192.168.142.100/32"),
     ("web1", "umount /var/www/html", "mount /var/www/html"),
@@ -42,6 +47,12 @@ const DAMAGE: &[(&str, &str, &str)] = &[
         "director",
         "sysctl -qw net.ipv4.vs.expire_nodest_conn=0",
         "sysctl net.ipv4.vs.expire_nodest_conn",
+    ),
+    ("director", "sysctl -qw net.ipv4.ip_forward=1", "sysctl net.ipv4.ip_forward"),
+    (
+        "director",
+        "sysctl -qw net.ipv4.conf.ens33.send_redirects=1",
+        "sysctl net.ipv4.conf.ens33.send_redirects",
     ),
     ("director", "ipvsadm -C", "virtual-server TCP 192.168.142.100:80"),
     (
@@ -70,13 +81,7 @@ const DAMAGE: &[(&str, &str, &str)] = &[
 fn whatever_is_damaged_by_hand_is_named_and_put_back() {
     let Some(world) = world() else { return };
     for (host, damage, named) in DAMAGE {
-        world.ok(host, damage);
-        let pending = world.pending(host);
-        assert!(pending.iter().any(|p| p == named), "{host}: `{damage}` shows as {pending:?}");
-        let output = world.converge(host);
-        assert!(output.success(), "{host}: `{damage}`:\n{}{}", output.stdout, output.stderr);
-        let left = world.pending(host);
-        assert!(left.is_empty(), "{host}: after `{damage}` and converge {left:?}");
+        world.repairs(host, damage, named);
     }
     world.both_servers_answer_again();
 }

@@ -57,6 +57,26 @@ impl World {
         }
     }
 
+    /// Gives every host this cluster file and converges them all; then nothing is left to do on
+    /// any.
+    pub fn settle(&self, cluster: &str) {
+        self.be(cluster);
+        for host in HOSTS {
+            assert_eq!(self.pending(host), Vec::<String>::new(), "{host} with\n{cluster}");
+        }
+    }
+
+    /// Does some damage to a host, which has to be named in the plan and gone after converging.
+    pub fn repairs(&self, host: &str, damage: &str, named: &str) {
+        self.ok(host, damage);
+        let pending = self.pending(host);
+        assert!(pending.iter().any(|p| p == named), "{host}: `{damage}` shows as {pending:?}");
+        let output = self.converge(host);
+        assert!(output.success(), "{host}: `{damage}`:\n{}{}", output.stdout, output.stderr);
+        let left = self.pending(host);
+        assert!(left.is_empty(), "{host}: after `{damage}` and converge {left:?}");
+    }
+
     /// Gives one host this cluster file.
     pub fn give(&self, host: &str, cluster: &str) {
         self.host(host)
