@@ -48,6 +48,10 @@ impl Report {
 pub async fn look(host: &Host, desired: &Desired) -> Result<(Plan, Observed), HostError> {
     let ours = ledger::read(host.files())?;
     let observed = resource::observe(host, &desired.state, &ours).await;
+    for (id, resource) in observed.state.iter() {
+        tracing::debug!(%id, ?resource, "stands");
+    }
+    tracing::info!(wanted = desired.state.len(), standing = observed.state.len(), "looked");
     Ok((Plan::between(desired, &observed), observed))
 }
 

@@ -47,6 +47,7 @@ Exit codes:
 
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options of every command")]
 pub struct Global {
     /// The role of this host; it must be the one that the cluster file gives it.
     #[arg(long, global = true, env = "CONVERGE_ROLE", value_name = "ROLE")]

@@ -40,6 +40,11 @@ impl FileError {
         FileError { doing: self.doing, path: self.path.clone(), source }
     }
 
+    /// Whether only another user may.
+    pub fn is_permission(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
+    }
+
     /// What the operator can do about it, where we know.
     pub fn hint(&self) -> Option<String> {
         match self.source.kind() {

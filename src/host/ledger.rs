@@ -56,7 +56,7 @@ fn change(
     }
     entries.insert(kind.word().to_owned(), after);
     let text = serde_json::to_string_pretty(&entries).expect("strings always serialise");
-    files.replace(path, text.as_bytes(), Some(0o600), None)
+    files.replace(path, text.as_bytes(), Some(0o644), None)
 }
 
 fn read_one(files: &Files, path: &str) -> Result<Entries, FileError> {

@@ -27,6 +27,12 @@ impl Sysctl {
     }
 }
 
+/// A key of one interface: `net.ipv4.conf.INTERFACE.NAME`. A dot in the interface's name (a VLAN)
+/// is written as a slash.
+pub fn of_interface(family: &str, interface: &str, name: &str) -> String {
+    format!("net.{family}.conf.{}.{name}", interface.replace('.', "/"))
+}
+
 fn swap_separator(c: char) -> char {
     match c {
         '.' => '/',
