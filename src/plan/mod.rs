@@ -1,9 +1,10 @@
 //! The ordered changes from what is to what is wanted. Pure.
 //!
 //! Removals come first, in the reverse order of making: the VIP leaves before anything under it
-//! does. Then everything is made in the order of [`Kind`]. An ARP filter that is wanted no more goes
-//! last of all, for the sysctls that take its place have to be in force before. A change carries what its resource
-//! needs; if a needed one fails, or could not be looked at, the change is left out of that run.
+//! does. Then everything is made in the order of [`Kind`]. An ARP filter that is wanted no more
+//! goes last of all, for the sysctls that take its place have to be in force before. A change
+//! carries what its resource needs; if a needed one fails, or could not be looked at, the change is
+//! left out of that run.
 
 mod show;
 

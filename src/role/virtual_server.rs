@@ -5,7 +5,7 @@
 //! and source NAT. The role's own `[sysctl]` lines win over these.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
@@ -23,6 +23,9 @@ use crate::ipvs::model::{
 use crate::resource::module::Module;
 use crate::resource::snat::Snat;
 use crate::resource::sysctl::{self, Sysctl};
+
+const LOOPBACK_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOOPBACK_V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 const PORT: Shape = Shape::Integer { min: 0, max: 65535 };
 const COUNT: Shape = Shape::Integer { min: 0, max: u32::MAX as i64 };
@@ -55,7 +58,11 @@ pub const SECTION: Section = Section::new(
             .default("1"),
         Field::optional("upper-threshold", COUNT, "No new connections to one with this many."),
         Field::optional("lower-threshold", COUNT, "New ones again below this many."),
-        Field::optional("fallback", Shape::Text, "address:port of a server of last resort."),
+        Field::optional(
+            "fallback",
+            Shape::Text,
+            "A server of last resort: address:port, or local.",
+        ),
     ],
 );
 
@@ -107,6 +114,15 @@ impl Value for Ports {
     }
 }
 
+/// The server of last resort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fallback {
+    /// This director itself.
+    Local,
+    /// Another machine.
+    At(SocketAddr),
+}
+
 /// One section: virtual servers that differ in the port alone.
 #[derive(Clone, Debug)]
 pub struct VirtualServers {
@@ -116,7 +132,7 @@ pub struct VirtualServers {
     method: Method,
     interface: String,
     servers: Vec<(IpAddr, Option<u16>, Destination)>,
-    fallback: Option<SocketAddr>,
+    fallback: Option<Fallback>,
 }
 
 impl VirtualServers {
@@ -178,9 +194,13 @@ impl VirtualServers {
         }
         // Until checks say otherwise every real server counts as alive.
         if let (Some(fallback), true) = (self.fallback, self.servers.is_empty()) {
-            let id = DestinationId { addr: fallback.ip(), port: fallback.port() };
-            let forward = if fallback.ip().is_loopback() { Forward::Local } else { Forward::Route };
-            server.insert_destination(id, Destination::new(forward))?;
+            let (addr, port, forward) = match (fallback, id.family()) {
+                (Fallback::Local, Family::Ipv4) => (LOOPBACK_V4, own_port, Forward::Local),
+                (Fallback::Local, Family::Ipv6) => (LOOPBACK_V6, own_port, Forward::Local),
+                (Fallback::At(at), _) => (at.ip(), at.port(), Forward::Route),
+            };
+            let destination = Destination::new(forward);
+            server.insert_destination(DestinationId { addr, port }, destination)?;
         }
         Ok(server)
     }
@@ -242,8 +262,12 @@ fn no_snat_by_mark(place: Place) -> Diagnostic {
 
 /// `None` if it is wrong, `Some(None)` if there is none. It is reached directly, so its port is
 /// the one that clients asked for.
-fn fallback(e: &Element<'_>, ids: &[VirtualServerId]) -> Option<Option<SocketAddr>> {
-    let Some(_) = e.text("fallback") else { return Some(None) };
+fn fallback(e: &Element<'_>, ids: &[VirtualServerId]) -> Option<Option<Fallback>> {
+    match e.text("fallback").as_deref() {
+        None => return Some(None),
+        Some("local") => return Some(Some(Fallback::Local)),
+        Some(_) => {}
+    }
     let fallback = e.get::<SocketAddr>("fallback")?;
     let fits = |id: &VirtualServerId| match id {
         VirtualServerId::Address { port, .. } => *port == fallback.value.port(),
@@ -254,7 +278,8 @@ fn fallback(e: &Element<'_>, ids: &[VirtualServerId]) -> Option<Option<SocketAdd
         e.report(Diagnostic::error(fallback.place, title).label("another port"));
         return None;
     }
-    Some(Some(fallback.value))
+    let local = fallback.value.ip().is_loopback();
+    Some(Some(if local { Fallback::Local } else { Fallback::At(fallback.value) }))
 }
 
 fn ids(e: &Element<'_>) -> Option<Vec<VirtualServerId>> {

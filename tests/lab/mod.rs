@@ -9,6 +9,7 @@ use converge::lab::{HostSpec, Lab, LabError, LabSpec, Options};
 mod arp;
 mod boot;
 mod inside;
+mod fallback;
 mod killed;
 mod life;
 mod machines;
