@@ -89,9 +89,7 @@ fn forget_unmade(host: &Host, report: &Report, seen: &Observed) {
     });
     let known = |id: &Id| !seen.unknown.contains_key(&id.kind);
     for id in unmade.filter(|id| known(id) && seen.state.get(id).is_none()) {
-        if let Err(error) = ledger::strike(host.files(), id.kind, &[id.name]) {
-            tracing::warn!(%error, "the ledger keeps the name of a thing that was not made");
-        }
+        forget(host, id.kind, &[id.name]);
     }
 }
 
@@ -164,16 +162,26 @@ async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), H
         return remove(host, kind, batch).await;
     }
     // Entered before the thing is made: after a crash in between, a name too many does no harm.
-    let new: Vec<String> = batch
-        .iter()
-        .filter(|c| matches!(c, Change::Create { after } if !after.is_given_away()))
-        .map(|c| c.id().name)
-        .collect();
-    if let Err(error) = ledger::enter(host.files(), kind, &new) {
-        return batch.iter().map(|_| Err(HostError::Ledger(error.again()))).collect();
-    }
+    let creates = |c: &&&Change| matches!(c, Change::Create { after } if !after.is_given_away());
+    let names: Vec<String> = batch.iter().filter(creates).map(|c| c.id().name).collect();
+    let new = match ledger::enter(host.files(), kind, &names) {
+        Ok(new) => new,
+        Err(error) => return batch.iter().map(|_| Err(HostError::Ledger(error.again()))).collect(),
+    };
     let changes: Vec<_> = batch.iter().filter_map(|c| c.ensures()).collect();
-    resource::ensure(host, kind, &changes).await
+    let results = resource::ensure(host, kind, &changes).await;
+    // What is not installed made nothing, and may not be able to tell so either.
+    let missing = |r: &Result<(), HostError>| r.as_ref().is_err_and(HostError::is_missing_package);
+    let unmade = batch.iter().zip(&results).filter(|(_, r)| missing(r)).map(|(c, _)| c.id().name);
+    forget(host, kind, &unmade.filter(|name| new.contains(name)).collect::<Vec<_>>());
+    results
+}
+
+/// Strikes names of things that are not there. A ledger that cannot be written keeps names too many.
+fn forget(host: &Host, kind: Kind, names: &[String]) {
+    if let Err(error) = ledger::strike(host.files(), kind, names) {
+        tracing::warn!(%kind, %error, "the ledger keeps names of things that are not there");
+    }
 }
 
 async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {
@@ -187,8 +195,6 @@ async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), Ho
     let results = resource::remove(host, kind, &gone).await;
     let removed: Vec<String> =
         batch.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(c, _)| c.id().name).collect();
-    if let Err(error) = ledger::strike(host.files(), kind, &removed) {
-        tracing::warn!(%kind, %error, "the ledger keeps names of things that are gone");
-    }
+    forget(host, kind, &removed);
     results
 }
