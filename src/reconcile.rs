@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::host::{Host, HostError, ledger};
 use crate::plan::{Change, Plan};
-use crate::resource::{self, Desired, Id, Kind, Observed, Resource};
+use crate::resource::{self, Desired, Id, Kind, Observed, Ours, Resource};
 
 /// How one change went.
 #[derive(Debug)]
@@ -57,7 +57,10 @@ pub async fn reconcile(
     desired: &Desired,
     mut tell: impl FnMut(&Change, &Outcome),
 ) -> Result<Report, HostError> {
-    let (plan, observed) = look(host, desired).await?;
+    let ours = ledger::read(host.files())?;
+    let observed = resource::observe(host, &desired.state, &ours).await;
+    forget_gone(host, desired, &observed, &ours);
+    let plan = Plan::between(desired, &observed);
     let mut report = Report::default();
     let blind: BTreeSet<Kind> = observed.unknown.keys().copied().collect();
     apply(host, &plan, &blind, &mut report, &mut tell).await;
@@ -65,7 +68,16 @@ pub async fn reconcile(
     if plan.is_empty() {
         return Ok(report);
     }
-    let (remaining, seen) = look(host, desired).await?;
+    let ours = match ledger::read(host.files()) {
+        Ok(ours) => ours,
+        // What was made is told all the same, and nothing of it is called settled.
+        Err(error) => {
+            let kinds: BTreeSet<Kind> = plan.changes.iter().map(|c| c.id().kind).collect();
+            report.unknown.extend(kinds.into_iter().map(|kind| (kind, error.again().into())));
+            return Ok(report);
+        }
+    };
+    let seen = resource::observe(host, &desired.state, &ours).await;
     forget_unmade(host, &report, &seen);
     let done: BTreeSet<Id> = report
         .changes
@@ -74,11 +86,23 @@ pub async fn reconcile(
         .map(|(c, _)| c.id())
         .collect();
     let tried: BTreeSet<Id> = report.changes.iter().map(|(c, _)| c.id()).collect();
-    report.unsettled = remaining;
+    report.unsettled = Plan::between(desired, &seen);
     report.unsettled.changes.retain(|c| done.contains(&c.id()) || !tried.contains(&c.id()));
     let new = seen.unknown.into_iter().filter(|(kind, _)| !blind.contains(kind));
     report.unknown.extend(new);
     Ok(report)
+}
+
+/// Strikes what is gone and nobody wants out of the ledger. Whoever makes it later made it, not we.
+fn forget_gone(host: &Host, desired: &Desired, observed: &Observed, ours: &Ours) {
+    for (kind, names) in ours.iter().filter(|(kind, _)| !observed.unknown.contains_key(kind)) {
+        let gone = |name: &&String| {
+            let id = Id { kind: *kind, name: (*name).clone() };
+            let absent = desired.state.get(&id).is_none() && observed.state.get(&id).is_none();
+            absent && resource::is_gone(host, *kind, name)
+        };
+        forget(host, *kind, &names.iter().filter(gone).cloned().collect::<Vec<_>>());
+    }
 }
 
 /// Strikes what could not be made out of the ledger. Whoever makes it later made it, not we.
@@ -179,6 +203,9 @@ async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), H
 
 /// Strikes names of things that are not there. A ledger that cannot be written keeps names too many.
 fn forget(host: &Host, kind: Kind, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
     if let Err(error) = ledger::strike(host.files(), kind, names) {
         tracing::warn!(%kind, %error, "the ledger keeps names of things that are not there");
     }
@@ -198,3 +225,6 @@ async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), Ho
     forget(host, kind, &removed);
     results
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,12 @@ impl ResourceKind for Directory {
         self.path.display().to_string()
     }
 
+    /// What is mounted on a directory hides it, and it is ours still when that is gone.
+    fn is_gone(host: &Host, name: &str) -> bool {
+        let hides = |m: &mounts::Mounted| m.mount_point == Path::new(name);
+        mounts::table(host.files()).is_ok_and(|table| !table.iter().any(hides))
+    }
+
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         if scope.wanted.is_empty() && scope.ours.is_empty() {
             return Ok(Vec::new());
@@ -179,5 +185,16 @@ mod tests {
         std::fs::create_dir(scratch.real("/var")).expect("makes");
         scratch.write("/proc/self/mountinfo", "9 1 0:9 / /var rw - nfs4 nfs:/opt rw\n");
         assert!(converge(&scratch, &[directory("/var", 0o700)]).changes.is_empty());
+    }
+
+    #[test]
+    fn a_directory_of_ours_that_is_out_of_sight_for_a_while_stays_ours() {
+        let scratch = Scratch::new();
+        assert!(converge(&scratch, &[directory("/a", 0o755)]).converged());
+        scratch.write("/proc/self/mountinfo", "9 1 0:9 / /a rw - nfs4 nfs:/opt rw\n");
+        assert!(converge(&scratch, &[]).changes.is_empty());
+        scratch.write("/proc/self/mountinfo", "");
+        assert_eq!(converge(&scratch, &[]).changes.len(), 1);
+        assert!(!scratch.real("/a").exists());
     }
 }

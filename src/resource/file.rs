@@ -103,6 +103,11 @@ impl ResourceKind for File {
         self.once
     }
 
+    /// One that somebody rewrote is left alone, but it is not gone.
+    fn is_gone(host: &Host, name: &str) -> bool {
+        matches!(host.files().stat(name), Ok(None))
+    }
+
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         let mut found = Vec::new();
         for wanted in scope.wanted {
