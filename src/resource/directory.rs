@@ -93,7 +93,8 @@ fn standing(
 fn ensure_one(host: &Host, wanted: &Directory) -> Result<(), HostError> {
     let owner = wanted.owner.as_ref().map(Owner::ids).transpose()?;
     host.files().make_directory(&wanted.path)?;
-    Ok(host.files().set_attributes(&wanted.path, Some(wanted.mode.0), owner)?)
+    let mode = Some(wanted.mode.0);
+    Ok(host.files().set_attributes(&wanted.path, What::Directory, mode, owner)?)
 }
 
 #[cfg(test)]
@@ -196,5 +197,19 @@ mod tests {
         scratch.write("/proc/self/mountinfo", "");
         assert_eq!(converge(&scratch, &[]).changes.len(), 1);
         assert!(!scratch.real("/a").exists());
+    }
+
+    #[test]
+    fn what_a_link_leads_to_does_not_get_a_directorys_mode() {
+        let scratch = Scratch::new();
+        std::fs::create_dir(scratch.real("/theirs")).expect("makes");
+        std::os::unix::fs::symlink("theirs", scratch.real("/a")).expect("links");
+        let before = mode(&scratch, "/theirs");
+        let report = converge(&scratch, &[directory("/a", 0o700)]);
+        let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
+        assert_eq!(error.to_string(), "cannot make the directory /a");
+        let cause = std::error::Error::source(error).expect("a cause").to_string();
+        assert_eq!(cause, "a symbolic link to theirs stands there");
+        assert_eq!(mode(&scratch, "/theirs"), before);
     }
 }
