@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::host::{Host, HostError, ledger};
 use crate::plan::{Change, Plan};
-use crate::resource::{self, Desired, Id, Kind, Observed, Resource};
+use crate::resource::{self, Desired, Id, Kind, Observed, Ours, Resource};
 
 /// How one change went.
 #[derive(Debug)]
@@ -61,7 +61,10 @@ pub async fn reconcile(
     desired: &Desired,
     mut tell: impl FnMut(&Change, &Outcome),
 ) -> Result<Report, HostError> {
-    let (plan, observed) = look(host, desired).await?;
+    let ours = ledger::read(host.files())?;
+    let observed = resource::observe(host, &desired.state, &ours).await;
+    forget_gone(host, desired, &observed, &ours);
+    let plan = Plan::between(desired, &observed);
     let mut report = Report::default();
     let blind: BTreeSet<Kind> = observed.unknown.keys().copied().collect();
     apply(host, &plan, &blind, &mut report, &mut tell).await;
@@ -69,7 +72,16 @@ pub async fn reconcile(
     if plan.is_empty() {
         return Ok(report);
     }
-    let (remaining, seen) = look(host, desired).await?;
+    let ours = match ledger::read(host.files()) {
+        Ok(ours) => ours,
+        // What was made is told all the same, and nothing of it is called settled.
+        Err(error) => {
+            let kinds: BTreeSet<Kind> = plan.changes.iter().map(|c| c.id().kind).collect();
+            report.unknown.extend(kinds.into_iter().map(|kind| (kind, error.again().into())));
+            return Ok(report);
+        }
+    };
+    let seen = resource::observe(host, &desired.state, &ours).await;
     forget_unmade(host, &report, &seen);
     let done: BTreeSet<Id> = report
         .changes
@@ -78,11 +90,23 @@ pub async fn reconcile(
         .map(|(c, _)| c.id())
         .collect();
     let tried: BTreeSet<Id> = report.changes.iter().map(|(c, _)| c.id()).collect();
-    report.unsettled = remaining;
+    report.unsettled = Plan::between(desired, &seen);
     report.unsettled.changes.retain(|c| done.contains(&c.id()) || !tried.contains(&c.id()));
     let new = seen.unknown.into_iter().filter(|(kind, _)| !blind.contains(kind));
     report.unknown.extend(new);
     Ok(report)
+}
+
+/// Strikes what is gone and nobody wants out of the ledger. Whoever makes it later made it, not we.
+fn forget_gone(host: &Host, desired: &Desired, observed: &Observed, ours: &Ours) {
+    for (kind, names) in ours.iter().filter(|(kind, _)| !observed.unknown.contains_key(kind)) {
+        let gone = |name: &&String| {
+            let id = Id { kind: *kind, name: (*name).clone() };
+            let absent = desired.state.get(&id).is_none() && observed.state.get(&id).is_none();
+            absent && resource::is_gone(host, *kind, name)
+        };
+        forget(host, *kind, &names.iter().filter(gone).cloned().collect::<Vec<_>>());
+    }
 }
 
 /// Strikes what could not be made out of the ledger. Whoever makes it later made it, not we.
@@ -93,9 +117,7 @@ fn forget_unmade(host: &Host, report: &Report, seen: &Observed) {
     });
     let known = |id: &Id| !seen.unknown.contains_key(&id.kind);
     for id in unmade.filter(|id| known(id) && seen.state.get(id).is_none()) {
-        if let Err(error) = ledger::strike(host.files(), id.kind, &[id.name]) {
-            tracing::warn!(%error, "the ledger keeps the name of a thing that was not made");
-        }
+        forget(host, id.kind, &[id.name]);
     }
 }
 
@@ -168,16 +190,29 @@ async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), H
         return remove(host, kind, batch).await;
     }
     // Entered before the thing is made: after a crash in between, a name too many does no harm.
-    let new: Vec<String> = batch
-        .iter()
-        .filter(|c| matches!(c, Change::Create { after } if !after.is_given_away()))
-        .map(|c| c.id().name)
-        .collect();
-    if let Err(error) = ledger::enter(host.files(), kind, &new) {
-        return batch.iter().map(|_| Err(HostError::Ledger(error.again()))).collect();
-    }
+    let creates = |c: &&&Change| matches!(c, Change::Create { after } if !after.is_given_away());
+    let names: Vec<String> = batch.iter().filter(creates).map(|c| c.id().name).collect();
+    let new = match ledger::enter(host.files(), kind, &names) {
+        Ok(new) => new,
+        Err(error) => return batch.iter().map(|_| Err(HostError::Ledger(error.again()))).collect(),
+    };
     let changes: Vec<_> = batch.iter().filter_map(|c| c.ensures()).collect();
-    resource::ensure(host, kind, &changes).await
+    let results = resource::ensure(host, kind, &changes).await;
+    // What is not installed made nothing, and may not be able to tell so either.
+    let missing = |r: &Result<(), HostError>| r.as_ref().is_err_and(HostError::is_missing_package);
+    let unmade = batch.iter().zip(&results).filter(|(_, r)| missing(r)).map(|(c, _)| c.id().name);
+    forget(host, kind, &unmade.filter(|name| new.contains(name)).collect::<Vec<_>>());
+    results
+}
+
+/// Strikes names of things that are not there. A ledger that cannot be written keeps names too many.
+fn forget(host: &Host, kind: Kind, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    if let Err(error) = ledger::strike(host.files(), kind, names) {
+        tracing::warn!(%kind, %error, "the ledger keeps names of things that are not there");
+    }
 }
 
 async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {
@@ -191,8 +226,9 @@ async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), Ho
     let results = resource::remove(host, kind, &gone).await;
     let removed: Vec<String> =
         batch.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(c, _)| c.id().name).collect();
-    if let Err(error) = ledger::strike(host.files(), kind, &removed) {
-        tracing::warn!(%kind, %error, "the ledger keeps names of things that are gone");
-    }
+    forget(host, kind, &removed);
     results
 }
+
+#[cfg(test)]
+mod tests;

@@ -25,9 +25,13 @@ pub fn read(files: &Files) -> Result<Ours, FileError> {
     Ok(ours)
 }
 
-/// Enters names of one kind.
-pub fn enter(files: &Files, kind: Kind, names: &[String]) -> Result<(), FileError> {
-    change(files, kind, |entries| entries.extend(names.iter().cloned()))
+/// Enters names of one kind. Returns those that were not there before.
+pub fn enter(files: &Files, kind: Kind, names: &[String]) -> Result<Vec<String>, FileError> {
+    let mut new = Vec::new();
+    change(files, kind, |entries| {
+        new.extend(names.iter().filter(|name| entries.insert((*name).clone())).cloned());
+    })?;
+    Ok(new)
 }
 
 /// Strikes names of one kind out.

@@ -79,6 +79,12 @@ pub trait ResourceKind: Sized + Clone + PartialEq + fmt::Debug + Serialize {
         false
     }
 
+    /// Whether something of ours that a look did not find is gone, and not merely out of sight or
+    /// somebody else's for now. What is gone is struck from the ledger.
+    fn is_gone(_host: &Host, _name: &str) -> bool {
+        true
+    }
+
     /// Called with all changes of this kind before the first change of any kind. Most kinds need
     /// nothing here; a unit forgets which configuration it has loaded.
     async fn prepare(_host: &Host, _changes: &[Ensure<'_, Self>]) -> Result<(), HostError> {
@@ -240,6 +246,13 @@ macro_rules! kinds {
                     let changes = typed::$module(changes);
                     <$module::$variant as ResourceKind>::ensure(host, &changes).await
                 })*
+            }
+        }
+
+        /// Whether something that a look did not find is gone; see [`ResourceKind::is_gone`].
+        pub fn is_gone(host: &Host, kind: Kind, name: &str) -> bool {
+            match kind {
+                $(Kind::$variant => <$module::$variant as ResourceKind>::is_gone(host, name),)*
             }
         }
 

@@ -1,0 +1,59 @@
+use super::*;
+use crate::host::scratch::Scratch;
+use crate::resource::directory::Directory;
+use crate::resource::file::Mode;
+
+const LEDGER: &str = "/var/lib/converge/made.json";
+
+fn desired(paths: &[&str]) -> Desired {
+    let mut desired = Desired::default();
+    for path in paths {
+        let directory = Directory { path: path.into(), mode: Mode(0o755), owner: None };
+        assert!(desired.state.insert(directory.into()).is_none());
+    }
+    desired
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn run(scratch: &Scratch, paths: &[&str], tell: impl FnMut(&Change, &Outcome)) -> Report {
+    reconcile(&scratch.host(), &desired(paths), tell).await.expect("the ledger can be read")
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn looked(scratch: &Scratch) -> (Plan, Observed) {
+    look(&scratch.host(), &Desired::default()).await.expect("the ledger can be read")
+}
+
+#[test]
+fn what_went_by_hand_and_came_back_by_hand_is_not_ours_any_more() {
+    let scratch = Scratch::new();
+    run(&scratch, &["/a", "/b"], |_, _| {});
+    std::fs::remove_dir(scratch.real("/a")).expect("removes");
+    assert!(run(&scratch, &["/b"], |_, _| {}).changes.is_empty());
+    std::fs::create_dir(scratch.real("/a")).expect("makes");
+    assert_eq!(run(&scratch, &[], |_, _| {}).changes.len(), 1, "only /b is ours");
+    assert!(scratch.real("/a").exists());
+}
+
+#[test]
+fn a_look_at_the_host_writes_nothing() {
+    let scratch = Scratch::new();
+    run(&scratch, &["/a"], |_, _| {});
+    std::fs::remove_dir(scratch.real("/a")).expect("removes");
+    let before = scratch.read(LEDGER);
+    let (plan, _) = looked(&scratch);
+    assert!(plan.is_empty());
+    assert_eq!(scratch.read(LEDGER), before);
+}
+
+#[test]
+fn what_was_done_is_told_even_if_the_second_look_fails() {
+    let scratch = Scratch::new();
+    let report = run(&scratch, &["/a"], |_, _| {
+        std::fs::remove_file(scratch.real(LEDGER)).expect("removes");
+        std::fs::create_dir(scratch.real(LEDGER)).expect("makes");
+    });
+    assert!(matches!(report.changes[..], [(_, Outcome::Done)]));
+    assert!(matches!(report.unknown[..], [(Kind::Directory, _)]), "{report:?}");
+    assert!(!report.converged());
+}
