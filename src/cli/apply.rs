@@ -8,7 +8,7 @@ use std::io::Write;
 use anstyle::{AnsiColor, Style};
 use serde_json::json;
 
-use super::load::{self, Failure};
+use super::load::{self, Failure, Loaded};
 use super::{Exit, Format, Global};
 use crate::host::{Host, HostError};
 use crate::plan::{Change, Shown};
@@ -31,11 +31,8 @@ pub fn run(global: &Global) -> Exit {
         let report = converge(global, &host, &desired).await?;
         let note = (!situation.holds_vips() && loaded.role.holds())
             .then_some("the VIPs wait for VRRP between the directors, which is not here yet");
-        let missing = load::print_missing(&loaded.role);
-        Ok(match conclude(global, &loaded.heading(), &report, note) {
-            Exit::Done if missing => Exit::NeedsPackage,
-            exit => exit,
-        })
+        load::print_missing(&loaded.role);
+        Ok(conclude(global, &loaded, &report, note))
     })
 }
 
@@ -87,26 +84,28 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-fn conclude(global: &Global, heading: &str, report: &Report, note: Option<&str>) -> Exit {
+fn conclude(global: &Global, loaded: &Loaded, report: &Report, note: Option<&str>) -> Exit {
+    let missing = &loaded.role.missing;
     match global.output {
-        Format::Json => super::print(&json(report).to_string()),
-        Format::Text => text(global, heading, report, note),
+        Format::Json => super::print(&json(report, missing).to_string()),
+        Format::Text => text(global, loaded, report, note),
     }
     let failed = report.changes.iter().filter_map(|(_, o)| match o {
         Outcome::Failed(error) => Some(error),
         Outcome::Done | Outcome::Held { .. } => None,
     });
     let errors: Vec<&HostError> = failed.chain(report.unknown.iter().map(|(_, e)| e)).collect();
-    match report.converged() {
-        true => Exit::Done,
-        false if !errors.is_empty() && errors.iter().all(|e| e.is_missing_package()) => {
+    match (report.converged(), missing.is_empty()) {
+        (true, true) => Exit::Done,
+        (true, false) => Exit::NeedsPackage,
+        (false, _) if !errors.is_empty() && errors.iter().all(|e| e.is_missing_package()) => {
             Exit::NeedsPackage
         }
-        false => Exit::Failed,
+        (false, _) => Exit::Failed,
     }
 }
 
-fn text(global: &Global, heading: &str, report: &Report, note: Option<&str>) {
+fn text(global: &Global, loaded: &Loaded, report: &Report, note: Option<&str>) {
     for (kind, error) in &report.unknown {
         let said = failure(error);
         anstream::eprint!("{BAD}cannot look at any {kind}{BAD:#}\n{said}");
@@ -117,23 +116,31 @@ fn text(global: &Global, heading: &str, report: &Report, note: Option<&str>) {
     if global.quiet {
         return;
     }
+    super::print(&last_line(&loaded.heading(), &loaded.role.missing, report));
+    if let Some(note) = note {
+        super::print(&format!("  {note}"));
+    }
+}
+
+fn last_line(heading: &str, missing: &[String], report: &Report) -> String {
     let count = |wanted: fn(&Outcome) -> bool| {
         report.changes.iter().filter(|(_, outcome)| wanted(outcome)).count()
     };
     let done = count(|o| matches!(o, Outcome::Done));
     let failed = count(|o| matches!(o, Outcome::Failed(_)));
     let held = count(|o| matches!(o, Outcome::Held { .. }));
-    let line = match (report.converged(), done) {
-        (true, 0) => format!("{GOOD}{heading}: nothing to do{GOOD:#}"),
-        (true, n) => format!("{GOOD}{heading}: {} made{GOOD:#}", changes(n)),
-        (false, n) => format!(
+    match (report.converged(), missing, done) {
+        (true, [], 0) => format!("{GOOD}{heading}: nothing to do{GOOD:#}"),
+        (true, [], n) => format!("{GOOD}{heading}: {} made{GOOD:#}", changes(n)),
+        (true, [..], n) => format!(
+            "{BAD}{heading}: not converged; {} made, {} not installed{BAD:#}",
+            changes(n),
+            missing.join(", ")
+        ),
+        (false, _, n) => format!(
             "{BAD}{heading}: not converged; {} made, {failed} failed, {held} left alone{BAD:#}",
             changes(n)
         ),
-    };
-    super::print(&line);
-    if let Some(note) = note {
-        super::print(&format!("  {note}"));
     }
 }
 
@@ -142,7 +149,7 @@ pub(super) fn changes(n: usize) -> String {
     format!("{n} change{}", if n == 1 { "" } else { "s" })
 }
 
-fn json(report: &Report) -> serde_json::Value {
+fn json(report: &Report, missing: &[String]) -> serde_json::Value {
     let changes: Vec<_> = report
         .changes
         .iter()
@@ -163,9 +170,10 @@ fn json(report: &Report) -> serde_json::Value {
     let unsettled: Vec<_> = report.unsettled.changes.iter().map(Change::id).collect();
     json!({
         "schema": "converge.apply/1",
-        "converged": report.converged(),
+        "converged": report.converged() && missing.is_empty(),
         "changes": changes,
         "unknown": unknown,
         "unsettled": unsettled,
+        "missing": missing,
     })
 }

@@ -27,7 +27,10 @@ const EXAMPLE: &str = include_str!("../../tests/topologies/one-director/cluster.
 
 /// Runs it.
 pub fn run(global: &Global, command: LabCommand) -> ExitCode {
+    // Who names a cluster does not want the example.
+    let named = (global.cluster != Path::new(super::CLUSTER)).then_some(global.cluster.as_path());
     crate::lab::cli::run(command, |file| {
+        let file = file.or(named);
         spec(global, file).map_err(|failure| ExitCode::from(load::say(&failure)))
     })
 }

@@ -205,13 +205,12 @@ fn whoami<'a>(
     }
 }
 
-/// Names the programs that the role needs and the host has not got; whether there are any.
-pub fn print_missing(role: &Role) -> bool {
+/// Names the programs that the role needs and the host has not got.
+pub fn print_missing(role: &Role) {
     for program in &role.missing {
         let error = CommandError::Missing { program: program.clone() };
         error_line(&error.to_string(), error.hint());
     }
-    !role.missing.is_empty()
 }
 
 /// Shows what should be seen, before anything is done.

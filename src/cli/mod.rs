@@ -45,6 +45,24 @@ Exit codes:
   77  no permission
   78  the cluster file or a role file is wrong";
 
+const PROBE_EXIT_CODES: &str = "\
+Exit codes:
+  0   every request was answered, and by as many servers as expected
+  1   not so
+  64  wrong arguments";
+
+const LAB_EXAMPLES: &str = "\
+Examples:
+  converge lab run                      the shipped example: boot, converge, look, clean up
+  converge lab run cluster.toml         the same with a cluster file of your own
+  converge lab up                       leave the machines up
+  converge lab sh director ipvsadm -Ln  one command on one of them
+  converge lab link web2 loss 30        lose 30 % of the frames on web2's cable
+  converge lab down                     end it";
+
+/// Where the cluster file lies on a host.
+const CLUSTER: &str = "/etc/converge/cluster.toml";
+
 /// Options of every command.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Options of every command")]
@@ -62,7 +80,7 @@ pub struct Global {
         global = true,
         env = "CONVERGE_CLUSTER",
         value_name = "FILE",
-        default_value = "/etc/converge/cluster.toml"
+        default_value = CLUSTER
     )]
     pub cluster: PathBuf,
     /// How to print results.
@@ -71,7 +89,7 @@ pub struct Global {
     /// When to use colour; NO_COLOR is honoured.
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub color: Color,
-    /// Say more on standard error; twice for every step.
+    /// Say more on standard error; twice for every step. CONVERGE_LOG takes a filter by module.
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// Say nothing but errors.
@@ -110,8 +128,10 @@ enum Command {
     /// Print what a host is to be: its files, sysctls, addresses, IPVS table.
     Render(render::RenderArgs),
     /// Measure a VIP as a client sees it: who answers, errors, gaps in milliseconds.
+    #[command(after_help = PROBE_EXIT_CODES)]
     Probe(crate::probe::cli::ProbeArgs),
-    /// A cluster of real machines on this one, from a cluster file.
+    /// Boot a whole cluster on this machine: every host a user-mode Linux with its own kernel.
+    #[command(after_help = LAB_EXAMPLES)]
     Lab {
         #[command(subcommand)]
         command: crate::lab::cli::LabCommand,
@@ -121,8 +141,12 @@ enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
-    /// Print the man page, in roff.
-    Man,
+    /// Print a man page, in roff: `converge man | man -l -` shows it.
+    Man {
+        /// The command that the page is about, as in `converge man lab up`; converge itself if
+        /// there is none.
+        command: Vec<String>,
+    },
     /// Print the JSON Schema of the cluster file or of role files, for editors.
     Schema {
         /// Which file.
@@ -160,7 +184,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Probe(args)) => return probe(&global, args),
         Some(Command::Lab { command }) => return lab::run(&global, command),
         Some(Command::Completion { shell }) => man::completion(shell),
-        Some(Command::Man) => man::man(),
+        Some(Command::Man { command }) => man::man(&command),
         Some(Command::Schema { of }) => man::schema(of),
     };
     exit.into()

@@ -6,7 +6,7 @@
 use serde_json::json;
 
 use super::apply::{chain, changes, failure};
-use super::load;
+use super::load::{self, Loaded};
 use super::{Exit, Format, Global};
 use crate::host::Host;
 use crate::plan::Plan;
@@ -22,10 +22,11 @@ pub fn run(global: &Global) -> Exit {
         load::print_warnings(&loaded.warnings);
         let (plan, observed) = reconcile::look(&host, &desired).await?;
         match global.output {
-            Format::Json => super::print(&as_json(&plan, &observed).to_string()),
-            Format::Text => text(global, &loaded.heading(), &plan, &observed),
+            Format::Json => super::print(&as_json(&loaded, &plan, &observed).to_string()),
+            Format::Text => text(global, &loaded, &plan, &observed),
         }
-        if load::print_missing(&loaded.role) {
+        load::print_missing(&loaded.role);
+        if !loaded.role.missing.is_empty() {
             return Ok(Exit::NeedsPackage);
         }
         Ok(match (observed.unknown.is_empty(), plan.is_empty()) {
@@ -36,7 +37,7 @@ pub fn run(global: &Global) -> Exit {
     })
 }
 
-fn text(global: &Global, heading: &str, plan: &Plan, observed: &Observed) {
+fn text(global: &Global, loaded: &Loaded, plan: &Plan, observed: &Observed) {
     for (kind, error) in &observed.unknown {
         anstream::eprint!("cannot look at any {kind}\n{}", failure(error));
     }
@@ -44,13 +45,20 @@ fn text(global: &Global, heading: &str, plan: &Plan, observed: &Observed) {
     if global.quiet {
         return;
     }
-    super::print(&match plan.changes.len() {
-        0 => format!("{heading}: nothing to do"),
-        n => format!("{heading}: {} pending; `converge` makes them", changes(n)),
+    let (heading, missing) = (loaded.heading(), loaded.role.missing.as_slice());
+    super::print(&match (plan.changes.len(), missing) {
+        (n, []) if !observed.unknown.is_empty() => {
+            format!("{heading}: {} pending, as far as can be seen", changes(n))
+        }
+        (0, []) => format!("{heading}: nothing to do"),
+        (n, []) => format!("{heading}: {} pending; `converge` makes them", changes(n)),
+        (n, [..]) => {
+            format!("{heading}: {} pending, {} not installed", changes(n), missing.join(", "))
+        }
     });
 }
 
-fn as_json(plan: &Plan, observed: &Observed) -> serde_json::Value {
+fn as_json(loaded: &Loaded, plan: &Plan, observed: &Observed) -> serde_json::Value {
     let pending: Vec<_> = plan
         .changes
         .iter()
@@ -65,5 +73,10 @@ fn as_json(plan: &Plan, observed: &Observed) -> serde_json::Value {
         .iter()
         .map(|(kind, error)| json!({"kind": kind, "error": chain(error)}))
         .collect();
-    json!({"schema": "converge.plan/1", "changes": pending, "unknown": unknown})
+    json!({
+        "schema": "converge.plan/1",
+        "changes": pending,
+        "unknown": unknown,
+        "missing": loaded.role.missing,
+    })
 }

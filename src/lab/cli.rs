@@ -22,54 +22,54 @@ use super::{agent, daemon, keeper, shell, story};
 pub enum LabCommand {
     /// Boot the machines, let them converge, look through the VIP, clean up.
     Run(Start),
-    /// Boot the machines and leave them up.
+    /// Boot the machines, let them converge, and leave them up until `lab down`.
     Up(Start),
-    /// End the lab and forget its disks.
+    /// End the lab; what was on the disks of its machines is gone.
     Down {
         /// The lab.
         #[command(flatten)]
         lab: Which,
     },
-    /// Show the machines of the lab.
+    /// Show the machines of the lab, and what is wrong with their cables.
     Status {
         /// The lab.
         #[command(flatten)]
         lab: Which,
     },
-    /// A shell, or one command, on a machine.
+    /// Open a shell, or run one command, as root on a machine.
     Sh {
         /// The lab.
         #[command(flatten)]
         lab: Which,
         /// The machine.
         host: String,
-        /// The command; a shell if there is none.
+        /// A line of bash; its exit code is this command's. A shell if there is none.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<String>,
     },
-    /// Damage or heal the cable between a machine and the switch.
+    /// Damage or heal the cable between a machine and the switch, from now on.
     Link {
         /// The lab.
         #[command(flatten)]
         lab: Which,
         /// The machine.
         host: String,
-        /// Which way, as the machine sees it.
+        /// Which frames it concerns, as the machine sees it.
         #[arg(long, value_enum, default_value = "both", global = true)]
         direction: Direction,
-        /// What it does from now on.
+        /// What the cable does.
         #[command(subcommand)]
         damage: LinkCommand,
     },
-    /// Pull the plug of a machine.
+    /// Pull the plug of a machine: it gets no chance to say or write anything.
     Kill(Target),
-    /// Power a machine on, with the disk it had.
+    /// Power on a machine that is down, with the disk it had, and wait until it is up.
     Boot(Target),
-    /// Let no instruction of a machine run, as on a host that is busy elsewhere.
+    /// Freeze a machine: it is there, and does nothing, until `resume`.
     Stop(Target),
-    /// Let a stopped machine run on.
+    /// Let a machine go on that was stopped.
     Resume(Target),
-    /// Write frames to a pcap file from now on, until the lab ends.
+    /// Record the network's frames in a pcap file from now on, until the lab ends.
     Pcap {
         /// The lab.
         #[command(flatten)]
@@ -107,7 +107,7 @@ pub enum LabCommand {
 /// What to boot.
 #[derive(Debug, clap::Args)]
 pub struct Start {
-    /// A cluster file; the shipped example if there is none.
+    /// A cluster file; else that of --cluster or CONVERGE_CLUSTER, else the shipped example.
     file: Option<PathBuf>,
     /// One more Debian package on all machines; may be given several times.
     #[arg(long = "with", value_name = "PACKAGE")]
@@ -117,8 +117,8 @@ pub struct Start {
 /// Which of the labs that are up.
 #[derive(Debug, clap::Args)]
 pub struct Which {
-    /// The lab's name, if more than one is up.
-    #[arg(long = "lab")]
+    /// Which lab, if more than one is up: the `name` in its cluster file.
+    #[arg(long = "lab", value_name = "LAB")]
     name: Option<String>,
 }
 
@@ -136,20 +136,20 @@ pub struct Target {
 pub enum LinkCommand {
     /// Let nothing pass.
     Cut,
-    /// Let everything pass later.
+    /// Let frames arrive later.
     Delay {
-        /// By so many milliseconds.
+        /// How much later, in milliseconds.
         milliseconds: u64,
     },
-    /// Lose frames.
+    /// Lose some of the frames.
     Loss {
-        /// So many of a hundred.
+        /// How many, in percent.
         #[arg(value_parser = percentage)]
         percent: f64,
     },
-    /// Let frames arrive twice.
+    /// Let some of the frames arrive twice.
     Dup {
-        /// So many of a hundred.
+        /// How many, in percent.
         #[arg(value_parser = percentage)]
         percent: f64,
     },
@@ -235,13 +235,9 @@ fn run_story(spec: &LabSpec, options: &Options) -> Outcome {
 
 fn up(spec: &LabSpec, options: &Options) -> Outcome {
     let lab = story::boot(spec, options, true)?;
-    let first = spec.hosts.first().map_or("HOST", |host| &host.name);
-    let text = format!(
-        "`converge lab sh {first}` opens a shell there, `converge lab down` ends the lab `{}`.",
-        lab.name()
-    );
-    writeln!(io::stdout(), "{text}")?;
-    Ok(ExitCode::SUCCESS)
+    let converged = story::converge(&lab, spec)?;
+    write!(io::stdout(), "{}", story::invitation(lab.name(), spec, converged))?;
+    Ok(if converged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn status(lab: &Lab) -> Outcome {
@@ -291,7 +287,7 @@ impl Which {
         if let Some(name) = &self.name {
             return Ok(Lab::join(name)?);
         }
-        let names = Lab::all();
+        let names = Lab::all()?;
         match names.as_slice() {
             [] => Err(ChoiceError::None.into()),
             [name] => Ok(Lab::join(name)?),
@@ -345,5 +341,9 @@ impl From<LinkCommand> for Damage {
 
 fn percentage(text: &str) -> Result<f64, String> {
     let number = text.trim_end_matches('%').parse::<f64>().map_err(|error| error.to_string())?;
-    if (0.0..=100.0).contains(&number) { Ok(number) } else { Err("not within 0 and 100".into()) }
+    if (0.0..=100.0).contains(&number) {
+        Ok(number)
+    } else {
+        Err("not a percentage from 0 to 100".into())
+    }
 }

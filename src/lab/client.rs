@@ -26,7 +26,7 @@ use super::error::LabError;
 use super::host::{Host, Link};
 use super::image;
 use super::progress::tail;
-use super::rundir::{RunDir, Setup};
+use super::rundir::{RunDir, RunDirError, Setup};
 use super::spec::LabSpec;
 use super::verdict::CLIENT;
 
@@ -95,7 +95,7 @@ impl Lab {
 
     /// A handle on a lab that was left up.
     pub fn join(name: &str) -> Result<Lab, LabError> {
-        let run = RunDir::of(name);
+        let run = RunDir::of(name)?;
         let (name, hosts, daemon) = (name.to_owned(), Vec::new(), None);
         let mut lab = Lab { run, name, hosts, client: None, daemon };
         let status = lab.status()?;
@@ -106,9 +106,14 @@ impl Lab {
     }
 
     /// The names of all labs that are up.
-    pub fn all() -> Vec<String> {
-        let up = |name: &String| UnixStream::connect(RunDir::of(name).socket()).is_ok();
-        RunDir::all().into_iter().filter(up).collect()
+    pub fn all() -> Result<Vec<String>, LabError> {
+        let mut names = Vec::new();
+        for name in RunDir::all()? {
+            if UnixStream::connect(RunDir::of(&name)?.socket()).is_ok() {
+                names.push(name);
+            }
+        }
+        Ok(names)
     }
 
     /// The host of this name. Panics if there is none: a test's own mistake.
@@ -181,17 +186,17 @@ impl Lab {
         tied: bool,
     ) -> Result<Lab, LabError> {
         spec.check()?;
-        let run = RunDir::of(&name);
+        let run = RunDir::of(&name)?;
         if UnixStream::connect(run.socket()).is_ok() {
             return Err(LabError::AlreadyUp { name });
         }
         let image = image::ensure(&options.extra_packages)?;
-        sweep();
+        sweep()?;
         let failed = |what: &str| {
             let what = what.to_owned();
             |source| LabError::Start { what, source }
         };
-        run.create().map_err(failed("make the run directory"))?;
+        run.create()?;
         let binary = match &options.binary {
             Some(binary) => binary.clone(),
             None => std::env::current_exe().map_err(failed("find this program"))?,
@@ -257,14 +262,16 @@ impl Drop for Lab {
 }
 
 /// Takes away what labs left whose daemon was killed: a socket on which nobody listens.
-fn sweep() {
-    for run in RunDir::all().iter().map(|name| RunDir::of(name)) {
+fn sweep() -> Result<(), RunDirError> {
+    for name in RunDir::all()? {
+        let run = RunDir::of(&name)?;
         let socket = run.socket();
         if socket.exists() && UnixStream::connect(socket).is_err() {
             // Another start may be sweeping, too.
             run.remove().ok();
         }
     }
+    Ok(())
 }
 
 fn place(from: &Path, to: &Path) -> io::Result<()> {

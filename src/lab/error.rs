@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::control::Refusal;
 use super::image::ImageError;
+use super::rundir::RunDirError;
 use super::spec::SpecError;
 
 /// What went wrong with a lab.
@@ -20,6 +21,9 @@ pub enum LabError {
     /// There is nothing to boot.
     #[error(transparent)]
     Image(#[from] ImageError),
+    /// Where labs keep their files is not to be trusted, or not to be had.
+    #[error(transparent)]
+    RunDir(#[from] RunDirError),
     /// The run directory or the daemon.
     #[error("cannot {what}: {source}")]
     Start {

@@ -1,4 +1,4 @@
-//! The story of `lab run`: machines boot, converge, and the client looks at the VIPs.
+//! The story of `lab run` and `lab up`: machines boot, converge, and the client looks at the VIPs.
 //!
 //! One line per machine and step, as it happens, with the time it took.
 
@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::client::{Lab, Options};
 use super::error::{LabError, Output};
+use super::from_cluster::turn;
 use super::spec::LabSpec;
 use super::verdict::{self, CLIENT};
 
+/// The role of the machines that hold the IPVS table; another director has the same turn.
+const DIRECTOR: &str = "director-master";
 /// Enough that each of a handful of servers is asked several times.
 const REQUESTS: u32 = 20;
 /// A machine installs nothing and waits for nobody, so this is long.
@@ -60,6 +63,30 @@ pub fn look(lab: &Lab, spec: &LabSpec) -> Result<bool, LabError> {
         all &= look_at(lab, spec, &client.name, url)?;
     }
     Ok(all)
+}
+
+/// What to try with the machines that `lab up` leaves behind.
+pub fn invitation(name: &str, spec: &LabSpec, converged: bool) -> String {
+    let first = |wanted: u8| spec.hosts.iter().find(|host| turn(&host.role) == wanted);
+    let named = |wanted: u8| first(wanted).or(spec.hosts.first()).map_or("HOST", |h| &h.name);
+    let (director, server) = (named(turn(DIRECTOR)), named(turn(verdict::REALSERVER)));
+    let mut lines = vec![
+        (format!("sh {director}"), "a shell on a machine"),
+        (format!("sh {director} ipvsadm -Ln"), "one command on a machine"),
+    ];
+    if let (Some(client), Some(url)) = (first(turn(CLIENT)), spec.urls.first()) {
+        let probe = format!("sh {} converge probe {url}", client.name);
+        lines.push((probe, "who answers, as the client sees it"));
+    }
+    lines.push((format!("kill {server}"), "pull its plug; `boot` powers it on again"));
+    lines.push(("down".to_owned(), "end the lab"));
+    let state = if converged { "" } else { ", but not all of its machines are converged" };
+    let mut text = format!("\nThe lab `{name}` is up{state}. Now try:\n");
+    let width = lines.iter().map(|(command, _)| command.len()).max().unwrap_or_default();
+    for (command, what) in lines {
+        text.push_str(&format!("  converge lab {command:<width$}  {what}\n"));
+    }
+    text
 }
 
 fn converge_one(lab: &Lab, name: &str, role: &str) -> Result<bool, LabError> {

@@ -12,7 +12,8 @@ use crate::probe::report::Report;
 /// The role of the machines that look at the VIPs.
 pub const CLIENT: &str = "client";
 /// The role of the machines that answer through the VIPs.
-const REALSERVER: &str = "realserver";
+pub const REALSERVER: &str = "realserver";
+
 /// The hosts in groups that follow each other; those of one group converge at the same time.
 pub fn order(spec: &LabSpec) -> Vec<Vec<&str>> {
     let mut groups: BTreeMap<u8, Vec<&str>> = BTreeMap::new();

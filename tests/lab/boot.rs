@@ -8,7 +8,7 @@ const UNIT: &str = include_str!("../../systemd/converge-apply.service");
 
 #[test]
 fn a_reboot_converges_by_itself_from_systemd() {
-    let world = world();
+    let Some(world) = world() else { return };
     for host in ["web1", "director"] {
         let machine = world.host(host);
         machine
@@ -26,7 +26,7 @@ fn a_reboot_converges_by_itself_from_systemd() {
 
 #[test]
 fn a_machine_whose_plug_was_pulled_converges_when_it_boots() {
-    let world = world();
+    let Some(world) = world() else { return };
     let machine = world.host("web2");
     machine.kill().unwrap_or_else(|e| panic!("{e}"));
     machine.boot().unwrap_or_else(|e| panic!("{e}"));

@@ -16,7 +16,7 @@ fn look(world: &World, host: &str) -> String {
 
 #[test]
 fn a_run_that_was_killed_anywhere_is_finished_by_the_next_one() {
-    let world = world();
+    let Some(world) = world() else { return };
     for host in ["web1", "director", "nfs"] {
         let whole = look(&world, host);
         world.leave(host);

@@ -3,11 +3,14 @@
 //! Where a lab cannot be started for want of packages and of root to install them, its tests say
 //! so on standard error and claim nothing.
 
+use std::io::Write;
+
 use converge::lab::image::ImageError;
 use converge::lab::{HostSpec, Lab, LabError, LabSpec, Options};
 
 mod arp;
 mod boot;
+mod commands;
 mod inside;
 mod fallback;
 mod killed;
@@ -23,12 +26,22 @@ type Claim<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 /// A lab of hosts with these names, `192.0.2.1` and up, whose machines run this build.
 fn boot(name: &str, hosts: &[&str]) -> Option<Lab> {
+    start(&spec(name, hosts))
+}
+
+/// A lab whose machines run this build; none where the host lacks what a lab needs.
+fn start(spec: &LabSpec) -> Option<Lab> {
     let options =
         Options { binary: Some(env!("CARGO_BIN_EXE_converge").into()), ..Options::default() };
-    match Lab::start(&spec(name, hosts), &options) {
+    match Lab::start(spec, &options) {
         Ok(lab) => Some(lab),
-        Err(LabError::Image(ImageError::Prerequisite(reason))) => {
-            eprintln!("SKIPPED, all tests of the lab `{name}`: {reason}");
+        Err(LabError::Image(
+            reason @ (ImageError::Prerequisite(_) | ImageError::Unreachable { .. }),
+        )) => {
+            let name = &spec.name;
+            let line = format!("\n######## SKIPPED, all of the lab `{name}`: {reason} ########\n");
+            // Not eprintln!, which the test harness captures when a test passes.
+            std::io::stderr().write_all(line.as_bytes()).ok();
             None
         }
         Err(error) => panic!("{error}"),

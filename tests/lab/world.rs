@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use converge::cluster::Cluster;
 use converge::lab::from_cluster::lab_spec;
-use converge::lab::{Host, Lab, Options, Output};
+use converge::lab::{Host, Lab, Output};
 use serde_json::Value;
 
 /// The cluster file that every test begins with.
@@ -18,28 +18,27 @@ pub const HOSTS: [&str; 5] = ["nfs", "web1", "web2", "director", "client"];
 /// Longer than any converge takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-static WORLD: LazyLock<Mutex<World>> = LazyLock::new(|| Mutex::new(World::boot()));
+static WORLD: LazyLock<Option<Mutex<World>>> = LazyLock::new(|| World::boot().map(Mutex::new));
 
 /// Machines that are what the cluster file says.
 pub struct World {
     lab: Lab,
 }
 
-/// The machines, for one test at a time, converged to the base cluster.
-pub fn world() -> MutexGuard<'static, World> {
+/// The machines, for one test at a time, converged to the base cluster; none where there can be no
+/// lab, which was said on standard error.
+pub fn world() -> Option<MutexGuard<'static, World>> {
     // A test that failed holds no invariant that the next one needs: all is converged again.
-    let world = WORLD.lock().unwrap_or_else(PoisonError::into_inner);
+    let world = WORLD.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
     world.be(BASE);
-    world
+    Some(world)
 }
 
 impl World {
-    fn boot() -> World {
+    fn boot() -> Option<World> {
         let (cluster, _) = Cluster::parse("cluster.toml", BASE).expect("the shipped example");
-        let spec = lab_spec(&cluster, Default::default());
-        let binary = Some(env!("CARGO_BIN_EXE_converge").into());
-        let lab = Lab::start(&spec, &Options { binary, ..Options::default() });
-        World { lab: lab.unwrap_or_else(|error| panic!("the lab does not start: {error}")) }
+        let lab = super::start(&lab_spec(&cluster, Default::default()))?;
+        Some(World { lab })
     }
 
     /// Gives every host this cluster file and converges them all.

@@ -25,7 +25,7 @@ const PASSED: &str = "the body ran to its end";
 /// One machine for all, one test at a time.
 static MACHINE: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| {
     let lab = super::boot("inside", &["one"])?;
-    let share = RunDir::of(lab.name()).machine("one").share();
+    let share = RunDir::of(lab.name()).expect("a lab is up there").machine("one").share();
     let binary = std::env::current_exe().expect("our own path");
     std::fs::copy(binary, share.join("inside")).expect("the machine's share can be written");
     Some(Mutex::new(lab))
