@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::{Host, HostError, ledger};
+use crate::host::{Host, HostError, files, ledger};
 use crate::plan::{Change, Plan};
 use crate::resource::{self, Desired, Id, Kind, Observed, Ours, Resource};
 
@@ -57,6 +57,7 @@ pub async fn reconcile(
     desired: &Desired,
     mut tell: impl FnMut(&Change, &Outcome),
 ) -> Result<Report, HostError> {
+    files::set_umask();
     let ours = ledger::read(host.files())?;
     let observed = resource::observe(host, &desired.state, &ours).await;
     forget_gone(host, desired, &observed, &ours);

@@ -57,3 +57,26 @@ fn what_was_done_is_told_even_if_the_second_look_fails() {
     assert!(matches!(report.unknown[..], [(Kind::Directory, _)]), "{report:?}");
     assert!(!report.converged());
 }
+
+/// The mask is the whole process's, so that the test runs in one of its own.
+#[test]
+fn directories_above_what_is_made_can_be_entered_whatever_the_umask() {
+    const MASKED: &str = "CONVERGE_TEST_MASKED";
+    if std::env::var_os(MASKED).is_none() {
+        let name = "reconcile::tests::\
+                    directories_above_what_is_made_can_be_entered_whatever_the_umask";
+        let own = std::env::current_exe().expect("our own path");
+        let mut again = std::process::Command::new("sh");
+        again.args(["-c", "umask 077; exec \"$0\" --exact \"$1\""]).arg(own).arg(name);
+        let output = again.env(MASKED, "1").output().expect("a shell");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let scratch = Scratch::new();
+    assert!(run(&scratch, &["/srv/www/page"], |_, _| {}).converged());
+    for above in ["/srv", "/srv/www"] {
+        let found = scratch.host().files().stat(above).expect("can be looked at");
+        assert_eq!(found.map(|s| s.mode), Some(0o755), "{above}");
+    }
+}
