@@ -58,6 +58,9 @@ pub async fn reconcile(
     mut tell: impl FnMut(&Change, &Outcome),
 ) -> Result<Report, HostError> {
     files::set_umask();
+    for (kind, error) in resource::recover(host).await {
+        tracing::warn!(%kind, %error, "what a run that was cut short changed stays changed");
+    }
     let ours = ledger::read(host.files())?;
     let observed = resource::observe(host, &desired.state, &ours).await;
     forget_gone(host, desired, &observed, &ours);
