@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::{Host, HostError, ledger};
+use crate::host::{Host, HostError, files, ledger};
 use crate::plan::{Change, Plan};
 use crate::resource::{self, Desired, Id, Kind, Observed, Ours, Resource};
 
@@ -61,6 +61,10 @@ pub async fn reconcile(
     desired: &Desired,
     mut tell: impl FnMut(&Change, &Outcome),
 ) -> Result<Report, HostError> {
+    files::set_umask();
+    for (kind, error) in resource::recover(host).await {
+        tracing::warn!(%kind, %error, "what a run that was cut short changed stays changed");
+    }
     let ours = ledger::read(host.files())?;
     let observed = resource::observe(host, &desired.state, &ours).await;
     forget_gone(host, desired, &observed, &ours);
@@ -121,6 +125,26 @@ fn forget_unmade(host: &Host, report: &Report, seen: &Observed) {
     }
 }
 
+/// What failed so far in a run.
+#[derive(Default)]
+struct Failed {
+    all: BTreeSet<Id>,
+    /// Files among them whose check failed, and in whose place the file from before stands again.
+    put_back: BTreeSet<Id>,
+}
+
+impl Failed {
+    fn note(&mut self, change: &Change, outcome: &Outcome) {
+        let Outcome::Failed(error) = outcome else {
+            return;
+        };
+        self.all.insert(change.id());
+        if matches!((change, error), (Change::Update { .. }, HostError::Unproven(_))) {
+            self.put_back.insert(change.id());
+        }
+    }
+}
+
 async fn apply(
     host: &Host,
     plan: &Plan,
@@ -128,7 +152,7 @@ async fn apply(
     report: &mut Report,
     tell: &mut impl FnMut(&Change, &Outcome),
 ) {
-    let mut failed: BTreeSet<Id> = BTreeSet::new();
+    let mut failed = Failed::default();
     for (kind, batch) in plan.batches().iter().filter(|(_, batch)| !batch[0].removes()) {
         let changes: Vec<_> = batch.iter().filter_map(Change::ensures).collect();
         if let Err(error) = resource::prepare(host, *kind, &changes).await {
@@ -140,7 +164,7 @@ async fn apply(
             batch.iter().partition(|c| holder(plan, blind, &failed, c).is_some());
         for change in held {
             let by = holder(plan, blind, &failed, change).unwrap_or_else(|| change.id());
-            failed.insert(change.id());
+            failed.all.insert(change.id());
             conclude(report, tell, change, Outcome::Held { by });
         }
         let results = perform(host, kind, &ready).await;
@@ -150,9 +174,7 @@ async fn apply(
                 Ok(()) => Outcome::Done,
                 Err(error) => Outcome::Failed(error),
             };
-            if matches!(outcome, Outcome::Failed(_)) {
-                failed.insert(change.id());
-            }
+            failed.note(change, &outcome);
             conclude(report, tell, change, outcome);
         }
     }
@@ -169,17 +191,27 @@ fn conclude(
 }
 
 /// What keeps a change from being made now. Nothing keeps a removal: a VIP must always go.
-fn holder(
-    plan: &Plan,
-    blind: &BTreeSet<Kind>,
-    failed: &BTreeSet<Id>,
-    change: &Change,
-) -> Option<Id> {
+fn holder(plan: &Plan, blind: &BTreeSet<Kind>, failed: &Failed, change: &Change) -> Option<Id> {
     if change.removes() {
         return None;
     }
     let needs = plan.needs.get(&change.id())?;
-    needs.iter().find(|n| failed.contains(n) || blind.contains(&n.kind)).cloned()
+    let serves = |need: &Id| starts_checked(change) && failed.put_back.contains(need);
+    let lacks = |need: &Id| failed.all.contains(need) && !serves(need);
+    needs.iter().find(|n| lacks(n) || blind.contains(&n.kind)).cloned()
+}
+
+/// Whether a unit that does not run is to be started, after its own check of what stands then. With
+/// the old file that is better than not at all: a file that is refused after a boot must not keep
+/// the host from doing what it did before.
+fn starts_checked(change: &Change) -> bool {
+    let ran = match change {
+        Change::Update { before: Resource::Unit(before), .. } => before.active,
+        Change::Create { .. } => false,
+        Change::Update { .. } | Change::Remove { .. } => return false,
+    };
+    let checked = |r: &Resource| matches!(r, Resource::Unit(u) if u.active && u.check.is_some());
+    !ran && change.ensures().is_some_and(|(_, after)| checked(after))
 }
 
 async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {

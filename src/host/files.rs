@@ -11,12 +11,19 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
+use nix::sys::stat::{Mode, umask};
 use rustix::fs::{OFlags, XattrFlags};
 
 /// Attributes beyond mode and owner that a replaced file keeps.
 const KEPT_ATTRIBUTES: [&str; 2] = ["security.selinux", "system.posix_acl_access"];
 /// A label is some dozens of bytes, an ACL eight for each entry; the kernel's limit is 64 KiB.
 const ATTRIBUTE_SIZE: usize = 4096;
+
+/// Lets everybody enter the directories that are made above what is written, whatever mask we were
+/// started with: a web server's worker has to. What is to be seen by root alone has its own mode.
+pub fn set_umask() {
+    umask(Mode::from_bits_truncate(0o022));
+}
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
