@@ -26,13 +26,13 @@ pub fn run(global: &Global) -> Exit {
             Format::Text => text(global, &loaded, &plan, &observed),
         }
         load::print_missing(&loaded.role);
-        if !loaded.role.missing.is_empty() {
-            return Ok(Exit::NeedsPackage);
-        }
-        Ok(match (observed.unknown.is_empty(), plan.is_empty()) {
-            (false, _) => Exit::Failed,
-            (true, true) => Exit::Done,
-            (true, false) => Exit::Pending,
+        let by_package = observed.unknown.iter().all(|(_, error)| error.is_missing_package());
+        let hindered = !(observed.unknown.is_empty() && loaded.role.missing.is_empty());
+        Ok(match (hindered, by_package, plan.is_empty()) {
+            (true, true, _) => Exit::NeedsPackage,
+            (true, false, _) => Exit::Failed,
+            (false, _, true) => Exit::Done,
+            (false, _, false) => Exit::Pending,
         })
     })
 }
