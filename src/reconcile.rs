@@ -237,7 +237,7 @@ async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), H
     results
 }
 
-/// Strikes names of things that are not there. A ledger that cannot be written keeps names too many.
+/// Strikes names of things that are not there. Without that the ledger has some too many.
 fn forget(host: &Host, kind: Kind, names: &[String]) {
     if names.is_empty() {
         return;

@@ -1,3 +1,8 @@
+//! What a run remembers and reports, and what holds a change back.
+//!
+//! The host is a scratch directory, and the resources are directories and files in it; a plan for a
+//! unit is made, but not carried out.
+
 use super::*;
 use crate::host::scratch::Scratch;
 use crate::resource::directory::Directory;
