@@ -6,9 +6,9 @@
 
 use std::collections::BTreeSet;
 
-use crate::host::{Host, HostError, ledger};
+use crate::host::{Host, HostError, files, ledger};
 use crate::plan::{Change, Plan};
-use crate::resource::{self, Desired, Id, Kind, Observed, Resource};
+use crate::resource::{self, Desired, Id, Kind, Observed, Ours, Resource};
 
 /// How one change went.
 #[derive(Debug)]
@@ -48,6 +48,10 @@ impl Report {
 pub async fn look(host: &Host, desired: &Desired) -> Result<(Plan, Observed), HostError> {
     let ours = ledger::read(host.files())?;
     let observed = resource::observe(host, &desired.state, &ours).await;
+    for (id, resource) in observed.state.iter() {
+        tracing::debug!(%id, ?resource, "stands");
+    }
+    tracing::info!(wanted = desired.state.len(), standing = observed.state.len(), "looked");
     Ok((Plan::between(desired, &observed), observed))
 }
 
@@ -57,7 +61,14 @@ pub async fn reconcile(
     desired: &Desired,
     mut tell: impl FnMut(&Change, &Outcome),
 ) -> Result<Report, HostError> {
-    let (plan, observed) = look(host, desired).await?;
+    files::set_umask();
+    for (kind, error) in resource::recover(host).await {
+        tracing::warn!(%kind, %error, "what a run that was cut short changed stays changed");
+    }
+    let ours = ledger::read(host.files())?;
+    let observed = resource::observe(host, &desired.state, &ours).await;
+    forget_gone(host, desired, &observed, &ours);
+    let plan = Plan::between(desired, &observed);
     let mut report = Report::default();
     let blind: BTreeSet<Kind> = observed.unknown.keys().copied().collect();
     apply(host, &plan, &blind, &mut report, &mut tell).await;
@@ -65,7 +76,16 @@ pub async fn reconcile(
     if plan.is_empty() {
         return Ok(report);
     }
-    let (remaining, seen) = look(host, desired).await?;
+    let ours = match ledger::read(host.files()) {
+        Ok(ours) => ours,
+        // What was made is told all the same, and nothing of it is called settled.
+        Err(error) => {
+            let kinds: BTreeSet<Kind> = plan.changes.iter().map(|c| c.id().kind).collect();
+            report.unknown.extend(kinds.into_iter().map(|kind| (kind, error.again().into())));
+            return Ok(report);
+        }
+    };
+    let seen = resource::observe(host, &desired.state, &ours).await;
     forget_unmade(host, &report, &seen);
     let done: BTreeSet<Id> = report
         .changes
@@ -74,11 +94,23 @@ pub async fn reconcile(
         .map(|(c, _)| c.id())
         .collect();
     let tried: BTreeSet<Id> = report.changes.iter().map(|(c, _)| c.id()).collect();
-    report.unsettled = remaining;
+    report.unsettled = Plan::between(desired, &seen);
     report.unsettled.changes.retain(|c| done.contains(&c.id()) || !tried.contains(&c.id()));
     let new = seen.unknown.into_iter().filter(|(kind, _)| !blind.contains(kind));
     report.unknown.extend(new);
     Ok(report)
+}
+
+/// Strikes what is gone and nobody wants out of the ledger. Whoever makes it later made it, not we.
+fn forget_gone(host: &Host, desired: &Desired, observed: &Observed, ours: &Ours) {
+    for (kind, names) in ours.iter().filter(|(kind, _)| !observed.unknown.contains_key(kind)) {
+        let gone = |name: &&String| {
+            let id = Id { kind: *kind, name: (*name).clone() };
+            let absent = desired.state.get(&id).is_none() && observed.state.get(&id).is_none();
+            absent && resource::is_gone(host, *kind, name)
+        };
+        forget(host, *kind, &names.iter().filter(gone).cloned().collect::<Vec<_>>());
+    }
 }
 
 /// Strikes what could not be made out of the ledger. Whoever makes it later made it, not we.
@@ -89,8 +121,26 @@ fn forget_unmade(host: &Host, report: &Report, seen: &Observed) {
     });
     let known = |id: &Id| !seen.unknown.contains_key(&id.kind);
     for id in unmade.filter(|id| known(id) && seen.state.get(id).is_none()) {
-        if let Err(error) = ledger::strike(host.files(), id.kind, &[id.name]) {
-            tracing::warn!(%error, "the ledger keeps the name of a thing that was not made");
+        forget(host, id.kind, &[id.name]);
+    }
+}
+
+/// What failed so far in a run.
+#[derive(Default)]
+struct Failed {
+    all: BTreeSet<Id>,
+    /// Files among them whose check failed, and in whose place the file from before stands again.
+    put_back: BTreeSet<Id>,
+}
+
+impl Failed {
+    fn note(&mut self, change: &Change, outcome: &Outcome) {
+        let Outcome::Failed(error) = outcome else {
+            return;
+        };
+        self.all.insert(change.id());
+        if matches!((change, error), (Change::Update { .. }, HostError::Unproven(_))) {
+            self.put_back.insert(change.id());
         }
     }
 }
@@ -102,7 +152,7 @@ async fn apply(
     report: &mut Report,
     tell: &mut impl FnMut(&Change, &Outcome),
 ) {
-    let mut failed: BTreeSet<Id> = BTreeSet::new();
+    let mut failed = Failed::default();
     for (kind, batch) in plan.batches().iter().filter(|(_, batch)| !batch[0].removes()) {
         let changes: Vec<_> = batch.iter().filter_map(Change::ensures).collect();
         if let Err(error) = resource::prepare(host, *kind, &changes).await {
@@ -114,7 +164,7 @@ async fn apply(
             batch.iter().partition(|c| holder(plan, blind, &failed, c).is_some());
         for change in held {
             let by = holder(plan, blind, &failed, change).unwrap_or_else(|| change.id());
-            failed.insert(change.id());
+            failed.all.insert(change.id());
             conclude(report, tell, change, Outcome::Held { by });
         }
         let results = perform(host, kind, &ready).await;
@@ -124,9 +174,7 @@ async fn apply(
                 Ok(()) => Outcome::Done,
                 Err(error) => Outcome::Failed(error),
             };
-            if matches!(outcome, Outcome::Failed(_)) {
-                failed.insert(change.id());
-            }
+            failed.note(change, &outcome);
             conclude(report, tell, change, outcome);
         }
     }
@@ -143,17 +191,27 @@ fn conclude(
 }
 
 /// What keeps a change from being made now. Nothing keeps a removal: a VIP must always go.
-fn holder(
-    plan: &Plan,
-    blind: &BTreeSet<Kind>,
-    failed: &BTreeSet<Id>,
-    change: &Change,
-) -> Option<Id> {
+fn holder(plan: &Plan, blind: &BTreeSet<Kind>, failed: &Failed, change: &Change) -> Option<Id> {
     if change.removes() {
         return None;
     }
     let needs = plan.needs.get(&change.id())?;
-    needs.iter().find(|n| failed.contains(n) || blind.contains(&n.kind)).cloned()
+    let serves = |need: &Id| starts_checked(change) && failed.put_back.contains(need);
+    let lacks = |need: &Id| failed.all.contains(need) && !serves(need);
+    needs.iter().find(|n| lacks(n) || blind.contains(&n.kind)).cloned()
+}
+
+/// Whether a unit that does not run is to be started, after its own check of what stands then. With
+/// the old file that is better than not at all: a file that is refused after a boot must not keep
+/// the host from doing what it did before.
+fn starts_checked(change: &Change) -> bool {
+    let ran = match change {
+        Change::Update { before: Resource::Unit(before), .. } => before.active,
+        Change::Create { .. } => false,
+        Change::Update { .. } | Change::Remove { .. } => return false,
+    };
+    let checked = |r: &Resource| matches!(r, Resource::Unit(u) if u.active && u.check.is_some());
+    !ran && change.ensures().is_some_and(|(_, after)| checked(after))
 }
 
 async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {
@@ -164,16 +222,29 @@ async fn perform(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), H
         return remove(host, kind, batch).await;
     }
     // Entered before the thing is made: after a crash in between, a name too many does no harm.
-    let new: Vec<String> = batch
-        .iter()
-        .filter(|c| matches!(c, Change::Create { after } if !after.is_given_away()))
-        .map(|c| c.id().name)
-        .collect();
-    if let Err(error) = ledger::enter(host.files(), kind, &new) {
-        return batch.iter().map(|_| Err(HostError::Ledger(error.again()))).collect();
-    }
+    let creates = |c: &&&Change| matches!(c, Change::Create { after } if !after.is_given_away());
+    let names: Vec<String> = batch.iter().filter(creates).map(|c| c.id().name).collect();
+    let new = match ledger::enter(host.files(), kind, &names) {
+        Ok(new) => new,
+        Err(error) => return batch.iter().map(|_| Err(HostError::Ledger(error.again()))).collect(),
+    };
     let changes: Vec<_> = batch.iter().filter_map(|c| c.ensures()).collect();
-    resource::ensure(host, kind, &changes).await
+    let results = resource::ensure(host, kind, &changes).await;
+    // What is not installed made nothing, and may not be able to tell so either.
+    let missing = |r: &Result<(), HostError>| r.as_ref().is_err_and(HostError::is_missing_package);
+    let unmade = batch.iter().zip(&results).filter(|(_, r)| missing(r)).map(|(c, _)| c.id().name);
+    forget(host, kind, &unmade.filter(|name| new.contains(name)).collect::<Vec<_>>());
+    results
+}
+
+/// Strikes names of things that are not there. Without that the ledger has some too many.
+fn forget(host: &Host, kind: Kind, names: &[String]) {
+    if names.is_empty() {
+        return;
+    }
+    if let Err(error) = ledger::strike(host.files(), kind, names) {
+        tracing::warn!(%kind, %error, "the ledger keeps names of things that are not there");
+    }
 }
 
 async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), HostError>> {
@@ -187,8 +258,9 @@ async fn remove(host: &Host, kind: Kind, batch: &[&Change]) -> Vec<Result<(), Ho
     let results = resource::remove(host, kind, &gone).await;
     let removed: Vec<String> =
         batch.iter().zip(&results).filter(|(_, r)| r.is_ok()).map(|(c, _)| c.id().name).collect();
-    if let Err(error) = ledger::strike(host.files(), kind, &removed) {
-        tracing::warn!(%kind, %error, "the ledger keeps names of things that are gone");
-    }
+    forget(host, kind, &removed);
     results
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,7 +30,7 @@ pub fn run(global: &Global) -> Exit {
         load::print_warnings(&loaded.warnings);
         let report = converge(global, &host, &desired).await?;
         let note = (!situation.holds_vips() && loaded.role.holds())
-            .then_some("the VIPs wait: this host stands by for another director");
+            .then_some("the VIPs wait for VRRP between the directors, which is not here yet");
         load::print_missing(&loaded.role);
         Ok(conclude(global, &loaded, &report, note))
     })

@@ -7,7 +7,7 @@ use std::future::Future;
 use std::path::Path;
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
-use crate::diagnostic::Diagnostics;
+use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
 use crate::host::{CommandError, FileError, Host, HostError};
@@ -104,6 +104,8 @@ pub fn say(failure: &Failure) -> Exit {
     }
     match failure {
         Failure::NotRoot => Exit::NoPermission,
+        Failure::Host(error) if error.is_permission() => Exit::NoPermission,
+        Failure::Unreadable(error) if error.is_permission() => Exit::NoPermission,
         Failure::Busy => Exit::Busy,
         Failure::Host(_) | Failure::Runtime(_) => Exit::Failed,
         Failure::Config(_)
@@ -165,7 +167,21 @@ pub async fn this_host(global: &Global, host: &Host) -> Result<Loaded, Failure> 
     let entry = whoami(global, &cluster, &survey)?;
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
+    warnings.merge(own_address(entry, &survey));
     Ok(Loaded { role, warnings })
+}
+
+/// A host that does not have the address that the others know it by.
+fn own_address(entry: &HostEntry, survey: &Survey) -> Diagnostics {
+    let mut found = Diagnostics::default();
+    if !survey.addresses.contains(&entry.address.addr()) {
+        let title = format!("this machine does not have the address {}", entry.address.addr());
+        let has: Vec<String> = survey.addresses.iter().map(ToString::to_string).collect();
+        let help =
+            format!("it has {}", if has.is_empty() { "none".into() } else { has.join(", ") });
+        found.push(Diagnostic::warning(entry.address.place.clone(), title).help(help));
+    }
+    found
 }
 
 fn whoami<'a>(

@@ -180,7 +180,8 @@ impl Diagnostics {
     pub fn sorted(&self) -> Vec<&Diagnostic> {
         let mut sorted: Vec<&Diagnostic> = Vec::new();
         for diagnostic in &self.list {
-            if !sorted.contains(&diagnostic) {
+            let same = |d: &&Diagnostic| d.place == diagnostic.place && d.title == diagnostic.title;
+            if !sorted.iter().any(same) {
                 sorted.push(diagnostic);
             }
         }

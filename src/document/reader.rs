@@ -330,14 +330,35 @@ impl<'a> Reader<'a> {
             Ok(value) => Some(Spanned::new(value, place)),
             Err(wrong) => {
                 let wants = format!("`{key}` must be {}", wanted::<T>(shape));
-                let diagnostic = Diagnostic::error(place, wrong).label(wants);
-                self.report(match text == written {
-                    true => diagnostic,
-                    false => diagnostic.help(format!("`{written}` stands for `{text}` here")),
-                });
+                if !self.report_where_set(&written, &text, &place, &wrong, &wants) {
+                    let diagnostic = Diagnostic::error(place, wrong).label(wants);
+                    self.report(match text == written {
+                        true => diagnostic,
+                        false => diagnostic.help(format!("`{written}` stands for `{text}` here")),
+                    });
+                }
                 None
             }
         }
+    }
+
+    /// Reports a wrong value where the cluster file sets it, if it comes from a variable.
+    fn report_where_set(
+        &self,
+        written: &str,
+        text: &str,
+        used: &Place,
+        wrong: &str,
+        wants: &str,
+    ) -> bool {
+        let Some(facts) = self.facts else { return false };
+        let names = crate::role::variables::named_in(written);
+        let places: Vec<&Place> = names.flat_map(|name| facts.set_at(name, text)).collect();
+        for place in &places {
+            let diagnostic = Diagnostic::error((*place).clone(), wrong).label(wants);
+            self.report(diagnostic.related(used.clone(), "this is where it is used"));
+        }
+        !places.is_empty()
     }
 
     fn rendered(&self, template: Spanned<String>) -> Option<Spanned<String>> {

@@ -11,12 +11,19 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::XattrFlags;
+use nix::sys::stat::{Mode, umask};
+use rustix::fs::{OFlags, XattrFlags};
 
 /// Attributes beyond mode and owner that a replaced file keeps.
 const KEPT_ATTRIBUTES: [&str; 2] = ["security.selinux", "system.posix_acl_access"];
 /// A label is some dozens of bytes, an ACL eight for each entry; the kernel's limit is 64 KiB.
 const ATTRIBUTE_SIZE: usize = 4096;
+
+/// Lets everybody enter the directories that are made above what is written, whatever mask we were
+/// started with: a web server's worker has to. What is to be seen by root alone has its own mode.
+pub fn set_umask() {
+    umask(Mode::from_bits_truncate(0o022));
+}
 
 /// What went wrong with which file.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +45,11 @@ impl FileError {
             None => io::Error::from(self.source.kind()),
         };
         FileError { doing: self.doing, path: self.path.clone(), source }
+    }
+
+    /// Whether only another user may.
+    pub fn is_permission(&self) -> bool {
+        self.source.kind() == io::ErrorKind::PermissionDenied
     }
 
     /// What the operator can do about it, where we know.
@@ -235,30 +247,40 @@ impl Files {
         self.remove(beside(path.as_ref(), "converge-new"))
     }
 
-    /// Sets owner, then mode, of what stands; the other way round the owner's change would take a
-    /// set-user-ID bit away.
+    /// Sets owner, then mode, of a file or directory; the other way round the owner's change would
+    /// take a set-user-ID bit away. A symbolic link is refused, for it may lead to anything.
     pub fn set_attributes(
         &self,
         path: impl AsRef<Path>,
+        what: What,
         mode: Option<u32>,
         owner: Option<(u32, u32)>,
     ) -> Result<(), FileError> {
         let path = path.as_ref();
+        let wrap = |doing| move |source| FileError { doing, path: path.into(), source };
+        // O_NONBLOCK: a pipe that took the file's place would keep us waiting.
+        let mut flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        if what == What::Directory {
+            flags |= OFlags::DIRECTORY;
+        }
+        let mut options = fs::OpenOptions::new();
+        options.read(true).custom_flags(flags.bits().cast_signed());
+        let real = self.real(path);
+        let name_link = |e| if real.is_symlink() { link_stands(&real) } else { e };
+        let opened = options.open(&real).map_err(name_link);
+        let file = opened.map_err(wrap("change the attributes of"))?;
         if let Some((uid, gid)) = owner {
-            std::os::unix::fs::chown(self.real(path), Some(uid), Some(gid)).map_err(|source| {
-                FileError { doing: "change the owner of", path: path.into(), source }
-            })?;
+            fchown(&file, Some(uid), Some(gid)).map_err(wrap("change the owner of"))?;
         }
         if let Some(mode) = mode {
-            fs::set_permissions(self.real(path), fs::Permissions::from_mode(mode)).map_err(
-                |source| FileError { doing: "change the mode of", path: path.into(), source },
-            )?;
+            let mode = fs::Permissions::from_mode(mode);
+            file.set_permissions(mode).map_err(wrap("change the mode of"))?;
         }
         Ok(())
     }
 
     /// Makes a directory, and those above it, unless it stands; nobody but the owner may enter
-    /// until its attributes are set.
+    /// until its attributes are set. A link to a directory is not one.
     pub fn make_directory(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
         let path = path.as_ref();
         let real = self.real(path);
@@ -266,11 +288,19 @@ impl Files {
         if let Some(parent) = real.parent() {
             fs::create_dir_all(parent).map_err(wrap)?;
         }
-        match fs::DirBuilder::new().mode(0o700).create(&real) {
-            Ok(()) => Ok(()),
-            Err(_) if real.is_dir() => Ok(()),
-            Err(e) => Err(wrap(e)),
+        let Err(error) = fs::DirBuilder::new().mode(0o700).create(&real) else {
+            return Ok(());
+        };
+        match fs::symlink_metadata(&real) {
+            Ok(meta) if meta.is_dir() => Ok(()),
+            Ok(meta) if meta.is_symlink() => Err(wrap(link_stands(&real))),
+            Ok(_) | Err(_) => Err(wrap(error)),
         }
+    }
+
+    /// Whether a symbolic link stands at a path.
+    pub fn is_link(&self, path: impl AsRef<Path>) -> bool {
+        fs::symlink_metadata(self.real(path)).is_ok_and(|meta| meta.is_symlink())
     }
 
     /// Removes a directory that is empty. Says whether it is gone; one that is not empty stays.
@@ -285,6 +315,12 @@ impl Files {
             }
         }
     }
+}
+
+fn link_stands(real: &Path) -> io::Error {
+    let to = fs::read_link(real).unwrap_or_default();
+    let said = format!("a symbolic link to {} stands there", to.display());
+    io::Error::new(io::ErrorKind::AlreadyExists, said)
 }
 
 fn try_replace(

@@ -25,9 +25,13 @@ pub fn read(files: &Files) -> Result<Ours, FileError> {
     Ok(ours)
 }
 
-/// Enters names of one kind.
-pub fn enter(files: &Files, kind: Kind, names: &[String]) -> Result<(), FileError> {
-    change(files, kind, |entries| entries.extend(names.iter().cloned()))
+/// Enters names of one kind. Returns those that were not there before.
+pub fn enter(files: &Files, kind: Kind, names: &[String]) -> Result<Vec<String>, FileError> {
+    let mut new = Vec::new();
+    change(files, kind, |entries| {
+        new.extend(names.iter().filter(|name| entries.insert((*name).clone())).cloned());
+    })?;
+    Ok(new)
 }
 
 /// Strikes names of one kind out.
@@ -56,7 +60,7 @@ fn change(
     }
     entries.insert(kind.word().to_owned(), after);
     let text = serde_json::to_string_pretty(&entries).expect("strings always serialise");
-    files.replace(path, text.as_bytes(), Some(0o600), None)
+    files.replace(path, text.as_bytes(), Some(0o644), None)
 }
 
 fn read_one(files: &Files, path: &str) -> Result<Entries, FileError> {

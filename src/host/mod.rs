@@ -95,6 +95,11 @@ impl Foreign {
 }
 
 impl HostError {
+    /// Whether only another user may.
+    pub fn is_permission(&self) -> bool {
+        matches!(self, HostError::File(error) if error.is_permission())
+    }
+
     /// Whether only a package can help.
     pub fn is_missing_package(&self) -> bool {
         matches!(

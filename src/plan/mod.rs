@@ -1,8 +1,10 @@
 //! The ordered changes from what is to what is wanted. Pure.
 //!
 //! Removals come first, in the reverse order of making: the VIP leaves before anything under it
-//! does. Then everything is made in the order of [`Kind`]. A change carries what its resource
-//! needs; if a needed one fails, or could not be looked at, the change is left out of that run.
+//! does. Then everything is made in the order of [`Kind`]. An ARP filter that is wanted no more
+//! goes last of all, for the sysctls that take its place have to be in force before. A change
+//! carries what its resource needs; if a needed one fails, or could not be looked at, the change is
+//! left out of that run.
 
 mod show;
 
@@ -91,6 +93,10 @@ impl Plan {
                 None => changes.push(Change::Create { after }),
             }
         }
+        // What hides a VIP from ARP may go only when what hides it instead is in force.
+        let (veils, mut changes): (Vec<Change>, Vec<Change>) =
+            changes.into_iter().partition(|c| c.removes() && c.id().kind == Kind::ArpFilter);
+        changes.extend(veils);
         Plan { changes, needs: desired.needs.clone(), origin: desired.origin.clone() }
     }
 
@@ -152,6 +158,15 @@ mod tests {
         );
         let ids: Vec<String> = plan.changes.iter().map(|c| c.id().to_string()).collect();
         assert_eq!(ids, ["sysctl b", "sysctl a", "module old", "module new"]);
+    }
+
+    #[test]
+    fn an_arp_filter_goes_after_the_sysctls_that_take_its_place() {
+        let vip = std::net::Ipv4Addr::new(192, 0, 2, 100);
+        let filter = crate::resource::arp_filter::ArpFilter { vip, source: vip };
+        let plan = Plan::between(&desired(&[sysctl("a", "1")]), &observed(&[filter.into()]));
+        let removes: Vec<bool> = plan.changes.iter().map(Change::removes).collect();
+        assert_eq!(removes, [false, true]);
     }
 
     #[test]

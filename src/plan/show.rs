@@ -90,6 +90,7 @@ impl Shown<'_> {
         let mut rows: Vec<Row> = new
             .iter()
             .filter(|(key, value)| was(key) != Some(value) && !says(name, value))
+            .filter(|(_, value)| before.is_some() || value != "false")
             .map(|(key, value)| row(key, was(key), value, before.is_some()))
             .collect();
         let gone = old.iter().filter(|(key, _)| new.iter().all(|(k, _)| k != key));
@@ -106,6 +107,7 @@ fn row(key: &str, was: Option<&str>, value: &str, update: bool) -> Row {
         let before = was.unwrap_or_default().to_owned();
         return Row::Text { before, after: value.to_owned() };
     }
+    let (value, was) = (short(value), was.map(short));
     let new = or_nothing(value);
     let text = match was {
         Some(was) => format!("{RED}{}{RED:#} → {GREEN}{new}{GREEN:#}", or_nothing(was)),
@@ -113,6 +115,12 @@ fn row(key: &str, was: Option<&str>, value: &str, update: bool) -> Row {
         None => format!("= {new}"),
     };
     Row::Value { key: key.to_owned(), text }
+}
+
+/// The beginning of a digest: nobody compares 64 digits by eye.
+fn short(value: &str) -> &str {
+    let is_digest = value.len() == 64 && value.bytes().all(|b| b.is_ascii_hexdigit());
+    if is_digest { &value[..12] } else { value }
 }
 
 /// Whether a name has a value as one of its words.
@@ -153,7 +161,7 @@ fn flat(resource: Option<&Resource>) -> Vec<(String, String)> {
 
 fn flatten(out: &mut Vec<(String, String)>, key: String, value: &Value) {
     match value {
-        Value::Null | Value::Bool(false) => {}
+        Value::Null => {}
         Value::Object(map) if !key.is_empty() && map.values().all(is_scalar) => {
             let parts: Vec<String> =
                 map.iter().map(|(k, v)| format!("{k} {}", scalar(v))).collect();

@@ -5,6 +5,7 @@
 //! else put there serves as well as ours, if its label is the wanted one, and is never removed.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -12,7 +13,10 @@ use serde::Serialize;
 
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
 use crate::host::netlink::{FoundAddress, Netlink};
-use crate::host::{Foreign, Host, HostError, ledger};
+use crate::host::{FileError, Foreign, Host, HostError, ledger};
+
+/// For each interface whose `promote_secondaries` is changed for a moment, what it was.
+const BORROWED: &str = "/run/converge/promote-secondaries";
 
 /// An address on an interface, marked as ours by `IFA_PROTO`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -78,6 +82,13 @@ impl ResourceKind for Address {
         Ok(concerning(&found, scope))
     }
 
+    async fn recover(host: &Host) -> Result<(), HostError> {
+        for interface in host.files().list(BORROWED)? {
+            give_back(host, &interface)?;
+        }
+        Ok(())
+    }
+
     async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
         let mut results = Vec::new();
         for change in changes {
@@ -134,12 +145,38 @@ async fn delete(host: &Host, address: &Address) -> Result<(), HostError> {
         return Ok(netlink.delete_address(address.address, &address.interface).await?);
     }
     // Without this the kernel takes every other address of the subnet along.
-    let path = format!("/proc/sys/net/ipv4/conf/{}/promote_secondaries", address.interface);
-    let standing = host.files().read_text(&path)?.unwrap_or_default();
-    host.files().write_in_place(&path, "1\n")?;
+    borrow(host, &address.interface)?;
     let deleted = netlink.delete_address(address.address, &address.interface).await;
-    host.files().write_in_place(&path, &standing)?;
+    give_back(host, &address.interface)?;
     Ok(deleted?)
+}
+
+fn promote_secondaries(interface: &str) -> String {
+    format!("/proc/sys/net/ipv4/conf/{interface}/promote_secondaries")
+}
+
+/// Has the kernel promote secondary addresses for now. What was set is written down first, for the
+/// next run if this one is killed.
+fn borrow(host: &Host, interface: &str) -> Result<(), FileError> {
+    let path = promote_secondaries(interface);
+    let standing = host.files().read_text(&path)?.unwrap_or_default();
+    let note = Path::new(BORROWED).join(interface);
+    host.files().replace(note, standing.as_bytes(), Some(0o600), None)?;
+    host.files().write_in_place(&path, "1\n")
+}
+
+/// Sets it to what it was; does nothing if nothing was written down.
+fn give_back(host: &Host, interface: &str) -> Result<(), FileError> {
+    let note = Path::new(BORROWED).join(interface);
+    let Some(standing) = host.files().read_text(&note)? else {
+        return Ok(());
+    };
+    let path = promote_secondaries(interface);
+    // The interface may be gone.
+    if host.files().read_text(&path)?.is_some() {
+        host.files().write_in_place(&path, &standing)?;
+    }
+    host.files().remove(&note)
 }
 
 /// Whether other addresses of the subnet hang on this one.
@@ -162,6 +199,7 @@ async fn has_secondaries(netlink: &Netlink, address: &Address) -> Result<bool, H
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::host::scratch::Scratch;
 
     fn found(address: &str, label: Option<&str>, marked: bool) -> FoundAddress {
         FoundAddress {
@@ -213,5 +251,25 @@ mod tests {
         let wanted = address("192.0.2.1/32", Some("lo:0"));
         let seen = see(&[found("192.0.2.1/32", Some("lo"), true)], &[&wanted], &[]);
         assert_eq!(seen, [address("192.0.2.1/32", None)]);
+    }
+
+    #[test]
+    fn a_sysctl_that_a_killed_run_changed_is_as_it_was_after_the_next() {
+        let scratch = Scratch::new();
+        let path = promote_secondaries("eth0");
+        scratch.write(&path, "0\n");
+        borrow(&scratch.host(), "eth0").expect("can be written");
+        borrow(&scratch.host(), "gone").expect_err("there is no such interface");
+        assert_eq!(scratch.read(&path).as_deref(), Some("1\n"));
+        for _ in 0..2 {
+            recovered(&scratch);
+            assert_eq!(scratch.read(&path).as_deref(), Some("0\n"));
+            assert!(scratch.names(BORROWED).is_empty());
+        }
+    }
+
+    #[tokio::main(flavor = "current_thread")]
+    async fn recovered(scratch: &Scratch) {
+        Address::recover(&scratch.host()).await.expect("can be written");
     }
 }

@@ -13,7 +13,7 @@ use super::{Ensure, Kind, Memory, ResourceKind, Scope};
 use crate::host::xtables::calls::{Call, call, deletions, dismantle, undo};
 use crate::host::xtables::listing::{Listing, Options};
 use crate::host::xtables::{self, Program};
-use crate::host::{Host, HostError};
+use crate::host::{CommandError, Host, HostError};
 
 /// Our chain for what comes in, and the chain that jumps to it.
 const INCOMING: (&str, &str) = ("converge-in", "INPUT");
@@ -123,7 +123,7 @@ fn unhide(listing: &Listing, vip: Ipv4Addr) -> Vec<Call> {
     calls
 }
 
-async fn standing() -> Option<(xtables::Flavour, Listing)> {
+async fn standing() -> Result<Option<(xtables::Flavour, Listing)>, CommandError> {
     xtables::holding(Program::Arptables, &[INCOMING.0, OUTGOING.0]).await
 }
 
@@ -139,8 +139,12 @@ impl ResourceKind for ArpFilter {
         if scope.wanted.is_empty() && scope.ours.is_empty() {
             return Ok(Vec::new());
         }
-        let Some((_, listing)) = standing().await else {
-            return Ok(Vec::new());
+        let listing = match standing().await {
+            Ok(Some((_, listing))) => listing,
+            Ok(None) => return Ok(Vec::new()),
+            // Nothing of ours can be there, and whoever makes the first one hears why.
+            Err(_) if scope.ours.is_empty() => return Ok(Vec::new()),
+            Err(error) => return Err(error.into()),
         };
         let mut found = hidden(&listing);
         // Removed rule by rule: what a crash left of the chains goes with the last name.
@@ -163,20 +167,21 @@ impl ResourceKind for ArpFilter {
     async fn remove(_host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
         let mut results = Vec::new();
         for filter in gone {
-            results.push(match standing().await {
-                Some((flavour, listing)) => {
-                    let calls = unhide(&listing, filter.vip);
-                    flavour.run_all(&calls).await.map_err(HostError::from)
-                }
-                None => Ok(()),
-            });
+            results.push(take_away(filter).await);
         }
         results
     }
 }
 
+async fn take_away(gone: &ArpFilter) -> Result<(), HostError> {
+    if let Some((flavour, listing)) = standing().await? {
+        flavour.run_all(&unhide(&listing, gone.vip)).await?;
+    }
+    Ok(())
+}
+
 async fn bring_about(wanted: &ArpFilter) -> Result<(), HostError> {
-    if let Some((flavour, listing)) = standing().await {
+    if let Some((flavour, listing)) = standing().await? {
         return Ok(flavour.run_all(&hide(&listing, wanted)).await?);
     }
     let undo: Vec<Call> =

@@ -33,6 +33,12 @@ impl ResourceKind for Directory {
         self.path.display().to_string()
     }
 
+    /// What is mounted on a directory hides it, and it is ours still when that is gone.
+    fn is_gone(host: &Host, name: &str) -> bool {
+        let hides = |m: &mounts::Mounted| m.mount_point == Path::new(name);
+        mounts::table(host.files()).is_ok_and(|table| !table.iter().any(hides))
+    }
+
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         if scope.wanted.is_empty() && scope.ours.is_empty() {
             return Ok(Vec::new());
@@ -87,7 +93,8 @@ fn standing(
 fn ensure_one(host: &Host, wanted: &Directory) -> Result<(), HostError> {
     let owner = wanted.owner.as_ref().map(Owner::ids).transpose()?;
     host.files().make_directory(&wanted.path)?;
-    Ok(host.files().set_attributes(&wanted.path, Some(wanted.mode.0), owner)?)
+    let mode = Some(wanted.mode.0);
+    Ok(host.files().set_attributes(&wanted.path, What::Directory, mode, owner)?)
 }
 
 #[cfg(test)]
@@ -179,5 +186,30 @@ mod tests {
         std::fs::create_dir(scratch.real("/var")).expect("makes");
         scratch.write("/proc/self/mountinfo", "9 1 0:9 / /var rw - nfs4 nfs:/opt rw\n");
         assert!(converge(&scratch, &[directory("/var", 0o700)]).changes.is_empty());
+    }
+
+    #[test]
+    fn a_directory_of_ours_that_is_out_of_sight_for_a_while_stays_ours() {
+        let scratch = Scratch::new();
+        assert!(converge(&scratch, &[directory("/a", 0o755)]).converged());
+        scratch.write("/proc/self/mountinfo", "9 1 0:9 / /a rw - nfs4 nfs:/opt rw\n");
+        assert!(converge(&scratch, &[]).changes.is_empty());
+        scratch.write("/proc/self/mountinfo", "");
+        assert_eq!(converge(&scratch, &[]).changes.len(), 1);
+        assert!(!scratch.real("/a").exists());
+    }
+
+    #[test]
+    fn what_a_link_leads_to_does_not_get_a_directorys_mode() {
+        let scratch = Scratch::new();
+        std::fs::create_dir(scratch.real("/theirs")).expect("makes");
+        std::os::unix::fs::symlink("theirs", scratch.real("/a")).expect("links");
+        let before = mode(&scratch, "/theirs");
+        let report = converge(&scratch, &[directory("/a", 0o700)]);
+        let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
+        assert_eq!(error.to_string(), "cannot make the directory /a");
+        let cause = std::error::Error::source(error).expect("a cause").to_string();
+        assert_eq!(cause, "a symbolic link to theirs stands there");
+        assert_eq!(mode(&scratch, "/theirs"), before);
     }
 }

@@ -18,6 +18,7 @@ use crate::host::{CommandError, FileError, Host, HostError, command};
 
 const OWN: &str = "/etc/exports.d/converge.exports";
 const LIVE: &str = "/var/lib/nfs/etab";
+const EXPORTFS: &str = "exportfs";
 const DUPLICATED: &str = "another line, in /etc/exports for example, exports it to the same \
                           client; \
                           the first one counts";
@@ -60,6 +61,13 @@ pub enum ExportError {
         /// What exportfs(8) said besides.
         said: String,
     },
+    /// It should be in force no more and is.
+    #[error("exportfs did not take it out of force, and clients may mount it as before")]
+    Stays {
+        /// What exportfs(8) said against it, if it did.
+        #[source]
+        refusal: Option<Arc<CommandError>>,
+    },
 }
 
 impl ExportError {
@@ -71,6 +79,7 @@ impl ExportError {
             }
             ExportError::Refused(error) => error.hint(),
             ExportError::Differs { .. } => Some(DUPLICATED.into()),
+            ExportError::Stays { refusal } => refusal.as_ref()?.hint(),
             ExportError::NoDirectory { .. } | ExportError::NotThere { .. } => None,
         }
     }
@@ -146,11 +155,8 @@ impl ResourceKind for Export {
     }
 
     async fn remove(host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
-        let keys: BTreeSet<_> = gone.iter().map(|export| export.key()).collect();
-        let calls = gone.iter().map(|export| vec!["-u".to_owned(), export.live_name()]).collect();
-        match rewrite(host, |own| own.retain(|key, _| !keys.contains(key)), calls).await {
-            // What exportfs complains about then is not what was removed.
-            Ok(_) => gone.iter().map(|_| Ok(())).collect(),
+        match take_back(host, gone).await {
+            Ok(results) => results,
             Err(error) => gone.iter().map(|_| Err(error.again())).collect(),
         }
     }
@@ -203,6 +209,42 @@ impl From<FileError> for RewriteError {
 /// What exportfs(8) said, or its complaint; it exports what it can, whatever its status is.
 type Answer = Result<String, Arc<CommandError>>;
 
+/// Takes exports out of force, and then out of our file: a run that is cut short in between still
+/// has the line, which tells the next one to go on.
+async fn take_back(
+    host: &Host,
+    gone: &[&Export],
+) -> Result<Vec<Result<(), HostError>>, RewriteError> {
+    must_have_exportfs()?;
+    let mut refusals = Vec::new();
+    for export in gone {
+        refusals.push(command::run(&[EXPORTFS, "-u", &export.live_name()]).await.err());
+    }
+    let live = live(host)?;
+    let ended = |(export, refusal): (&&Export, Option<CommandError>)| ended(export, &live, refusal);
+    let results: Vec<_> = gone.iter().zip(refusals).map(ended).collect();
+    let ended = gone.iter().zip(&results).filter(|(_, result)| result.is_ok());
+    let keys: BTreeSet<_> = ended.map(|(export, _)| export.key()).collect();
+    declare(host, |own| own.retain(|key, _| !keys.contains(key)))?;
+    // Somebody's own line for the same client may have gone out of force with ours.
+    if let Err(error) = command::run(&[EXPORTFS, "-a"]).await {
+        tracing::debug!(%error, "exportfs complains, but not about what was removed");
+    }
+    Ok(results.into_iter().map(|result| Ok(result?)).collect())
+}
+
+/// Whether an export is out of force. exportfs(8) complains also when it was so before.
+fn ended(
+    export: &Export,
+    live: &Exports,
+    refusal: Option<CommandError>,
+) -> Result<(), ExportError> {
+    match table::has(live, export) {
+        true => Err(ExportError::Stays { refusal: refusal.map(Arc::new) }),
+        false => Ok(()),
+    }
+}
+
 /// Writes our file and has exportfs(8) take it; `calls` are made with it besides. Never
 /// `exportfs -r`: it would end every export that somebody made by hand.
 async fn rewrite(
@@ -210,27 +252,35 @@ async fn rewrite(
     edit: impl FnOnce(&mut Exports),
     calls: Vec<Vec<String>>,
 ) -> Result<Answer, RewriteError> {
-    let program = "exportfs";
-    if command::find(program).is_none() {
-        return Err(RewriteError::Missing { program: program.into() });
-    }
-    let mut exports = own(host)?;
-    edit(&mut exports);
-    if exports.is_empty() {
-        host.files().remove(OWN)?;
-    } else {
-        host.files().replace(OWN, table::render(&exports).as_bytes(), Some(0o644), None)?;
-    }
+    must_have_exportfs()?;
+    declare(host, edit)?;
     for call in calls {
         let line: Vec<&str> =
-            std::iter::once(program).chain(call.iter().map(String::as_str)).collect();
+            std::iter::once(EXPORTFS).chain(call.iter().map(String::as_str)).collect();
         // The live table, which is looked at afterwards, tells whether it helped.
         if let Err(error) = command::run(&line).await {
             tracing::debug!(%error, "exportfs complains");
         }
     }
-    let answer = command::run(&[program, "-a"]).await;
+    let answer = command::run(&[EXPORTFS, "-a"]).await;
     Ok(answer.map(|output| output.stderr).map_err(Arc::new))
+}
+
+fn must_have_exportfs() -> Result<(), RewriteError> {
+    match command::find(EXPORTFS) {
+        Some(_) => Ok(()),
+        None => Err(RewriteError::Missing { program: EXPORTFS.into() }),
+    }
+}
+
+/// Writes our file anew, or removes it when it has no line any more.
+fn declare(host: &Host, edit: impl FnOnce(&mut Exports)) -> Result<(), FileError> {
+    let mut exports = own(host)?;
+    edit(&mut exports);
+    if exports.is_empty() {
+        return host.files().remove(OWN);
+    }
+    host.files().replace(OWN, table::render(&exports).as_bytes(), Some(0o644), None)
 }
 
 fn verdict(wanted: &Export, live: &Exports, answer: &Answer) -> Result<(), ExportError> {
@@ -312,5 +362,17 @@ mod tests {
         scratch.write(OWN, "/opt/111 *(ro)\n");
         live(&scratch, "/home", "*", "rw,sync");
         assert_eq!(planned(&scratch, &[]), ["-/opt/111 to *"]);
+    }
+
+    #[test]
+    fn an_export_counts_as_ended_only_when_the_live_table_has_it_no_more() {
+        let refusal = || Some(CommandError::Missing { program: EXPORTFS.into() });
+        let web = export("/opt", "web", &["ro"]);
+        let other = table::parse("/opt web2.example.org(ro)\n/opt 192.0.2.0/24(ro)\n");
+        assert!(ended(&web, &other, refusal()).is_ok(), "it was out of force before");
+        let still = table::parse("/opt web.example.org(ro)\n");
+        assert!(matches!(ended(&web, &still, None), Err(ExportError::Stays { refusal: None })));
+        let stays = ended(&web, &still, refusal());
+        assert!(matches!(stays, Err(ExportError::Stays { refusal: Some(_) })));
     }
 }

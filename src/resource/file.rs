@@ -103,6 +103,11 @@ impl ResourceKind for File {
         self.once
     }
 
+    /// One that somebody rewrote is left alone, but it is not gone.
+    fn is_gone(host: &Host, name: &str) -> bool {
+        matches!(host.files().stat(name), Ok(None))
+    }
+
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         let mut found = Vec::new();
         for wanted in scope.wanted {
@@ -227,8 +232,10 @@ fn write_of<'a>(
     let owner = after.owner.as_ref().map(Owner::ids).transpose()?;
     let mode = after.mode.map(|m| m.0);
     let same = |before: &File| before.content == after.content && before.check == after.check;
-    if change.before.is_some_and(same) {
-        host.files().set_attributes(&after.path, mode, owner)?;
+    // What a link leads to is not changed: a file takes the link's place, if the content is ours.
+    let stays = after.once || !host.files().is_link(&after.path);
+    if stays && change.before.is_some_and(same) {
+        host.files().set_attributes(&after.path, What::File, mode, owner)?;
         return Ok(None);
     }
     Ok(Some(Write { index, path: &after.path, content: after.content.as_bytes(), mode, owner }))

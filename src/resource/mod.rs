@@ -79,6 +79,18 @@ pub trait ResourceKind: Sized + Clone + PartialEq + fmt::Debug + Serialize {
         false
     }
 
+    /// Whether something of ours that a look did not find is gone, and not merely out of sight or
+    /// somebody else's for now. What is gone is struck from the ledger.
+    fn is_gone(_host: &Host, _name: &str) -> bool {
+        true
+    }
+
+    /// Called before the host is looked at, if it may be changed: puts right what an earlier run
+    /// that was cut short changed for a moment only. Most kinds change nothing for a moment.
+    async fn recover(_host: &Host) -> Result<(), HostError> {
+        Ok(())
+    }
+
     /// Called with all changes of this kind before the first change of any kind. Most kinds need
     /// nothing here; a unit forgets which configuration it has loaded.
     async fn prepare(_host: &Host, _changes: &[Ensure<'_, Self>]) -> Result<(), HostError> {
@@ -241,6 +253,22 @@ macro_rules! kinds {
                     <$module::$variant as ResourceKind>::ensure(host, &changes).await
                 })*
             }
+        }
+
+        /// Whether something that a look did not find is gone; see [`ResourceKind::is_gone`].
+        pub fn is_gone(host: &Host, kind: Kind, name: &str) -> bool {
+            match kind {
+                $(Kind::$variant => <$module::$variant as ResourceKind>::is_gone(host, name),)*
+            }
+        }
+
+        /// Puts right what runs that were cut short left; see [`ResourceKind::recover`].
+        pub async fn recover(host: &Host) -> Vec<(Kind, HostError)> {
+            let mut errors = Vec::new();
+            $(if let Err(error) = <$module::$variant as ResourceKind>::recover(host).await {
+                errors.push((Kind::$variant, error));
+            })*
+            errors
         }
 
         /// Tells a kind what is about to change; see [`ResourceKind::prepare`].

@@ -13,7 +13,7 @@ use super::{Ensure, Kind, Memory, ResourceKind, Scope};
 use crate::host::xtables::calls::{Call, call, deletions, dismantle, undo};
 use crate::host::xtables::listing::{Listing, Options};
 use crate::host::xtables::{self, Program};
-use crate::host::{Host, HostError};
+use crate::host::{CommandError, Host, HostError};
 
 /// Our chain.
 const CHAIN: &str = "CONVERGE";
@@ -113,7 +113,7 @@ fn take_away(listing: &Listing, gone: &Snat) -> Vec<Call> {
     calls
 }
 
-async fn standing(program: Program) -> Option<(xtables::Flavour, Listing)> {
+async fn standing(program: Program) -> Result<Option<(xtables::Flavour, Listing)>, CommandError> {
     xtables::holding(program, &[CHAIN]).await
 }
 
@@ -133,13 +133,18 @@ impl ResourceKind for Snat {
             if !wanted && !ours {
                 continue;
             }
-            if let Some((_, listing)) = standing(program).await {
-                found.extend(doing(&listing, scope.wanted));
-                // What a crash left of the chain goes with the last name.
-                let ours = scope.ours.iter().filter_map(|name| parse(name));
-                let unwanted = ours.filter(|s| !scope.wanted.contains(&s));
-                found.extend(unwanted.filter(|s| s.program() == program));
-            }
+            let listing = match standing(program).await {
+                Ok(Some((_, listing))) => listing,
+                Ok(None) => continue,
+                // Nothing of ours can be there, and whoever makes the first one hears why.
+                Err(_) if !ours => continue,
+                Err(error) => return Err(error.into()),
+            };
+            found.extend(doing(&listing, scope.wanted));
+            // What a crash left of the chain goes with the last name.
+            let ours = scope.ours.iter().filter_map(|name| parse(name));
+            let unwanted = ours.filter(|s| !scope.wanted.contains(&s));
+            found.extend(unwanted.filter(|s| s.program() == program));
         }
         Ok(found)
     }
@@ -155,19 +160,21 @@ impl ResourceKind for Snat {
     async fn remove(_host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
         let mut results = Vec::new();
         for snat in gone {
-            results.push(match standing(snat.program()).await {
-                Some((flavour, listing)) => {
-                    flavour.run_all(&take_away(&listing, snat)).await.map_err(HostError::from)
-                }
-                None => Ok(()),
-            });
+            results.push(end(snat).await);
         }
         results
     }
 }
 
+async fn end(gone: &Snat) -> Result<(), HostError> {
+    if let Some((flavour, listing)) = standing(gone.program()).await? {
+        flavour.run_all(&take_away(&listing, gone)).await?;
+    }
+    Ok(())
+}
+
 async fn bring_about(wanted: &Snat) -> Result<(), HostError> {
-    if let Some((flavour, listing)) = standing(wanted.program()).await {
+    if let Some((flavour, listing)) = standing(wanted.program()).await? {
         return Ok(flavour.run_all(&bring(&listing, wanted)).await?);
     }
     let calls = bring(&Listing::default(), wanted);

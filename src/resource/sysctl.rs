@@ -27,6 +27,12 @@ impl Sysctl {
     }
 }
 
+/// A key of one interface: `net.ipv4.conf.INTERFACE.NAME`. A dot in the interface's name (a VLAN)
+/// is written as a slash.
+pub fn of_interface(family: &str, interface: &str, name: &str) -> String {
+    format!("net.{family}.conf.{}.{name}", interface.replace('.', "/"))
+}
+
 fn swap_separator(c: char) -> char {
     match c {
         '.' => '/',
@@ -37,6 +43,15 @@ fn swap_separator(c: char) -> char {
 
 fn normal(value: &str) -> String {
     value.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What the kernel prints, in the wanted words where only white space differs.
+fn seen(wanted: &Sysctl, text: &str) -> Sysctl {
+    let value = match normal(text) {
+        value if value == normal(&wanted.value) => wanted.value.clone(),
+        value => value,
+    };
+    Sysctl { key: wanted.key.clone(), value }
 }
 
 impl ResourceKind for Sysctl {
@@ -51,7 +66,7 @@ impl ResourceKind for Sysctl {
         let mut found = Vec::new();
         for wanted in scope.wanted {
             if let Some(text) = host.files().read_text(wanted.path())? {
-                found.push(Sysctl { key: wanted.key.clone(), value: normal(&text) });
+                found.push(seen(wanted, &text));
             }
         }
         Ok(found)
@@ -81,6 +96,10 @@ mod tests {
 
     #[test]
     fn tabs_between_numbers_do_not_count_as_a_difference() {
-        assert_eq!(normal("3\t50\n"), "3 50");
+        for value in ["3 50", "3\t50", "  3  50"] {
+            let wanted = Sysctl { key: "a".into(), value: value.into() };
+            assert_eq!(seen(&wanted, "3\t50\n"), wanted);
+            assert_eq!(seen(&wanted, "3\t60\n").value, "3 60");
+        }
     }
 }

@@ -4,6 +4,9 @@
 //! are. All changes of a run go to the kernel in one pass, in as few commands as will do; what is
 //! already so is not written again, and so connections and counters stay.
 //!
+//! One that a role wants and somebody else made, with ipvsadm(8) say, is taken over as it is, and a
+//! plan shows that as an update. It never is in the ledger: no role's end removes it.
+//!
 //! Looking changes nothing: where `ip_vs` is not loaded there is no table, and it is the first
 //! change that makes the kernel load it.
 

@@ -12,7 +12,7 @@ use super::variables;
 use crate::cluster::Cluster;
 use crate::diagnostic::{Collector, Diagnostic, Diagnostics, Place, Source, suggest};
 use crate::document::{Document, Spanned, listed};
-use crate::host::shelf::Shelf;
+use crate::host::shelf::{Shelf, Text};
 
 /// The longest chain of roles that extend each other.
 const LONGEST_CHAIN: usize = 8;
@@ -39,9 +39,7 @@ impl Catalog {
     pub fn new(shelf: Shelf, cluster: &Cluster) -> Result<(Self, Diagnostics), Diagnostics> {
         let found = Collector::default();
         let names: Vec<String> = shelf.roles.keys().cloned().collect();
-        let template = |(name, text): (String, crate::host::shelf::Text)| {
-            (name, Source::new(text.shown, text.text))
-        };
+        let template = |(name, text): (String, Text)| (name, Source::new(text.shown, text.text));
         let templates = shelf.templates.into_iter().map(template).collect();
         let mut catalog = Catalog { roles: BTreeMap::new(), templates, names };
         for host in cluster.hosts.values() {
@@ -66,17 +64,22 @@ impl Catalog {
         }
         // With a role that could not be read, nobody can say which variables are known.
         if !found.has_errors() {
-            variables::report_unread(cluster, &catalog.known_variables(), &found);
+            variables::report_unread(cluster, &catalog.known_variables(&shelf.roles), &found);
         }
         found.into_diagnostics().refuse_or(Some(catalog))
     }
 
-    fn known_variables(&self) -> BTreeSet<String> {
-        let declared =
-            self.defaults().into_iter().filter(|(role, _)| self.roles.contains_key(role));
-        let mut known: BTreeSet<String> = declared.flat_map(|(_, vars)| vars.into_keys()).collect();
-        let roles = self.roles.values().map(|role| role.document.source());
-        for source in roles.chain(self.templates.values()) {
+    /// Every variable that a role at hand declares, or that a role or a template names.
+    fn known_variables(&self, shelf: &BTreeMap<String, Text>) -> BTreeSet<String> {
+        let mut known = BTreeSet::new();
+        let ignored = Collector::default();
+        for text in shelf.values() {
+            let (document, _) = Document::parse(text.shown.clone(), text.text.clone());
+            let table = document.read(&file::ROLE, None, &ignored).table("vars");
+            known.extend(table.iter().flat_map(|t| t.vars()).map(|(name, _)| name.value));
+            known.extend(variables::named_in(&text.text).map(str::to_owned));
+        }
+        for source in self.templates.values() {
             known.extend(variables::named_in(&source.text).map(str::to_owned));
         }
         known

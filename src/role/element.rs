@@ -118,6 +118,13 @@ impl Element<'_> {
         !matches!(when.as_deref().map(str::trim), None | Some("" | "false" | "0"))
     }
 
+    /// Whether the cluster has any IPv6 address.
+    pub fn has_ipv6(&self) -> bool {
+        let hosts = self.around.cluster.hosts.values().map(|h| h.address.addr());
+        let vips = self.around.cluster.vips.iter().map(|v| v.address.addr());
+        hosts.chain(vips).any(|address| address.is_ipv6())
+    }
+
     /// The name of the host's role.
     pub fn role(&self) -> &str {
         self.around.me.role.value.as_str()

@@ -11,7 +11,7 @@ use crate::diagnostic::Place;
 use crate::document::{Field, Section, Shape};
 use crate::ipvs::VirtualServerId;
 use crate::resource::address::Address;
-use crate::resource::{Id, Kind, Resource};
+use crate::resource::{Id, Resource};
 use crate::situation::Situation;
 
 /// The keys of `[[hold]]`.
@@ -51,9 +51,7 @@ impl Hold {
         if !situation.holds_vips() {
             return;
         }
-        let vip = self.address.addr();
-        let served = want.ids(|id| id.kind == Kind::VirtualServer);
-        let needs: Vec<Id> = served.into_iter().filter(|id| serves(want, id, vip)).collect();
+        let needs: Vec<Id> = want.ids(|id| self.serves(want, id));
         let address = Address {
             address: self.address,
             interface: self.interface.clone(),
@@ -61,14 +59,22 @@ impl Hold {
         };
         want.add_after(&self.place, address, needs);
     }
-}
 
-fn serves(want: &Want, id: &Id, vip: std::net::IpAddr) -> bool {
-    match want.get(id) {
-        Some(Resource::VirtualServer(server)) => match server.id() {
-            VirtualServerId::Address { addr, .. } => addr == vip,
-            VirtualServerId::Fwmark { .. } => false,
-        },
-        Some(_) | None => false,
+    /// Whether the VIP would draw traffic that goes nowhere without this.
+    fn serves(&self, want: &Want, id: &Id) -> bool {
+        let vip = self.address.addr();
+        match want.get(id) {
+            Some(Resource::VirtualServer(server)) => match server.id() {
+                VirtualServerId::Address { addr, .. } => addr == vip,
+                VirtualServerId::Fwmark { .. } => true,
+            },
+            Some(Resource::Snat(snat)) => snat.vip == vip,
+            Some(Resource::Sysctl(sysctl)) => FORWARDING.contains(&sysctl.key.as_str()),
+            Some(_) | None => false,
+        }
     }
 }
+
+/// What NAT cannot do without.
+const FORWARDING: [&str; 3] =
+    ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding", "net.ipv4.vs.conntrack"];

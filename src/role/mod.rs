@@ -16,7 +16,7 @@ mod receive;
 mod storage;
 mod timeouts;
 mod unit;
-mod variables;
+pub mod variables;
 mod virtual_server;
 mod want;
 mod web;
@@ -155,7 +155,7 @@ impl Role {
         tables("unit", &mut |e| self.units.extend(unit::UnitSection::read(e)));
         tables("web", &mut |e| self.web.extend(web::Web::read(e, survey, &mut self.missing)));
         tables("receive", &mut |e| {
-            self.receive.extend(receive::Receive::read(e, own, &directors));
+            self.receive.extend(receive::Receive::read(e, own, &interface, &directors));
         });
         tables("virtual-server", &mut |e| {
             self.servers.extend(virtual_server::VirtualServers::read(e, &interface));

@@ -20,7 +20,7 @@ use crate::resource::gue_port::GuePort;
 use crate::resource::link::Link;
 use crate::resource::module::Module;
 use crate::resource::route::Route;
-use crate::resource::sysctl::Sysctl;
+use crate::resource::sysctl::{self, Sysctl};
 use crate::resource::{Id, route};
 
 /// The keys of `[[receive]]`.
@@ -64,11 +64,18 @@ pub struct Receive {
     label: String,
     host_route: bool,
     own: IpAddr,
+    interface: String,
 }
 
 impl Receive {
-    /// Reads the section. `own` is this host's address, `directors` those of all directors.
-    pub fn read(e: &Element<'_>, own: IpAddr, directors: &[IpAddr]) -> Option<Self> {
+    /// Reads the section. `own` is this host's address, on `interface`; `directors` are the
+    /// addresses of all directors.
+    pub fn read(
+        e: &Element<'_>,
+        own: IpAddr,
+        interface: &str,
+        directors: &[IpAddr],
+    ) -> Option<Self> {
         let vip = e.get::<IpAddr>("vip")?;
         let method = e.get::<Method>("forward")?;
         let silence = match e.text("arp").as_deref() {
@@ -94,6 +101,7 @@ impl Receive {
             label: e.text("label").unwrap_or_else(|| "0".into()),
             host_route: e.get::<bool>("host-route").is_none_or(|r| r.value),
             own,
+            interface: interface.to_owned(),
         })
     }
 
@@ -108,19 +116,10 @@ impl Receive {
     }
 
     fn direct(&self, want: &mut Want) {
-        let silence = self.keep_silent("lo", want);
-        self.vip_on("lo", silence, want);
-        if self.host_route {
-            let route = Route {
-                destination: IpNet::from(self.vip),
-                via: None,
-                interface: Some("lo".into()),
-                source: None,
-                table: route::MAIN_TABLE,
-                metric: 0,
-            };
-            want.add(&self.place, route);
-        }
+        let mut needs = self.keep_silent("lo", want);
+        // Loose where packets come in: on a host with several networks answers leave elsewhere.
+        needs.extend(self.loose_reverse_path(&self.interface, want));
+        self.vip_on("lo", needs, want);
     }
 
     fn tunnelled(&self, want: &mut Want) {
@@ -134,12 +133,8 @@ impl Receive {
             let port = GuePort::new(GUE_PORT, self.own.is_ipv6());
             needs.push(want.add_after(&self.place, port, [fou]));
         }
-        if self.vip.is_ipv4() {
-            // Loose: the client's packets come out of the tunnel, answers leave elsewhere. The
-            // kernel takes the larger of this and conf.all (ip-sysctl: rp_filter).
-            let key = format!("net.ipv4.conf.{device}.rp_filter");
-            needs.push(want.add_default(&self.place, Sysctl { key, value: "2".into() }));
-        }
+        // What comes out of the tunnel is answered elsewhere.
+        needs.extend(self.loose_reverse_path(device, want));
         needs.push(link);
         self.vip_on(device, needs, want);
     }
@@ -158,12 +153,30 @@ impl Receive {
         want.add(&self.place, route);
     }
 
+    /// The kernel takes the larger of this and conf.all (ip-sysctl: rp_filter); 2 is loose.
+    fn loose_reverse_path(&self, device: &str, want: &mut Want) -> Option<Id> {
+        let key = sysctl::of_interface("ipv4", device, "rp_filter");
+        let sysctl = Sysctl { key, value: "2".into() };
+        self.vip.is_ipv4().then(|| want.add_default(&self.place, sysctl))
+    }
+
     fn vip_on(&self, device: &str, needs: Vec<Id>, want: &mut Want) {
         let label = self.vip.is_ipv4().then(|| format!("{device}:{}", self.label));
         // "Must be all ones": with a shorter mask the host would think the whole net is local.
         let address = IpNet::from(self.vip);
         let address = Address { address, interface: device.into(), label };
         want.add_after(&self.place, address, needs);
+        if self.host_route {
+            let route = Route {
+                destination: IpNet::from(self.vip),
+                via: None,
+                interface: Some(device.into()),
+                source: None,
+                table: route::MAIN_TABLE,
+                metric: 0,
+            };
+            want.add(&self.place, route);
+        }
     }
 
     /// What keeps ARP silent about the VIP. IPv6 needs nothing: a neighbour solicitation is

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::cluster::{Cluster, Vars};
-use crate::diagnostic::{Collector, Diagnostic, suggest};
+use crate::diagnostic::{Collector, Diagnostic, Place, suggest};
 
 /// The variable names in a text: what follows `vars.`.
 pub fn named_in(text: &str) -> impl Iterator<Item = &str> {
@@ -28,16 +28,25 @@ pub fn report_unread(cluster: &Cluster, known: &BTreeSet<String>, found: &Collec
 
 fn report_unread_of(vars: &Vars, known: &BTreeSet<String>, found: &Collector) {
     for (name, value) in vars.iter().filter(|(name, _)| !known.contains(*name)) {
-        let title = format!("no role of this cluster knows the variable `{name}`");
+        let title = format!("no role knows the variable `{name}`");
         let meant = suggest(name, known.iter().map(String::as_str));
         let diagnostic = match meant {
             Some(meant) => {
                 Diagnostic::error(value.place.clone(), format!("{title}, did you mean `{meant}`?"))
             }
-            None => Diagnostic::error(value.place.clone(), title)
+            None => Diagnostic::error(key_place(name, &value.place), title)
                 .help("a role of your own that uses it makes it known"),
         };
-        found.push(diagnostic.label(format!("the value of `{name}`")));
+        found.push(diagnostic);
+    }
+}
+
+/// Where the variable's name stands: the last time before its value.
+fn key_place(name: &str, value: &Place) -> Place {
+    let before = &value.source.text[..value.span.start];
+    match before.rfind(name) {
+        Some(start) => Place::new(&value.source, start..start + name.len()),
+        None => value.clone(),
     }
 }
 

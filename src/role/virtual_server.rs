@@ -4,7 +4,8 @@
 //! and what the forwarding method needs beside: modules, forwarding sysctls, connection tracking
 //! and source NAT. The role's own `[sysctl]` lines win over these.
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
 
@@ -21,7 +22,10 @@ use crate::ipvs::model::{
 };
 use crate::resource::module::Module;
 use crate::resource::snat::Snat;
-use crate::resource::sysctl::Sysctl;
+use crate::resource::sysctl::{self, Sysctl};
+
+const LOOPBACK_V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const LOOPBACK_V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 const PORT: Shape = Shape::Integer { min: 0, max: 65535 };
 const COUNT: Shape = Shape::Integer { min: 0, max: u32::MAX as i64 };
@@ -54,7 +58,11 @@ pub const SECTION: Section = Section::new(
             .default("1"),
         Field::optional("upper-threshold", COUNT, "No new connections to one with this many."),
         Field::optional("lower-threshold", COUNT, "New ones again below this many."),
-        Field::optional("fallback", Shape::Text, "address:port of a server of last resort."),
+        Field::optional(
+            "fallback",
+            Shape::Text,
+            "A server of last resort: address:port, or local.",
+        ),
     ],
 );
 
@@ -89,7 +97,7 @@ impl Value for SchedulerName {
     }
 }
 
-/// Ports, from `80`, `80,443` or `[80, 443]` (as a list variable renders).
+/// Ports, from `80`, `80,443` or `[80, 443]` (as a list variable renders); each once, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ports(pub Vec<u16>);
 
@@ -97,13 +105,22 @@ impl Value for Ports {
     const WHAT: &'static str = "a port or several: 80 or \"80,443\"";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let list = text.trim().trim_start_matches('[').trim_end_matches(']');
-        let ports: Result<Vec<u16>, _> = list.split(',').map(|p| p.trim().parse()).collect();
+        let parts = text.split([',', '[', ']', ' ']).filter(|part| !part.is_empty());
+        let ports: Result<BTreeSet<u16>, _> = parts.map(str::parse).collect();
         match ports {
-            Ok(ports) => Ok(Ports(ports)),
-            Err(_) => Err("a port is a whole number from 0 to 65535".into()),
+            Ok(ports) if !ports.is_empty() => Ok(Ports(ports.into_iter().collect())),
+            Ok(_) | Err(_) => Err("a port is a whole number from 0 to 65535".into()),
         }
     }
+}
+
+/// The server of last resort.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fallback {
+    /// This director itself.
+    Local,
+    /// Another machine.
+    At(SocketAddr),
 }
 
 /// One section: virtual servers that differ in the port alone.
@@ -115,7 +132,7 @@ pub struct VirtualServers {
     method: Method,
     interface: String,
     servers: Vec<(IpAddr, Option<u16>, Destination)>,
-    fallback: Option<SocketAddr>,
+    fallback: Option<Fallback>,
 }
 
 impl VirtualServers {
@@ -129,12 +146,17 @@ impl VirtualServers {
         if let (Some(port), Method::Dr | Method::Tun) = (&real_port, method.value) {
             e.report(port_cannot_change(port));
         }
+        if method.value == Method::Fullnat && ids.iter().any(is_fwmark) {
+            e.report(no_snat_by_mark(method.place));
+            return None;
+        }
         let forward = forward(method.value, e.get::<TunnelKind>("tunnel"));
+        if settings.persistence.is_none() && ids.iter().any(is_every_port) {
+            e.report(every_port_wants_persistence(e.place()));
+            return None;
+        }
         let servers = servers(e, family, forward, real_port.map(|p| p.value))?;
-        let fallback = match e.text("fallback") {
-            Some(_) => Some(e.get::<SocketAddr>("fallback")?.value),
-            None => None,
-        };
+        let fallback = fallback(e, &ids)?;
         let (place, interface, method) = (e.place(), interface.to_owned(), method.value);
         Some(VirtualServers { place, ids, settings, method, interface, servers, fallback })
     }
@@ -172,9 +194,13 @@ impl VirtualServers {
         }
         // Until checks say otherwise every real server counts as alive.
         if let (Some(fallback), true) = (self.fallback, self.servers.is_empty()) {
-            let id = DestinationId { addr: fallback.ip(), port: fallback.port() };
-            let forward = if fallback.ip().is_loopback() { Forward::Local } else { Forward::Route };
-            server.insert_destination(id, Destination::new(forward))?;
+            let (addr, port, forward) = match (fallback, id.family()) {
+                (Fallback::Local, Family::Ipv4) => (LOOPBACK_V4, own_port, Forward::Local),
+                (Fallback::Local, Family::Ipv6) => (LOOPBACK_V6, own_port, Forward::Local),
+                (Fallback::At(at), _) => (at.ip(), at.port(), Forward::Route),
+            };
+            let destination = Destination::new(forward);
+            server.insert_destination(DestinationId { addr, port }, destination)?;
         }
         Ok(server)
     }
@@ -183,18 +209,18 @@ impl VirtualServers {
         want.add(&self.place, Module { module: module.into() })
     }
 
+    /// Routing is only ever asked for, never switched off: a director may be a router besides.
     fn forwarding_sysctls(&self, want: &mut Want) {
         let routes = matches!(self.method, Method::Nat | Method::Fullnat);
         let v4 = self.ids.iter().any(|id| id.family() == Family::Ipv4);
         let mut sysctls = Vec::new();
-        if v4 {
-            sysctls.push(("net.ipv4.ip_forward".to_owned(), if routes { "1" } else { "0" }));
-            // Clients and real servers must not learn of a shorter way past the director.
-            for interface in ["all", "default", &self.interface] {
-                sysctls.push((format!("net.ipv4.conf.{interface}.send_redirects"), "0"));
-            }
-        } else if routes {
-            sysctls.push(("net.ipv6.conf.all.forwarding".to_owned(), "1"));
+        if routes {
+            let key = if v4 { "net.ipv4.ip_forward" } else { "net.ipv6.conf.all.forwarding" };
+            sysctls.push((key.to_owned(), "1"));
+        }
+        // Clients and real servers must not learn of a shorter way past the director.
+        for interface in ["all", "default", &self.interface].iter().filter(|_| v4) {
+            sysctls.push((sysctl::of_interface("ipv4", interface, "send_redirects"), "0"));
         }
         if self.method == Method::Fullnat {
             sysctls.push(("net.ipv4.vs.conntrack".to_owned(), "1"));
@@ -213,6 +239,47 @@ impl VirtualServers {
             want.add(&self.place, Snat { protocol, vip: *addr, port: *port });
         }
     }
+}
+
+fn is_fwmark(id: &VirtualServerId) -> bool {
+    matches!(id, VirtualServerId::Fwmark { .. })
+}
+
+fn is_every_port(id: &VirtualServerId) -> bool {
+    matches!(id, VirtualServerId::Address { port: 0, .. })
+}
+
+fn every_port_wants_persistence(place: Place) -> Diagnostic {
+    let title = "port 0 takes every port, which the kernel does for persistent services alone";
+    Diagnostic::error(place, title)
+        .help("set `persistence`, for example \"300s\", or name the ports")
+}
+
+fn no_snat_by_mark(place: Place) -> Diagnostic {
+    let title = "fullnat needs an address and a port: its source NAT cannot tell a mark";
+    Diagnostic::error(place, title).help("use forward = \"nat\" with `fwmark`")
+}
+
+/// `None` if it is wrong, `Some(None)` if there is none. It is reached directly, so its port is
+/// the one that clients asked for.
+fn fallback(e: &Element<'_>, ids: &[VirtualServerId]) -> Option<Option<Fallback>> {
+    match e.text("fallback").as_deref() {
+        None => return Some(None),
+        Some("local") => return Some(Some(Fallback::Local)),
+        Some(_) => {}
+    }
+    let fallback = e.get::<SocketAddr>("fallback")?;
+    let fits = |id: &VirtualServerId| match id {
+        VirtualServerId::Address { port, .. } => *port == fallback.value.port(),
+        VirtualServerId::Fwmark { .. } => true,
+    };
+    if !ids.iter().all(fits) {
+        let title = "a fallback server is reached at the virtual server's own port";
+        e.report(Diagnostic::error(fallback.place, title).label("another port"));
+        return None;
+    }
+    let local = fallback.value.ip().is_loopback();
+    Some(Some(if local { Fallback::Local } else { Fallback::At(fallback.value) }))
 }
 
 fn ids(e: &Element<'_>) -> Option<Vec<VirtualServerId>> {
@@ -239,12 +306,14 @@ fn ids(e: &Element<'_>) -> Option<Vec<VirtualServerId>> {
 
 fn settings(e: &Element<'_>, family: Family) -> Option<ServerSettings> {
     let name = e.get::<SchedulerName>("scheduler")?;
-    let flags = e.text("flags").unwrap_or_default();
+    let given = e.get::<String>("flags");
+    let flags_at = given.as_ref().map_or_else(|| e.place(), |flags| flags.place.clone());
+    let flags = given.map(|flags| flags.value).unwrap_or_default();
     let mut flags: Vec<&str> = flags.split([',', ' ']).filter(|f| !f.is_empty()).collect();
     let one_packet = flags.contains(&"ops");
     flags.retain(|f| *f != "ops");
     let scheduler = Scheduler::with_flags(name.value, flags)
-        .map_err(|error| e.report(Diagnostic::error(name.place, error.to_string())))
+        .map_err(|error| e.report(Diagnostic::error(flags_at, error.to_string())))
         .ok()?;
     Some(ServerSettings { scheduler, one_packet, persistence: persistence(e, family)? })
 }

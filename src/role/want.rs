@@ -31,7 +31,9 @@ impl Want {
     ) -> Id {
         let resource = resource.into();
         let id = resource.id();
-        if self.desired.state.insert(resource).is_some() {
+        // Of two first pages for one place the first will do.
+        let stands = self.desired.state.get(&id).is_some_and(Resource::is_given_away);
+        if !(stands && resource.is_given_away()) && self.desired.state.insert(resource).is_some() {
             self.contradiction(&id, place);
         }
         self.places.entry(id.clone()).or_insert_with(|| place.clone());

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::element::{Element, FOR_EACH, WHEN};
 use super::storage;
+use super::virtual_server::Ports;
 use super::want::Want;
 use crate::diagnostic::Place;
 use crate::document::{Field, Section, Shape};
@@ -27,7 +28,7 @@ pub const SECTION: Section = Section::new(
         WHEN,
         Field::optional("server", Shape::OneOf(&["auto", "nginx", "httpd"]), "Which one.")
             .default("auto"),
-        Field::required("port", Shape::Integer { min: 1, max: 65535 }, "What it listens on."),
+        Field::required("ports", Shape::Text, "What it listens on: 80, or several."),
         Field::required("root", Shape::Path, "The directory that it serves."),
         Field::optional("template", Shape::Text, "The drop-in, of templates/.")
             .default("nginx-site.conf or httpd-site.conf"),
@@ -46,7 +47,7 @@ pub struct Web {
 impl Web {
     /// Reads the section and renders the drop-in. `missing` takes what only a package can bring.
     pub fn read(e: &Element<'_>, survey: &Survey, missing: &mut Vec<String>) -> Option<Self> {
-        let port = e.get::<u16>("port")?.value;
+        let ports = e.get::<Ports>("ports")?.value.0;
         let root = e.get::<PathBuf>("root")?.value;
         let wish = e.text("server").unwrap_or_else(|| "auto".into());
         let Some((name, server)) = choose(survey, &wish) else {
@@ -55,10 +56,12 @@ impl Web {
             return None;
         };
         let web = json!({
-            "port": port,
+            "ports": ports,
             "root": root,
             "default": !server.default_server_taken,
-            "listen": port != 80,
+            // Apache's own files listen on 80.
+            "more_ports": ports.iter().filter(|p| **p != 80).collect::<Vec<_>>(),
+            "ipv6": e.has_ipv6(),
         });
         let template = e.get::<String>("template");
         let standard = format!("{name}-site.conf");

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use converge::host::Host;
 use converge::resource::arp_filter::ArpFilter;
-use converge::resource::{Desired, Resource};
+use converge::resource::{Desired, Kind, Resource};
 
 use super::apart::{Neighbour, each_in_a_namespace};
 use super::uml::each_in_uml;
-use super::{converge, desired, sh};
+use super::{attempt, converge, desired, sh};
 
 fn filter(vip: &str, source: &str) -> Resource {
     let address = |text: &str| text.parse().expect("an address");
@@ -44,6 +44,16 @@ async fn comes_is_damaged_is_put_back_and_goes(host: &Host, arptables: &str) {
 each_in_a_namespace! {
     async fn a_filter_comes_is_damaged_is_put_back_and_goes(host) {
         comes_is_damaged_is_put_back_and_goes(host, "arptables-nft").await;
+    }
+
+    async fn a_filter_that_cannot_be_listed_is_not_taken_for_gone(host) {
+        converge(host, &desired([filter("192.0.2.1", "192.0.2.7")])).await;
+        let programs = "/usr/sbin/arptables-nft /usr/sbin/arptables-legacy";
+        sh(&format!("for p in {programs}; do mount --bind /bin/false $p; done"));
+        let report = attempt(host, &Desired::default()).await;
+        assert!(matches!(report.unknown[..], [(Kind::ArpFilter, _)]), "{report:?}");
+        sh(&format!("for p in {programs}; do umount $p; done"));
+        assert_eq!(converge(host, &Desired::default()).await, 1);
     }
 
     async fn a_vip_is_hidden_from_a_neighbour_and_shown_again(host) {

@@ -11,6 +11,7 @@ use converge::lab::{HostSpec, Lab, LabError, LabSpec, Options};
 mod arp;
 mod boot;
 mod commands;
+mod fallback;
 mod inside;
 mod killed;
 mod life;

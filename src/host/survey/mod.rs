@@ -38,8 +38,6 @@ pub struct WebServer {
     pub default_server_taken: bool,
     /// The user that its workers run as.
     pub user: String,
-    /// The directory that it serves when nobody has said otherwise.
-    pub root: PathBuf,
 }
 
 /// What was found.
@@ -65,7 +63,6 @@ impl Survey {
             test: test(words),
             default_server_taken: taken,
             user: "www-data".into(),
-            root: "/var/www/html".into(),
         };
         let apache = "/etc/apache2/conf-enabled";
         Survey {
@@ -146,15 +143,12 @@ fn find_nginx(files: &Files) -> Result<Option<WebServer>, FileError> {
         Some(user) => user,
         None => first_user(files, &["nginx", "www-data"])?,
     };
-    let packaged = ["/usr/share/nginx/html", "/var/www/html"];
-    let root = word("root").map(PathBuf::from).unwrap_or_else(|| first(files, &packaged));
     Ok(Some(WebServer {
         unit: "nginx.service".into(),
         drop_in_directory: "/etc/nginx/conf.d".into(),
         test: vec!["nginx".into(), "-t".into()],
         default_server_taken: directives.iter().any(nginx::Directive::is_default_server),
         user,
-        root,
     }))
 }
 
@@ -219,7 +213,6 @@ fn find_httpd(files: &Files) -> Result<Option<WebServer>, FileError> {
         test,
         default_server_taken: false,
         user: first_user(files, &["www-data", "apache", "wwwrun"])?,
-        root: first(files, &["/var/www/html", "/srv/www/htdocs"]),
     }))
 }
 

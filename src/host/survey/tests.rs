@@ -21,8 +21,6 @@ fn debian() -> Scratch {
         "server {\n\tlisten 80 default_server;\n\tlisten [::]:80 default_server;\n\
          \troot /var/www/html;\n\tserver_name _;\n}\n",
     );
-    root.write("/usr/share/nginx/html/index.html", "");
-    root.write("/var/www/html/index.html", "");
     root.write("/usr/sbin/apache2", "");
     root.write("/usr/sbin/apachectl", "");
     root.write("/usr/sbin/apache2ctl", "");
@@ -45,11 +43,9 @@ fn rhel() -> Scratch {
          include /etc/nginx/conf.d/*.conf;\nserver {\n listen 80;\n listen [::]:80;\n\
          root /usr/share/nginx/html;\n}\n}\n",
     );
-    root.write("/usr/share/nginx/html/index.html", "");
     root.write("/usr/sbin/httpd", "");
     root.write("/usr/sbin/apachectl", "");
     root.write("/etc/httpd/conf.d/welcome.conf", "");
-    root.write("/var/www/html/index.html", "");
     root
 }
 
@@ -71,7 +67,6 @@ fn the_rhel_family_has_its_own_names() {
     assert_eq!(found.hostname, "web2.example");
     let nginx = found.nginx.expect("nginx");
     assert_eq!(nginx.user, "nginx");
-    assert_eq!(nginx.root, PathBuf::from("/usr/share/nginx/html"));
     assert!(!nginx.default_server_taken);
     let httpd = found.httpd.expect("Apache");
     assert_eq!((httpd.unit.as_str(), httpd.user.as_str()), ("httpd.service", "apache"));

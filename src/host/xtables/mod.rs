@@ -88,19 +88,32 @@ impl Flavour {
     }
 }
 
-/// The flavour that has one of `chains`, and what it lists.
-pub async fn holding(program: Program, chains: &[&str]) -> Option<(Flavour, Listing)> {
+/// The flavour that has one of `chains`, and what it lists; `None` if none has. A flavour that says
+/// no while another can be listed does not work on this kernel and holds nothing. Where none can be
+/// listed, or one is late, nobody knows.
+pub async fn holding(
+    program: Program,
+    chains: &[&str],
+) -> Result<Option<(Flavour, Listing)>, CommandError> {
+    let mut lists = false;
+    let mut errors = Vec::new();
     for flavour in program.flavours() {
         match flavour.list().await {
             Ok(listing) if chains.iter().any(|c| listing.rules(c).is_some()) => {
-                return Some((flavour, listing));
+                return Ok(Some((flavour, listing)));
             }
-            Ok(_) => {}
-            // What cannot be listed holds nothing; whoever wants to make something there hears why.
-            Err(error) => tracing::debug!(program = flavour.name, %error, "cannot be listed"),
+            Ok(_) => lists = true,
+            Err(error) => {
+                tracing::debug!(program = flavour.name, %error, "cannot be listed");
+                errors.push(error);
+            }
         }
     }
-    None
+    let counts = |e: &CommandError| !lists || !matches!(e, CommandError::Failed { .. });
+    match errors.into_iter().find(counts) {
+        Some(error) => Err(error),
+        None => Ok(None),
+    }
 }
 
 /// Runs `calls`, which create our chains, in the first flavour that takes all of them; `undo` takes

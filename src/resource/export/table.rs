@@ -94,15 +94,32 @@ fn normal(option: &str) -> String {
 /// service calls the right one, which may be any: if no other fits, any host's entry for the same
 /// directory is taken to be this one.
 pub(super) fn find<'a>(live: &'a Exports, wanted: &Export) -> Option<&'a BTreeSet<String>> {
-    let exact = live.get(&wanted.key());
-    if exact.is_some() || !is_host_name(&wanted.client) {
-        return exact;
-    }
+    named(live, wanted).or_else(|| hosts(live, wanted).next().map(|(_, options)| options))
+}
+
+/// Whether an export is in force under its own name, or the longer one of the same host.
+pub(super) fn has(live: &Exports, export: &Export) -> bool {
+    named(live, export).is_some()
+}
+
+fn named<'a>(live: &'a Exports, wanted: &Export) -> Option<&'a BTreeSet<String>> {
     let full = format!("{}.", wanted.client.to_ascii_lowercase());
-    let hosts = live.iter().filter(|((path, c), _)| *path == wanted.path && is_host_name(c));
     let fits = |client: &str| format!("{}.", client.to_ascii_lowercase()).starts_with(&full);
-    let first = hosts.clone().find(|((_, client), _)| fits(client));
-    first.or_else(|| hosts.clone().next()).map(|(_, options)| options)
+    let longer = || hosts(live, wanted).find(|(client, _)| fits(client));
+    live.get(&wanted.key()).or_else(|| longer().map(|(_, options)| options))
+}
+
+/// Names and options of the hosts that have the same directory, if `wanted` is for a host.
+fn hosts<'a>(
+    live: &'a Exports,
+    wanted: &Export,
+) -> impl Iterator<Item = (&'a str, &'a BTreeSet<String>)> {
+    let path = wanted.path.clone();
+    let one = is_host_name(&wanted.client);
+    let fits = move |p: &PathBuf, client: &str| one && *p == path && is_host_name(client);
+    live.iter()
+        .filter(move |((p, client), _)| fits(p, client))
+        .map(|((_, client), options)| (client.as_str(), options))
 }
 
 /// Neither an address or network, nor a wildcard, nor a netgroup.

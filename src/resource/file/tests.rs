@@ -162,6 +162,22 @@ fn a_link_is_replaced_and_what_it_led_to_is_not_touched() {
 }
 
 #[test]
+fn what_a_link_leads_to_does_not_get_a_files_mode() {
+    let scratch = Scratch::new();
+    scratch.write("/theirs", "x\n");
+    let before = scratch.host().files().stat("/theirs").expect("stands");
+    symlink("theirs", scratch.real("/once")).expect("link");
+    symlink("theirs", scratch.real("/ours")).expect("link");
+    let wanted = |path| File { mode: Some(Mode(0o600)), ..file(path, "x\n") };
+    assert_settled(&scratch, &[wanted("/ours")]);
+    assert!(!scratch.real("/ours").is_symlink());
+    let report = converge(&scratch, &[File { once: true, ..wanted("/once") }]);
+    let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
+    assert_eq!(error.to_string(), "cannot change the attributes of /once");
+    assert_eq!(scratch.host().files().stat("/theirs").expect("stands"), before);
+}
+
+#[test]
 fn a_directory_in_the_way_stops_this_file_and_no_other() {
     let scratch = Scratch::new();
     scratch.write("/etc/nginx/conf.d/web.conf/inside", "");

@@ -231,6 +231,10 @@ pub(super) fn say_no_text(used: &Use<'_>, value: &Json) -> Option<Said> {
             title: format!("`{{{{{raw}}}}}` is more than one value"),
             help: Some(format!("write one of {}", listed(&below(raw, &keys(value))))),
         },
+        // A list of plain values reads as `[80, 443]`, which whoever takes a list understands.
+        Json::Array(items) if !items.iter().any(|item| item.is_object() || item.is_array()) => {
+            return None;
+        }
         Json::Array(items) => {
             let item = if items.iter().any(Json::is_object) { "name" } else { "this" };
             let help = format!("write `{{{{#each {raw}}}}}{{{{{item}}}}}{{{{/each}}}}`");

@@ -38,6 +38,8 @@ pub struct Facts {
     base: Arc<Map<String, Json>>,
     /// Names beyond those, such as `each`.
     over: BTreeMap<String, Json>,
+    /// What the cluster file sets, by the variable's name.
+    set: Arc<BTreeMap<String, Vec<Spanned<String>>>>,
 }
 
 impl Facts {
@@ -65,7 +67,8 @@ impl Facts {
         for (index, vip) in cluster.vips.iter().enumerate() {
             let mut object = vip_object(index, vip);
             place_vip(&mut object, index, vip, me);
-            let layers = [defaults.get(me.role.as_str()), Some(&cluster.vars), Some(&vip.vars)];
+            let role = defaults.get(me.role.as_str());
+            let layers = [role, Some(&cluster.vars), Some(&me.vars), Some(&vip.vars)];
             object["vars"] = my_facts.vars(&layers, found);
             vips.push(object);
         }
@@ -77,7 +80,14 @@ impl Facts {
         base.insert("host".into(), Json::Object(hosts));
         base.insert("vips".into(), Json::Array(vips));
         base.insert("survey".into(), survey);
-        Facts::over(Arc::new(base), BTreeMap::new())
+        let set = Arc::new(set_in(cluster));
+        Facts { base: Arc::new(base), over: BTreeMap::new(), set }
+    }
+
+    /// Where the cluster file sets a variable to this value.
+    pub fn set_at<'a>(&'a self, name: &str, value: &'a str) -> impl Iterator<Item = &'a Place> {
+        let set = self.set.get(name).into_iter().flatten();
+        set.filter(move |s| s.value == value).map(|s| &s.place)
     }
 
     /// The same facts, and `each`.
@@ -97,7 +107,7 @@ impl Facts {
     pub fn with(&self, name: &str, object: Json) -> Facts {
         let mut over = self.over.clone();
         over.insert(name.to_owned(), object);
-        Facts::over(Arc::clone(&self.base), over)
+        Facts { base: Arc::clone(&self.base), over, set: Arc::clone(&self.set) }
     }
 
     /// A text of a TOML file, rendered. `Err` without diagnostics: a variable that it uses was
@@ -121,7 +131,7 @@ impl Facts {
     }
 
     fn over(base: Arc<Map<String, Json>>, over: BTreeMap<String, Json>) -> Facts {
-        Facts { base, over }
+        Facts { base, over, set: Arc::default() }
     }
 
     /// What variables can be made of.
@@ -187,6 +197,23 @@ fn host_object(cluster: &Cluster, host: &HostEntry) -> Json {
     object
 }
 
+/// Every variable that the cluster file sets, with its value as a template renders it.
+fn set_in(cluster: &Cluster) -> BTreeMap<String, Vec<Spanned<String>>> {
+    let mut set: BTreeMap<String, Vec<Spanned<String>>> = BTreeMap::new();
+    let hosts = cluster.hosts.values().map(|host| &host.vars);
+    let vips = cluster.vips.iter().map(|vip| &vip.vars);
+    for (name, var) in std::iter::once(&cluster.vars).chain(hosts).chain(vips).flatten() {
+        let value = match &var.value {
+            Var::Text(text) => text.clone(),
+            Var::Integer(number) => number.to_string(),
+            Var::Bool(truth) => truth.to_string(),
+            Var::List(_) => continue,
+        };
+        set.entry(name.clone()).or_default().push(Spanned::new(value, var.place.clone()));
+    }
+    set
+}
+
 fn vip_object(index: usize, vip: &VipEntry) -> Json {
     let mut object = json!({ "name": vip.name.as_str(), "index": index });
     address(&mut object, &vip.address);
@@ -199,14 +226,20 @@ fn vip_object(index: usize, vip: &VipEntry) -> Json {
     object
 }
 
+/// The kernel's IFNAMSIZ without its terminating zero holds for labels too.
+const LONGEST_LABEL: usize = 15;
+
 /// Where a director holds a VIP: on the interface of its own address and with its number as label,
 /// unless the file says otherwise. IPv6 has no labels.
 fn place_vip(object: &mut Json, index: usize, vip: &VipEntry, me: &HostEntry) {
     let interface = vip.interface.as_ref().unwrap_or(&me.interface);
     let label = match (&vip.label, vip.address.addr().is_ipv4()) {
         (Some(label), _) => label.as_str().to_owned(),
-        (None, true) => format!("{}:{index}", interface.as_str()),
-        (None, false) => String::new(),
+        (None, true) if interface.as_str().len() + 2 <= LONGEST_LABEL => {
+            format!("{}:{index}", interface.as_str())
+        }
+        // IPv6 has no labels, and a long interface name leaves no room for one.
+        (None, _) => String::new(),
     };
     object["interface"] = json!(interface.as_str());
     object["label"] = json!(label);
