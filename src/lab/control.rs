@@ -136,13 +136,13 @@ pub enum Refusal {
         hosts: Vec<String>,
     },
     /// The machine is without power, or not far enough to listen.
-    #[error("`{host}` is not up")]
+    #[error("`{host}` is not up: `converge lab boot {host}` powers it on")]
     NotUp {
         /// Which.
         host: String,
     },
     /// The machine has power already.
-    #[error("`{host}` is running already")]
+    #[error("`{host}` is running already: `converge lab kill {host}` pulls its plug")]
     Running {
         /// Which.
         host: String,

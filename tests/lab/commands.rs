@@ -43,7 +43,7 @@ fn lab_up_leaves_machines_that_have_converged_and_what_it_tells_to_try_works() {
     assert!(up.status.success(), "{said}{}", String::from_utf8_lossy(&up.stderr));
     for (host, answer) in [("director", "192.168.142.100:80 rr"), ("client", "longest gap")] {
         let wanted = format!("  converge lab sh {host} ");
-        let command = said.lines().filter(|line| line.starts_with(&wanted)).next_back();
+        let command = said.lines().rfind(|line| line.starts_with(&wanted));
         let command = command.unwrap_or_else(|| panic!("nothing to try on {host}:\n{said}"));
         // The explanation stands two columns after the command.
         let command = command.trim_start().split("  ").next().unwrap_or_default();
