@@ -135,6 +135,12 @@ impl ResourceKind for ArpFilter {
         self.vip.to_string()
     }
 
+    /// Nobody else has anything in our chains, so a name too many does no harm. What a killed run
+    /// had started may make a rule yet.
+    fn is_gone(_host: &Host, _name: &str) -> bool {
+        false
+    }
+
     async fn observe(_host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         if scope.wanted.is_empty() && scope.ours.is_empty() {
             return Ok(Vec::new());

@@ -125,6 +125,12 @@ impl ResourceKind for Snat {
         format!("{} {}", self.protocol, SocketAddr::new(self.vip, self.port))
     }
 
+    /// Nobody else has anything in our chains, so a name too many does no harm. What a killed run
+    /// had started may make a rule yet.
+    fn is_gone(_host: &Host, _name: &str) -> bool {
+        false
+    }
+
     async fn observe(_host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         let mut found = Vec::new();
         for (program, ipv6) in [(Program::Iptables, false), (Program::Ip6tables, true)] {
