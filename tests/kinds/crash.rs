@@ -98,7 +98,7 @@ fn a_run_that_is_killed_at_any_point_is_put_right_by_the_next() {
         for round in 0..ROUNDS {
             kill_one(Duration::from_millis(20 + round * 3));
             // A program that the victim had started may be at work still.
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(Duration::from_millis(200));
             let wanted = if round % 5 == 0 { Desired::default() } else { state(round % 2 == 0) };
             counts.insert(converge(host, &wanted).await);
             if round % 5 == 0 {
