@@ -166,7 +166,7 @@ fn a_configuration_that_fails_its_test_is_not_kept_and_the_old_one_serves_on() {
     let good = world.ok("web1", "cat /etc/nginx/conf.d/converge.conf");
     world
         .host("web1")
-        .write_file(template, "server { listen {{web.port}} oops; }\n")
+        .write_file(template, "server { listen 80 oops; }\n")
         .unwrap_or_else(|e| panic!("{e}"));
     let output = world.converge("web1");
     world.ok("web1", &format!("rm {template}"));
