@@ -48,7 +48,6 @@ const DAMAGE: &[(&str, &str, &str)] = &[
         "sysctl -qw net.ipv4.vs.expire_nodest_conn=0",
         "sysctl net.ipv4.vs.expire_nodest_conn",
     ),
-    ("director", "sysctl -qw net.ipv4.ip_forward=1", "sysctl net.ipv4.ip_forward"),
     (
         "director",
         "sysctl -qw net.ipv4.conf.ens33.send_redirects=1",
