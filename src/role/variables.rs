@@ -28,13 +28,12 @@ pub fn report_unread(cluster: &Cluster, known: &BTreeSet<String>, found: &Collec
 
 fn report_unread_of(vars: &Vars, known: &BTreeSet<String>, found: &Collector) {
     for (name, value) in vars.iter().filter(|(name, _)| !known.contains(*name)) {
+        let place = key_place(name, &value.place);
         let title = format!("no role knows the variable `{name}`");
         let meant = suggest(name, known.iter().map(String::as_str));
         let diagnostic = match meant {
-            Some(meant) => {
-                Diagnostic::error(value.place.clone(), format!("{title}, did you mean `{meant}`?"))
-            }
-            None => Diagnostic::error(key_place(name, &value.place), title)
+            Some(meant) => Diagnostic::error(place, format!("{title}, did you mean `{meant}`?")),
+            None => Diagnostic::error(place, title)
                 .help("a role of your own that uses it makes it known"),
         };
         found.push(diagnostic);
