@@ -4,7 +4,7 @@
 //!
 //! Read on in [`cluster`], [`role`] and [`situation`] (files become types, types become a desired
 //! state), [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to
-//! kernel, disk and units), [`ipvs`] (the codec), [`document`] and [`diagnostic`] (how files are
+//! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (the election, told the time by [`clock`]), [`document`] and [`diagnostic`] (how files are
 //! read), and at last [`cli`], [`probe`] and [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
@@ -13,6 +13,7 @@
 //! on `lo`; a director's VIP comes last and goes first. A bad file is refused whole.
 
 pub mod cli;
+pub mod clock;
 pub mod cluster;
 pub mod diagnostic;
 pub mod document;
@@ -25,3 +26,4 @@ pub mod reconcile;
 pub mod resource;
 pub mod role;
 pub mod situation;
+pub mod vrrp;
