@@ -4,8 +4,9 @@
 //!
 //! Read on in [`cluster`], [`role`] and [`situation`] (files become types, types become a desired
 //! state), [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to
-//! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (the election, told the time by [`clock`]), [`document`] and [`diagnostic`] (how files are
-//! read), and at last [`cli`], [`probe`] and [`lab`].
+//! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (who holds the VIPs, told the time by
+//! [`clock`]), [`document`] and [`diagnostic`] (how files are read), and at last [`cli`], [`probe`]
+//! and [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
 //! resource kind's verbs and the drivers touch the machine. We remove only what we own. A crash
