@@ -7,6 +7,7 @@ use std::future::Future;
 use std::path::Path;
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
+use crate::daemon::WatchError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
@@ -36,6 +37,8 @@ pub enum Failure {
     Host(HostError),
     /// The runtime did not start.
     Runtime(std::io::Error),
+    /// It could not stay.
+    Watch(WatchError),
 }
 
 impl<E: Into<HostError>> From<E> for Failure {
@@ -84,34 +87,54 @@ pub fn with_runtime(body: impl Future<Output = Result<Exit, Failure>>) -> Exit {
 /// Prints a failure; its exit code.
 pub fn say(failure: &Failure) -> Exit {
     match failure {
-        Failure::Config(found) => {
-            anstream::eprint!("{}", found.render(true));
-            return Exit::BadConfig;
+        Failure::Config(found) => anstream::eprint!("{}", found.render(true)),
+        other => {
+            let (text, help) = words(other);
+            error_line(&text, help);
         }
-        Failure::Unreadable(error) => error_line(&super::apply::chain(error), error.hint()),
-        Failure::NoCluster(path) => error_line(
-            &format!("there is no cluster file {}", path.display()),
-            Some("name one with --cluster FILE; `converge lab run` shows a whole cluster".into()),
-        ),
-        Failure::WhoAmI(text) => error_line(text, None),
-        Failure::NotRoot => error_line(
-            "only root may change this host",
-            Some("`converge plan` shows what would be changed".into()),
-        ),
-        Failure::Busy => error_line("another converge is at work on this host", None),
-        Failure::Host(error) => error_line(&super::apply::chain(error), error.hint()),
-        Failure::Runtime(error) => error_line(&format!("cannot start: {error}"), None),
     }
     match failure {
         Failure::NotRoot => Exit::NoPermission,
         Failure::Host(error) if error.is_permission() => Exit::NoPermission,
         Failure::Unreadable(error) if error.is_permission() => Exit::NoPermission,
         Failure::Busy => Exit::Busy,
-        Failure::Host(_) | Failure::Runtime(_) => Exit::Failed,
+        Failure::Host(_) | Failure::Runtime(_) | Failure::Watch(_) => Exit::Failed,
         Failure::Config(_)
         | Failure::Unreadable(_)
         | Failure::NoCluster(_)
         | Failure::WhoAmI(_) => Exit::BadConfig,
+    }
+}
+
+/// A failure for a log.
+pub fn text(failure: &Failure) -> String {
+    let (text, help) = words(failure);
+    help.map_or_else(|| text.clone(), |help| format!("{text}; {help}"))
+}
+
+/// What went wrong, and what would help.
+fn words(failure: &Failure) -> (String, Option<String>) {
+    let text = |text: &str| text.to_owned();
+    match failure {
+        Failure::Config(found) => (found.render(false), None),
+        Failure::Unreadable(error) => (super::apply::chain(error), error.hint()),
+        Failure::NoCluster(path) => (
+            format!("there is no cluster file {}", path.display()),
+            Some(text("name one with --cluster FILE; `converge lab run` shows a whole cluster")),
+        ),
+        Failure::WhoAmI(said) => (said.clone(), None),
+        Failure::NotRoot => (
+            text("only root may change this host"),
+            Some(text("`converge plan` shows what would be changed")),
+        ),
+        Failure::Busy => (
+            text("another converge is at work on this host"),
+            Some(text("if it is converge.service: `systemctl reload converge` has it read its \
+                       files again")),
+        ),
+        Failure::Host(error) => (super::apply::chain(error), error.hint()),
+        Failure::Runtime(error) => (format!("cannot start: {error}"), None),
+        Failure::Watch(error) => (super::apply::chain(error), None),
     }
 }
 

@@ -15,6 +15,7 @@ pub mod mounts;
 pub mod netlink;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod service;
 pub mod shelf;
 pub mod survey;
 pub mod units;
