@@ -16,7 +16,7 @@ use crate::host::drift::Drift;
 use crate::host::service::Service;
 use crate::host::{Host, HostError};
 use crate::reconcile::{self, Report};
-use crate::resource::{Desired, Resource};
+use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
 use crate::track::Tracker;
@@ -68,6 +68,8 @@ pub struct Resident<'h> {
     /// Routers that a converge before this one left Active on purpose.
     resumed: BTreeSet<String>,
     told: BTreeMap<String, Condition>,
+    /// What has to stand before a router may be Active.
+    needs: BTreeMap<String, BTreeSet<Id>>,
     tracker: Tracker,
     hooks: Hooks,
     drift: Drift,
@@ -85,7 +87,7 @@ impl<'h> Resident<'h> {
         let every = service.watchdog().map_or(BEAT, |limit| (limit / 3).min(BEAT));
         let mut pulse = tokio::time::interval(every);
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let situation = Situation::at_start(&first.role);
+        let situation = first.role.at_start();
         let resumed = planned::read(host.files(), driver::now())?;
         let mut resident = Resident {
             host,
@@ -101,6 +103,7 @@ impl<'h> Resident<'h> {
             vrrp: None,
             resumed,
             told: BTreeMap::new(),
+            needs: BTreeMap::new(),
             drift: Drift::open().map_err(wait("changes on the host"))?,
             signals: Signals::new().map_err(wait("signals"))?,
             pulse,
@@ -145,6 +148,9 @@ impl<'h> Resident<'h> {
         self.upkeep.begin(Instant::now());
         match self.role.desired(&self.situation) {
             Ok(desired) => {
+                let needs = |name: &str| self.role.vip_needs(name, &desired);
+                let routers = self.role.routers().iter();
+                self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
                 self.drift.follow(&files(self.host, &desired));
                 self.work = Some(Box::pin(reconcile_all(self.host, desired)));
             }
@@ -175,7 +181,7 @@ impl<'h> Resident<'h> {
         log::event(&event);
         if let Event::Changed { router, from, to, why, priority } = event {
             let standing = standing(to);
-            self.situation.set(&router, standing);
+            self.situation.standing.insert(router.clone(), standing);
             let happened = Happened { router, from, to, why: why.to_string(), priority };
             self.hooks.push(happened);
             self.upkeep.wanted(Instant::now());
@@ -188,13 +194,14 @@ impl<'h> Resident<'h> {
         let Some((vrrp, _)) = &self.vrrp else {
             return;
         };
+        let none = BTreeSet::new();
         for router in self.role.routers() {
             let name = router.name.as_str();
-            let needs = self.role.vip_needs(name, &self.situation);
             let active = self.situation.of(name) == Standing::Active;
             let (mut faults, adjust) = self.tracker.condition(name);
             if !(self.resumed.contains(name) && !self.ready) {
-                faults.extend(self.upkeep.unmet(&needs, active));
+                let needs = self.needs.get(name).unwrap_or(&none);
+                faults.extend(self.upkeep.unmet(needs, active));
             }
             let condition = Condition { faults, adjust, unreachable: false };
             if self.told.get(name) != Some(&condition) {
@@ -234,7 +241,7 @@ impl<'h> Resident<'h> {
                 self.heading = new.heading;
                 self.role = new.role;
                 self.settings = new.vrrp;
-                self.situation.keep_only(&self.role);
+                self.situation.become_like(self.role.at_start());
                 self.tracker.configure(self.role.tracks());
                 self.hooks.configure(self.role.hooks());
                 self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));

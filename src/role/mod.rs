@@ -12,6 +12,7 @@ pub mod element;
 pub mod facts;
 mod file;
 mod hold;
+mod ipvs_sync;
 mod method;
 mod network;
 mod receive;
@@ -60,6 +61,7 @@ pub struct Role {
     servers: Vec<virtual_server::VirtualServers>,
     election: Election,
     routers: Vec<RouterConfig>,
+    sync: Vec<ipvs_sync::IpvsSync>,
 }
 
 impl Role {
@@ -98,6 +100,7 @@ impl Role {
             servers: Vec::new(),
             election: Election::default(),
             routers: Vec::new(),
+            sync: Vec::new(),
         }
     }
 
@@ -161,6 +164,10 @@ impl Role {
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
         self.servers.iter().for_each(|servers| servers.expand(&mut want));
         self.held_alone(situation).for_each(|hold| hold.expand(&mut want));
+        if !self.routers.is_empty() {
+            let active = situation.holds_any();
+            self.sync.iter().for_each(|sync| sync.expand(active, &mut want));
+        }
         let (desired, found) = want.finish();
         if found.has_errors() { Err(found) } else { Ok(desired) }
     }
@@ -180,7 +187,7 @@ impl Role {
         around: Surroundings<'_>,
         survey: &Survey,
     ) {
-        self.read_lists(&reader.with_facts(facts));
+        self.read_lists(&reader.with_facts(facts), around);
         let own = around.me.address.addr();
         let interface = around.me.interface.value.to_string();
         let directors = directors(around);
@@ -211,13 +218,15 @@ impl Role {
         });
     }
 
-    /// `modules`, `[ipvs-timeouts]` and `[sysctl]`, of which there is one each.
-    fn read_lists(&mut self, reader: &Reader<'_>) {
+    /// `modules`, `[ipvs-timeouts]`, `[ipvs-sync]` and `[sysctl]`, of which there is one each.
+    fn read_lists(&mut self, reader: &Reader<'_>, around: Surroundings<'_>) {
         for module in reader.list::<String>("modules") {
             self.plain.push((module.place, Module { module: module.value }.into()));
         }
         let timeouts = reader.table("ipvs-timeouts").and_then(|table| timeouts::read(&table));
         self.plain.extend(timeouts.map(|(place, timeouts)| (place, timeouts.into())));
+        let sync = reader.table("ipvs-sync");
+        self.sync.extend(sync.and_then(|table| ipvs_sync::IpvsSync::read(&table, around)));
         let Some(table) = reader.table("sysctl") else {
             return;
         };

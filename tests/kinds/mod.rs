@@ -13,6 +13,7 @@ mod module;
 mod route;
 mod rule;
 mod snat;
+mod sync_daemon;
 mod uml;
 
 use std::process::Command;
