@@ -27,13 +27,13 @@ pub fn run(global: &Global) -> Exit {
         load::must_be_root()?;
         let _lock = load::lock(&host)?;
         let loaded = load::this_host(global, &host).await?;
-        let desired = loaded.desired()?;
+        let situation = loaded.situation(&host).await?;
+        let desired = loaded.role.desired(&situation)?;
         load::print_warnings(&loaded.warnings);
         let report = converge(global, &host, &desired).await?;
-        let note = (!loaded.role.routers().is_empty())
-            .then_some("the VIPs are where VRRP puts them; `converge --watch` takes part in that");
+        let note = loaded.vips_note(&situation);
         load::print_missing(&loaded.role);
-        Ok(conclude(global, &loaded, &report, note))
+        Ok(conclude(global, &loaded, &report, note.as_deref()))
     })
 }
 

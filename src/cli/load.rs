@@ -14,6 +14,8 @@ use crate::host::survey::{self, Survey};
 use crate::host::{CommandError, FileError, Host, HostError};
 use crate::resource::Desired;
 use crate::role::{Catalog, Role};
+use crate::situation::{Situation, Standing};
+use crate::vrrp::config::{RouterConfig, Vip};
 
 use super::{Exit, Global};
 
@@ -64,6 +66,36 @@ impl Loaded {
     /// `web1 (realserver)`.
     pub fn heading(&self) -> String {
         format!("{} ({})", self.role.host, self.role.name)
+    }
+
+    /// How the routers stand, as far as the host's addresses tell: who has the VIPs is Active.
+    pub async fn situation(&self, host: &Host) -> Result<Situation, Failure> {
+        let mut situation = self.role.at_start();
+        if self.role.routers().is_empty() {
+            return Ok(situation);
+        }
+        let addresses = host.netlink().await?.addresses().await?;
+        let here = |vip: &Vip| addresses.iter().any(|a| a.vip && a.address == vip.address);
+        for router in self.role.routers().iter().filter(|r| r.vips.iter().all(here)) {
+            situation.standing.insert(router.name.clone(), Standing::Active);
+        }
+        Ok(situation)
+    }
+
+    /// For people, who wonder why no VIP is among the changes.
+    pub fn vips_note(&self, situation: &Situation) -> Option<String> {
+        let router = |router: &RouterConfig| {
+            let vips: Vec<String> = router.vips.iter().map(|v| v.address.to_string()).collect();
+            let place = match situation.of(&router.name).holds() {
+                true => "here now",
+                false => "not here now",
+            };
+            format!("{} ({}: {place})", vips.join(", "), router.name)
+        };
+        let routers: Vec<String> = self.role.routers().iter().map(router).collect();
+        (!routers.is_empty()).then(|| {
+            format!("{} moved by VRRP, in which `converge --watch` takes part", routers.join("; "))
+        })
     }
 
     /// What the host is to be before any word from a peer.
