@@ -37,6 +37,7 @@ const PURE: &[&str] = &[
     "src/role/",
     "src/situation.rs",
     "src/vrrp/config.rs",
+    "src/vrrp/key.rs",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.

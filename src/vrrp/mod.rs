@@ -1,6 +1,7 @@
 //! VRRP: which of several directors holds the VIPs.
 //!
 //! [`config`] is what a virtual router is told, in types that hold nothing that the protocol cannot
-//! carry.
+//! carry. [`key`] is what only directors have.
 
 pub mod config;
+pub mod key;
