@@ -37,6 +37,7 @@ const PURE: &[&str] = &[
     "src/role/",
     "src/situation.rs",
     "src/vrrp/config.rs",
+    "src/vrrp/fingerprint.rs",
     "src/vrrp/key.rs",
 ];
 
