@@ -39,6 +39,7 @@ const PURE: &[&str] = &[
     "src/vrrp/config.rs",
     "src/vrrp/fingerprint.rs",
     "src/vrrp/key.rs",
+    "src/vrrp/link/",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.
