@@ -3,7 +3,7 @@
 //! Each section's keys are with the section. The same tables check a file, suggest the key that
 //! was meant, and make the JSON Schema.
 
-use super::{hold, network, receive, storage, timeouts, unit, virtual_server, web};
+use super::{hold, ipvs_sync, network, receive, storage, timeouts, unit, virtual_server, web};
 use crate::document::{Field, Section, Shape};
 
 const VARS: Section = Section::new(
@@ -30,6 +30,7 @@ pub const ROLE: Section = Section::new(
         Field::optional("modules", Shape::List(&Shape::Text), "Kernel modules that are loaded."),
         Field::optional("sysctl", Shape::Table(&SYSCTL), SYSCTL.doc),
         Field::optional("ipvs-timeouts", Shape::Table(&timeouts::SECTION), timeouts::SECTION.doc),
+        Field::optional("ipvs-sync", Shape::Table(&ipvs_sync::SECTION), ipvs_sync::SECTION.doc),
         Field::optional("link", Shape::Tables(&network::LINK), network::LINK.doc),
         Field::optional("address", Shape::Tables(&network::ADDRESS), network::ADDRESS.doc),
         Field::optional("route", Shape::Tables(&network::ROUTE), network::ROUTE.doc),

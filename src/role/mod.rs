@@ -10,6 +10,7 @@ pub mod element;
 pub mod facts;
 mod file;
 mod hold;
+mod ipvs_sync;
 mod method;
 mod network;
 mod receive;
@@ -53,6 +54,7 @@ pub struct Role {
     units: Vec<unit::UnitSection>,
     receive: Vec<receive::Receive>,
     servers: Vec<virtual_server::VirtualServers>,
+    sync: Vec<ipvs_sync::IpvsSync>,
     hold: Vec<hold::Hold>,
 }
 
@@ -95,6 +97,7 @@ impl Role {
             units: Vec::new(),
             receive: Vec::new(),
             servers: Vec::new(),
+            sync: Vec::new(),
             hold: Vec::new(),
         }
     }
@@ -119,6 +122,10 @@ impl Role {
         self.web.iter().for_each(|web| web.expand(&mut want));
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
         self.servers.iter().for_each(|servers| servers.expand(&mut want));
+        if self.has_peers() {
+            let active = situation.holds_vips();
+            self.sync.iter().for_each(|sync| sync.expand(active, &mut want));
+        }
         self.hold.iter().for_each(|hold| hold.expand(situation, &mut want));
         let (desired, found) = want.finish();
         if found.has_errors() { Err(found) } else { Ok(desired) }
@@ -131,7 +138,7 @@ impl Role {
         around: Surroundings<'_>,
         survey: &Survey,
     ) {
-        self.read_lists(&reader.with_facts(facts));
+        self.read_lists(&reader.with_facts(facts), around);
         let own = around.me.address.addr();
         let interface = around.me.interface.value.to_string();
         let directors = directors(around);
@@ -163,13 +170,15 @@ impl Role {
         tables("hold", &mut |e| self.hold.extend(hold::Hold::read(e)));
     }
 
-    /// `modules`, `[ipvs-timeouts]` and `[sysctl]`, of which there is one each.
-    fn read_lists(&mut self, reader: &Reader<'_>) {
+    /// `modules`, `[ipvs-timeouts]`, `[ipvs-sync]` and `[sysctl]`, of which there is one each.
+    fn read_lists(&mut self, reader: &Reader<'_>, around: Surroundings<'_>) {
         for module in reader.list::<String>("modules") {
             self.plain.push((module.place, Module { module: module.value }.into()));
         }
         let timeouts = reader.table("ipvs-timeouts").and_then(|table| timeouts::read(&table));
         self.plain.extend(timeouts.map(|(place, timeouts)| (place, timeouts.into())));
+        let sync = reader.table("ipvs-sync");
+        self.sync.extend(sync.and_then(|table| ipvs_sync::IpvsSync::read(&table, around)));
         let Some(table) = reader.table("sysctl") else {
             return;
         };
