@@ -1,9 +1,9 @@
 //! `[ipvs-sync]`: connections known to every director, so that established ones survive the move of
 //! a VIP.
 //!
-//! Both daemons run on every director all the time: nothing has to be switched when a VIP moves, and
-//! what begins on the new director is known to the old one when it comes back. A director that is
-//! itself a real server cannot have that: what the other one hands to it would be balanced once
+//! Both daemons run on every director all the time: nothing has to be switched when a VIP moves,
+//! and what begins on the new director is known to the old one when it comes back. A director that
+//! is itself a real server cannot have that: what the other one hands to it would be balanced once
 //! more. There `net.ipv4.vs.backup_only` keeps IPVS out of the way, which it does for as long as a
 //! backup daemon runs, so that the daemon has to follow the standing. Until it has, packets of
 //! connections to other real servers are answered by this host.
