@@ -4,3 +4,4 @@
 //! carry.
 
 pub mod config;
+pub mod driver;
