@@ -1,7 +1,13 @@
 //! VRRP: which of several directors holds the VIPs.
 //!
 //! [`config`] is what a virtual router is told, in types that hold nothing that the protocol cannot
-//! carry.
+//! carry. [`packet`] is what routers say to each other, as bytes. [`arp`] and [`ndisc`] tell the
+//! link where a VIP is, and hear who else [claims](claim) it.
 
+pub mod arp;
+mod checksum;
+pub mod claim;
 pub mod config;
 pub mod driver;
+pub mod ndisc;
+pub mod packet;
