@@ -10,6 +10,7 @@ pub mod arp;
 mod checksum;
 pub mod claim;
 pub mod config;
+pub mod driver;
 pub mod ndisc;
 pub mod packet;
 pub mod fingerprint;
