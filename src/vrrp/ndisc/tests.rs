@@ -111,10 +111,11 @@ fn an_answer_claims_its_target_with_and_without_the_option() {
 }
 
 #[test]
-fn options_that_are_not_known_are_passed_over() {
+fn options_of_other_kinds_are_passed_over() {
     let frame = changed(|frame| {
         let nonce = [14, 1, 1, 2, 3, 4, 5, 6];
         frame.splice(OPTIONS_AT..OPTIONS_AT, nonce);
+        frame.extend([option::SOURCE, 1, 1, 2, 3, 4, 5, 6]);
         frame.extend([253, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     });
     assert_eq!(claimed(&frame), claim(VIP, MAC));
