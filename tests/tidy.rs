@@ -43,6 +43,8 @@ const PURE: &[&str] = &[
     "src/vrrp/ndisc.rs",
     "src/vrrp/packet.rs",
     "src/vrrp/packet/",
+    "src/vrrp/router",
+    "src/vrrp/speaker",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.

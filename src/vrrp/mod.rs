@@ -2,7 +2,8 @@
 //!
 //! [`config`] is what a virtual router is told, in types that hold nothing that the protocol cannot
 //! carry. [`packet`] is what routers say to each other, as bytes. [`arp`] and [`ndisc`] tell the
-//! link where a VIP is, and hear who else [claims](claim) it.
+//! link where a VIP is, and hear who else [claims](claim) it. [`router`] is the machine of one virtual
+//! router, [`speaker`] all of them on a host.
 
 pub mod arp;
 mod checksum;
@@ -10,3 +11,5 @@ pub mod claim;
 pub mod config;
 pub mod ndisc;
 pub mod packet;
+pub mod router;
+pub mod speaker;
