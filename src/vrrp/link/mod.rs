@@ -15,6 +15,9 @@ mod peering;
 mod refusal;
 mod session;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::fingerprint::Mismatch;
