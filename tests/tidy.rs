@@ -43,6 +43,9 @@ const PURE: &[&str] = &[
     "src/vrrp/ndisc.rs",
     "src/vrrp/packet.rs",
     "src/vrrp/packet/",
+    "src/vrrp/fingerprint.rs",
+    "src/vrrp/key.rs",
+    "src/vrrp/link/",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.

@@ -3,6 +3,8 @@
 //! [`config`] is what a virtual router is told, in types that hold nothing that the protocol cannot
 //! carry. [`packet`] is what routers say to each other, as bytes. [`arp`] and [`ndisc`] tell the
 //! link where a VIP is, and hear who else [claims](claim) it.
+//! carry. [`link`] is the connection that two directors keep beside the protocol, proven by the
+//! cluster's [`key`]; over it they compare a [`fingerprint`] of their files.
 
 pub mod arp;
 mod checksum;
@@ -11,3 +13,6 @@ pub mod config;
 pub mod driver;
 pub mod ndisc;
 pub mod packet;
+pub mod fingerprint;
+pub mod key;
+pub mod link;
