@@ -51,6 +51,8 @@ pub(super) struct Port {
     pub(super) running: bool,
     /// Whether neighbours there ask for addresses.
     pub(super) arp: bool,
+    /// Whether this host is a router to its neighbours there.
+    pub(super) router: bool,
     /// The host's own addresses there that can be used.
     pub(super) own: BTreeSet<IpAddr>,
     /// The host's own link-local address.
@@ -150,6 +152,7 @@ impl Addresses {
                 mac: link.mac,
                 running: link.running,
                 arp: link.arp,
+                router: link.router,
                 own: own().collect(),
                 link_local,
             };

@@ -13,7 +13,9 @@ use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage,
 };
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
+use rtnetlink::packet_route::link::{
+    AfSpecInet6, AfSpecUnspec, LinkAttribute, LinkFlags, LinkMessage,
+};
 
 /// Who made it: `IFA_PROTO` of a VIP that VRRP put there. The reconcile's own addresses carry 118
 /// and it does not touch these. It must never change, or a new version would not know its own.
@@ -32,6 +34,8 @@ pub(super) struct Interface {
     pub(super) running: bool,
     /// Whether it wants neighbours to be found by ARP or NDP.
     pub(super) arp: bool,
+    /// Whether it forwards IPv6, which makes this host a router to its neighbours there.
+    pub(super) router: bool,
 }
 
 /// An address on an interface.
@@ -92,7 +96,8 @@ impl Interfaces {
         match message {
             // A message of a bridge about its port has the port's number and little else.
             RouteNetlinkMessage::NewLink(link) => {
-                if let Some(link) = read_link(link) {
+                let before = self.links.get(&link.header.index);
+                if let Some(link) = read_link(link, before) {
                     self.links.insert(link.index, link);
                 }
             }
@@ -116,13 +121,18 @@ impl Interfaces {
     }
 }
 
-fn read_link(message: &LinkMessage) -> Option<Interface> {
+/// What a short message does not say is as before.
+fn read_link(message: &LinkMessage, before: Option<&Interface>) -> Option<Interface> {
     let family = message.header.interface_family;
     if ![Unspec, Inet, Inet6].contains(&family) {
         return None;
     }
     let (mut name, mut mac) = (None, None);
+    let mut router = before.is_some_and(|before| before.router);
     for attribute in &message.attributes {
+        if let LinkAttribute::AfSpecUnspec(families) = attribute {
+            router = forwards(families).unwrap_or(router);
+        }
         if let LinkAttribute::IfName(n) = attribute {
             name = Some(n.clone());
         }
@@ -133,7 +143,18 @@ fn read_link(message: &LinkMessage) -> Option<Interface> {
     let flags = message.header.flags;
     let running = flags.contains(LinkFlags::Up) && flags.contains(LinkFlags::Running);
     let arp = !flags.contains(LinkFlags::Noarp);
-    Some(Interface { index: message.header.index, name: name?, mac, running, arp })
+    Some(Interface { index: message.header.index, name: name?, mac, running, arp, router })
+}
+
+fn forwards(families: &[AfSpecUnspec]) -> Option<bool> {
+    let ipv6 = families.iter().filter_map(|family| match family {
+        AfSpecUnspec::Inet6(settings) => Some(settings),
+        _ => None,
+    });
+    ipv6.flatten().find_map(|setting| match setting {
+        AfSpecInet6::DevConf(settings) => Some(settings.forwarding != 0),
+        _ => None,
+    })
 }
 
 fn read_address(message: &AddressMessage) -> Option<((u32, IpNet), Found)> {

@@ -2,11 +2,14 @@
 //!
 //! WIP
 mod addresses;
+mod claim_filter;
 mod clock;
 mod interfaces;
 mod post;
 mod realtime;
 mod requests;
 mod route_socket;
+mod packet_socket;
+mod socket;
 mod vips;
 pub use interfaces::VIP_MARK;
