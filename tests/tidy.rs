@@ -22,6 +22,7 @@ const PURE: &[&str] = &[
     "src/cluster/",
     "src/diagnostic/",
     "src/document/",
+    "src/hook/config.rs",
     "src/ipvs/",
     "src/lab/frame.rs",
     "src/lab/pcap.rs",
@@ -36,6 +37,7 @@ const PURE: &[&str] = &[
     "src/probe/target.rs",
     "src/role/",
     "src/situation.rs",
+    "src/track/config.rs",
     "src/vrrp/config.rs",
 ];
 

@@ -15,7 +15,6 @@ use crate::host::survey::Survey;
 use crate::plan::Plan;
 use crate::resource::{Desired, Observed, Resource};
 use crate::role::Role;
-use crate::situation::{Situation, Standing};
 
 /// What to print.
 #[derive(Args, Debug)]
@@ -47,9 +46,9 @@ fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     warnings.merge(found);
     load::print_warnings(&warnings);
     let loaded = Loaded { role, warnings };
-    let mut situation = Situation::at_start(loaded.role.has_peers());
+    let mut situation = loaded.role.at_start();
     if args.active {
-        situation.standing = Standing::Active;
+        situation.elect_all();
     }
     let desired = loaded.role.desired(&situation)?;
     match &args.file {

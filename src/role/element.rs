@@ -145,6 +145,11 @@ impl Element<'_> {
         self.reader.get(key)
     }
 
+    /// A value, else this default, which is placed at the table.
+    pub fn get_or<T: Value>(&self, key: &'static str, default: T) -> Spanned<T> {
+        self.reader.get_or(key, default)
+    }
+
     /// A text; `None` if it is left out or empty.
     pub fn text(&self, key: &'static str) -> Option<String> {
         self.get::<String>(key).map(|t| t.value).filter(|t| !t.is_empty())

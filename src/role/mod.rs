@@ -3,9 +3,11 @@
 //! A role file is read against the facts of one cluster for one host: [`Catalog`] has the files,
 //! [`facts`] what their templates may name, and each section has a file here that turns its table
 //! into a type, and the type into what is wanted of the host. [`Role::desired`] is the whole of
-//! that: a pure function of the role and the [`Situation`].
+//! that: a pure function of the role and the [`Situation`]. [`election`] is what the other hosts
+//! say, as far as it decides who holds a VIP.
 
 pub mod catalog;
+pub mod election;
 pub mod element;
 pub mod facts;
 mod file;
@@ -19,9 +21,11 @@ mod timeouts;
 mod unit;
 pub mod variables;
 mod virtual_server;
+mod vrrp;
 mod want;
 mod web;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub use catalog::Catalog;
@@ -33,10 +37,12 @@ use crate::document::Reader;
 use crate::host::survey::Survey;
 use crate::resource::module::Module;
 use crate::resource::sysctl::Sysctl;
-use crate::resource::{Desired, Resource};
-use crate::situation::Situation;
+use crate::resource::{Desired, Id, Resource};
+use crate::situation::{Situation, Standing};
+use crate::vrrp::config::RouterConfig;
+use election::{Candidate, Election, Member};
 use element::{Element, Surroundings, each_element};
-use facts::Facts;
+use facts::{Facts, RoleDefaults};
 use want::Want;
 
 /// What a host is for.
@@ -48,14 +54,14 @@ pub struct Role {
     pub host: HostName,
     /// Programs that the role needs and that this host has not got.
     pub missing: Vec<String>,
-    peers: Vec<HostName>,
     plain: Vec<(Place, Resource)>,
     web: Vec<web::Web>,
     units: Vec<unit::UnitSection>,
     receive: Vec<receive::Receive>,
     servers: Vec<virtual_server::VirtualServers>,
     sync: Vec<ipvs_sync::IpvsSync>,
-    hold: Vec<hold::Hold>,
+    election: Election,
+    routers: Vec<RouterConfig>,
 }
 
 impl Role {
@@ -68,51 +74,86 @@ impl Role {
     ) -> Result<(Role, Diagnostics), Diagnostics> {
         let found = Collector::default();
         let look = serde_json::to_value(survey).expect("a survey is made of texts and lists");
-        let facts = Facts::new(cluster, me, &catalog.defaults(), look, &found);
+        let defaults = catalog.defaults();
+        let facts = Facts::new(cluster, me, &defaults, look, &found);
         let around = Surroundings { cluster, catalog, me };
-        let mut role = Role::empty(catalog, cluster, me);
+        let mut role = Role::empty(me);
+        let mut own = Candidate::new(me);
         for document in catalog.chain(me.role.value.as_str()) {
             let reader = document.read(&ROLE, None, &found);
             role.read(&reader, &facts, around, survey);
+            own.read(&reader, &facts, around);
         }
+        role.elect(own, around, &defaults, &found);
         found.into_diagnostics().refuse_or(Some(role))
     }
 
-    fn empty(catalog: &Catalog, cluster: &Cluster, me: &HostEntry) -> Role {
-        let others = cluster.hosts.values().filter(|h| h.name.value != me.name.value);
-        let peers = match catalog.holds(me.role.value.as_str()) {
-            true => others
-                .filter(|h| catalog.holds(h.role.value.as_str()))
-                .map(|h| h.name.value.clone())
-                .collect(),
-            false => Vec::new(),
-        };
+    fn empty(me: &HostEntry) -> Role {
         Role {
             name: me.role.value.to_string(),
             host: me.name.value.clone(),
             missing: Vec::new(),
-            peers,
             plain: Vec::new(),
             web: Vec::new(),
             units: Vec::new(),
             receive: Vec::new(),
             servers: Vec::new(),
             sync: Vec::new(),
-            hold: Vec::new(),
+            election: Election::default(),
+            routers: Vec::new(),
         }
     }
 
-    /// Whether another host could hold this one's VIPs.
-    pub fn has_peers(&self) -> bool {
-        !self.peers.is_empty()
+    /// Finds out who else stands for this host's routers.
+    fn elect(
+        &mut self,
+        own: Candidate<'_>,
+        around: Surroundings<'_>,
+        defaults: &RoleDefaults,
+        found: &Collector,
+    ) {
+        let Surroundings { cluster, catalog, me } = around;
+        if !catalog.holds(me.role.value.as_str()) {
+            return;
+        }
+        let mut candidates = vec![own];
+        let others = cluster.hosts.values().filter(|host| host.name.value != me.name.value);
+        for host in others.filter(|host| catalog.holds(host.role.value.as_str())) {
+            let around = Surroundings { me: host, ..around };
+            candidates.push(Candidate::load(around, defaults, found));
+        }
+        self.election = Election::new(&candidates, found);
+        let own = self.election.of(&self.host).map(|member| &member.config);
+        self.routers = own.filter(|router| !router.peers.is_empty()).cloned().collect();
     }
 
-    /// Whether this host may hold VIPs.
-    pub fn holds(&self) -> bool {
-        !self.hold.is_empty()
+    /// The virtual routers that this host has together with others, by name. The VIPs of all
+    /// others it holds at once.
+    pub fn routers(&self) -> &[RouterConfig] {
+        &self.routers
     }
 
-    /// What is wanted of the host. `Err` if the role contradicts itself.
+    /// All virtual routers of the cluster, if this host has one or a VIP.
+    pub fn election(&self) -> &Election {
+        &self.election
+    }
+
+    /// How things stand before any word from a peer.
+    pub fn at_start(&self) -> Situation {
+        let own = self.election.of(&self.host).map(|member| &member.config);
+        Situation::at_start(own.map(|router| (router.name.as_str(), !router.peers.is_empty())))
+    }
+
+    /// What has to stand on this host before its router of this name may be Active: its VIPs would
+    /// draw traffic that goes nowhere. `desired` is what [`Role::desired`] gave.
+    pub fn vip_needs(&self, router: &str, desired: &Desired) -> BTreeSet<Id> {
+        let member = self.election.of(&self.host).find(|member| member.config.name == router);
+        let holds = member.into_iter().flat_map(|member| &member.holds);
+        holds.flat_map(|hold| hold.needs(desired)).collect()
+    }
+
+    /// What is wanted of the host. `Err` if the role contradicts itself. The VIPs of
+    /// [`Role::routers`] are not among it: VRRP moves them.
     pub fn desired(&self, situation: &Situation) -> Result<Desired, Diagnostics> {
         let mut want = Want::default();
         for (place, resource) in &self.plain {
@@ -122,13 +163,21 @@ impl Role {
         self.web.iter().for_each(|web| web.expand(&mut want));
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
         self.servers.iter().for_each(|servers| servers.expand(&mut want));
-        if self.has_peers() {
-            let active = situation.holds_vips();
+        if !self.routers.is_empty() {
+            let active = self.routers.iter().any(|router| situation.of(&router.name).holds());
             self.sync.iter().for_each(|sync| sync.expand(active, &mut want));
         }
-        self.hold.iter().for_each(|hold| hold.expand(situation, &mut want));
+        self.held_alone(situation).for_each(|hold| hold.expand(&mut want));
         let (desired, found) = want.finish();
         if found.has_errors() { Err(found) } else { Ok(desired) }
+    }
+
+    /// The VIPs that no other host could hold.
+    fn held_alone(&self, situation: &Situation) -> impl Iterator<Item = &hold::Hold> {
+        let is_alone = |member: &&Member| situation.of(&member.config.name) == Standing::Alone;
+        let alone = self.election.of(&self.host).filter(is_alone);
+        let unrouted = self.election.unrouted().filter(|(host, _)| *host == self.host);
+        alone.flat_map(|member| &member.holds).chain(unrouted.map(|(_, hold)| hold))
     }
 
     fn read(
@@ -167,7 +216,6 @@ impl Role {
         tables("virtual-server", &mut |e| {
             self.servers.extend(virtual_server::VirtualServers::read(e, &interface));
         });
-        tables("hold", &mut |e| self.hold.extend(hold::Hold::read(e)));
     }
 
     /// `modules`, `[ipvs-timeouts]`, `[ipvs-sync]` and `[sysctl]`, of which there is one each.

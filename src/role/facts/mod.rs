@@ -5,6 +5,7 @@
 //! with the name that was meant. A variable may itself be a template over everything but variables
 //! and the survey; it is rendered for the host that owns it.
 
+mod arithmetic;
 mod lookup;
 mod render;
 mod uses;
