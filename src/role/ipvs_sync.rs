@@ -231,11 +231,12 @@ mod tests {
     use crate::host::survey::Survey;
     use crate::resource::Desired;
     use crate::role::{Catalog, Role};
-    use crate::situation::Situation;
+    use crate::situation::Standing;
 
     /// A director that is a real server too.
     const WORKER: &str = "version = 1\n[vars]\nsync = \"auto\"\nforward = \"dr\"\n\
         [[hold]]\nfor-each = \"vip\"\naddress = \"{{each.cidr}}\"\ninterface = \"eth0\"\n\
+        [[vrrp]]\nname = \"main\"\n\
         [[virtual-server]]\nfor-each = \"vip\"\naddress = \"{{each.address}}\"\nports = 80\n\
         scheduler = \"rr\"\nforward = \"{{vars.forward}}\"\nreal-servers = \"worker\"\n\
         [ipvs-sync]\ninterface = \"eth0\"\nmode = \"{{vars.sync}}\"\n";
@@ -263,7 +264,11 @@ mod tests {
         let (catalog, _) = Catalog::new(shelf, &cluster)?;
         let me = cluster.hosts.values().find(|h| h.name.as_str() == "a").expect("a host");
         let (role, _) = Role::load(&catalog, &cluster, me, &Survey::typical())?;
-        role.desired(&Situation::at_start(!active))
+        let mut situation = role.at_start();
+        for standing in situation.standing.values_mut().filter(|_| active) {
+            *standing = Standing::Active;
+        }
+        role.desired(&situation)
     }
 
     /// The daemons, and whether IPVS waits for the backup daemon to end.

@@ -59,9 +59,9 @@ pub struct Role {
     units: Vec<unit::UnitSection>,
     receive: Vec<receive::Receive>,
     servers: Vec<virtual_server::VirtualServers>,
+    sync: Vec<ipvs_sync::IpvsSync>,
     election: Election,
     routers: Vec<RouterConfig>,
-    sync: Vec<ipvs_sync::IpvsSync>,
 }
 
 impl Role {
@@ -98,9 +98,9 @@ impl Role {
             units: Vec::new(),
             receive: Vec::new(),
             servers: Vec::new(),
+            sync: Vec::new(),
             election: Election::default(),
             routers: Vec::new(),
-            sync: Vec::new(),
         }
     }
 
@@ -163,11 +163,11 @@ impl Role {
         self.web.iter().for_each(|web| web.expand(&mut want));
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
         self.servers.iter().for_each(|servers| servers.expand(&mut want));
-        self.held_alone(situation).for_each(|hold| hold.expand(&mut want));
         if !self.routers.is_empty() {
-            let active = situation.holds_any();
+            let active = self.routers.iter().any(|router| situation.of(&router.name).holds());
             self.sync.iter().for_each(|sync| sync.expand(active, &mut want));
         }
+        self.held_alone(situation).for_each(|hold| hold.expand(&mut want));
         let (desired, found) = want.finish();
         if found.has_errors() { Err(found) } else { Ok(desired) }
     }
