@@ -7,7 +7,9 @@ use crate::diagnostic::Diagnostics;
 use crate::host::HostError;
 use crate::plan::Change;
 use crate::reconcile::{Outcome, Report};
+use crate::vrrp::config::Vip;
 use crate::vrrp::driver::Event;
+use crate::vrrp::link::Alarm;
 
 /// What a person should see of the files.
 pub fn warnings(texts: &[String]) {
@@ -59,5 +61,66 @@ pub fn report(result: &Result<Report, HostError>) {
                 tracing::warn!(id = %change.id(), "differs still after it was changed");
             }
         }
+    }
+}
+
+/// Something that VRRP says.
+pub fn event(event: &Event) {
+    match event {
+        Event::Changed { router, from, to, why, priority } => {
+            tracing::info!(priority, "{router}: {from} → {to}: {why}");
+        }
+        Event::Noticed { router, notice } => tracing::warn!("{router}: {notice}"),
+        Event::Discarded { interface, from, reason } => {
+            tracing::warn!(interface, %from, "an advertisement was not heeded: {reason}");
+        }
+        Event::VipPutBack(vip) => {
+            let Vip { address, interface, .. } = vip;
+            tracing::warn!(%address, interface, "somebody deleted the VIP; it is there again");
+        }
+        Event::VipForeign(vip) => {
+            let Vip { address, interface, .. } = vip;
+            tracing::warn!(
+                %address,
+                interface,
+                "the VIP is on this host already, and not from here: it is used and left alone; \
+                 nothing takes it off when another director is Active"
+            );
+        }
+        Event::VipRefused { vip, why } => {
+            let Vip { address, interface, .. } = vip;
+            tracing::error!(%address, interface, %why, "the kernel does not take the VIP");
+        }
+        Event::Orphaned(address) => {
+            tracing::info!(%address, "a VIP that an earlier converge left here was taken off");
+        }
+        Event::SocketFailed { interface, family, why } => {
+            tracing::error!(interface, ?family, why, "VRRP cannot be spoken");
+        }
+        Event::SendFailed { router, why } => {
+            tracing::error!(%why, "{router}: an advertisement did not leave this host");
+        }
+        other => peer_event(other),
+    }
+}
+
+fn peer_event(event: &Event) {
+    match event {
+        Event::PeerUp { peer } => tracing::info!(peer, "the other director's converge runs"),
+        Event::PeerGone { peer } => tracing::warn!(peer, "the other director's converge has ended"),
+        Event::PeerUnknown { peer } => {
+            tracing::warn!(peer, "the other director does not answer; whether it lives is unknown");
+        }
+        Event::PeerAlarm { peer, alarm } => match alarm {
+            Alarm::Agreed => tracing::info!(peer, "the files are the same again"),
+            alarm => tracing::error!(peer, "{alarm}"),
+        },
+        Event::LinkFailed { why } => {
+            tracing::error!(%why, "the other directors cannot connect to this one");
+        }
+        Event::Realtime(error) => tracing::warn!("{error}; a busy host may delay VRRP"),
+        Event::Lost(count) => tracing::warn!(count, "events of VRRP were not told in time"),
+        Event::Stopped => tracing::debug!("VRRP has ended"),
+        _ => {}
     }
 }

@@ -349,7 +349,7 @@ async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostErro
 /// The next event of VRRP; never if there is none.
 async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Event {
     match vrrp {
-        Some((_, events)) => match events.recv().await {
+        Some((_, events)) => match events.next().await {
             Some(event) => event,
             None => std::future::pending().await,
         },
@@ -366,9 +366,9 @@ async fn worked(work: &mut Option<Work<'_>>) -> Result<Report, HostError> {
 }
 
 /// Waits until VRRP has ended, but not for ever.
-async fn finish(mut events: Events, mut hear: impl FnMut(Event)) {
+pub(super) async fn finish(mut events: Events, mut hear: impl FnMut(Event)) {
     let end = Instant::now() + RELEASE_LIMIT;
-    while let Ok(Some(event)) = tokio::time::timeout_at(end, events.recv()).await {
+    while let Ok(Some(event)) = tokio::time::timeout_at(end, events.next()).await {
         if matches!(event, Event::Stopped) {
             return;
         }
