@@ -46,6 +46,8 @@ const PURE: &[&str] = &[
     "src/vrrp/fingerprint.rs",
     "src/vrrp/key.rs",
     "src/vrrp/link/",
+    "src/vrrp/router",
+    "src/vrrp/speaker",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.

@@ -5,6 +5,8 @@
 //! link where a VIP is, and hear who else [claims](claim) it.
 //! carry. [`link`] is the connection that two directors keep beside the protocol, proven by the
 //! cluster's [`key`]; over it they compare a [`fingerprint`] of their files.
+//! link where a VIP is, and hear who else [claims](claim) it. [`router`] is the machine of one virtual
+//! router, [`speaker`] all of them on a host.
 
 pub mod arp;
 mod checksum;
@@ -16,3 +18,5 @@ pub mod packet;
 pub mod fingerprint;
 pub mod key;
 pub mod link;
+pub mod router;
+pub mod speaker;
