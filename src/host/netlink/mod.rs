@@ -10,6 +10,7 @@
 )]
 
 mod addresses;
+mod carrier;
 mod fou;
 mod generic;
 mod links;
@@ -23,6 +24,7 @@ use nix::errno::Errno;
 use rtnetlink::Handle;
 
 pub use addresses::FoundAddress;
+pub use carrier::{Carrier, CarrierNews};
 pub use fou::FouPort;
 pub use links::FoundLink;
 pub use routes::{FoundRoute, RouteSpec};
