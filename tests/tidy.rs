@@ -37,7 +37,9 @@ const PURE: &[&str] = &[
     "src/probe/target.rs",
     "src/role/",
     "src/situation.rs",
+    "src/track/condition.rs",
     "src/track/config.rs",
+    "src/track/tally.rs",
     "src/vrrp/config.rs",
 ];
 
