@@ -6,15 +6,18 @@
 //! file kinds are tested.
 
 pub mod aside;
+pub mod births;
 pub mod blocking;
 pub mod command;
 pub mod drift;
+pub mod directory;
 pub mod files;
 pub mod ipvs;
 pub mod ledger;
 pub mod mounts;
 pub mod netlink;
 pub mod orphan;
+pub mod processes;
 pub mod ready;
 #[cfg(test)]
 pub(crate) mod scratch;

@@ -6,6 +6,7 @@
 //! failed is reported with systemd's reason and the last lines of the unit's log.
 
 mod error;
+mod news;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,6 +23,7 @@ use zbus::{DynamicType, MessageStream};
 
 use super::command;
 pub use error::UnitError;
+pub use news::UnitNews;
 
 const BUS: &str = "org.freedesktop.systemd1";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";

@@ -3,8 +3,12 @@
 //!
 //! [`config`] is what is watched and what follows from it, as the role file says. [`tally`] makes a
 //! verdict of single looks and [`condition`] makes a router's faults and weight of all verdicts;
-//! both are pure.
+//! both are pure. [`Tracker`] watches, with one driver for each sort of thing.
 
 pub mod condition;
 pub mod config;
 pub mod tally;
+mod tracker;
+mod watch;
+
+pub use tracker::Tracker;

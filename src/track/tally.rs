@@ -90,6 +90,11 @@ impl Tally {
         &self.verdict
     }
 
+    /// Whether the last look said the same as the verdict.
+    pub fn is_settled(&self) -> bool {
+        self.against == 0
+    }
+
     /// Takes a look into account.
     pub fn note(&mut self, outcome: Outcome) {
         let needed = match (&self.verdict, &outcome) {
