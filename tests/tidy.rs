@@ -36,10 +36,18 @@ const PURE: &[&str] = &[
     "src/probe/target.rs",
     "src/role/",
     "src/situation.rs",
+    "src/vrrp/arp.rs",
+    "src/vrrp/checksum.rs",
+    "src/vrrp/claim.rs",
     "src/vrrp/config.rs",
     "src/vrrp/fingerprint.rs",
     "src/vrrp/key.rs",
     "src/vrrp/link/",
+    "src/vrrp/ndisc.rs",
+    "src/vrrp/packet.rs",
+    "src/vrrp/packet/",
+    "src/vrrp/router",
+    "src/vrrp/speaker",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.
