@@ -63,16 +63,16 @@ struct Heard {
 impl Router {
     /// A router that has not started: the first timeout is due at once, or after the start delay.
     pub fn new(config: RouterConfig, start: Start, now: Moment) -> Self {
-        let waiting = match start {
-            Start::Fresh => Waiting { until: now + config.start_delay, resumes: false },
-            Start::Resume => Waiting { until: now, resumes: true },
+        let until = match start {
+            Start::Fresh => now + config.start_delay,
+            Start::Resume | Start::Leave => now,
         };
         Router {
             config,
             condition: Condition::default(),
             peers: Peers::default(),
             heard: None,
-            phase: Phase::Waiting(waiting),
+            phase: Phase::Waiting(Waiting { until, start }),
             episodes: Episodes::default(),
             outputs: VecDeque::new(),
         }
@@ -113,7 +113,7 @@ impl Router {
         self.notice_stall(now);
         let before = self.priority();
         self.condition = condition;
-        let is_fit = self.condition.faults.is_empty();
+        let is_fit = self.is_fit();
         match &self.phase {
             Phase::Waiting(_) | Phase::Leaving(_) | Phase::Released => {}
             Phase::Fault(_) if is_fit => self.recover(now),
@@ -202,7 +202,7 @@ impl Router {
     pub fn handle_timeout(&mut self, now: Moment) {
         self.notice_stall(now);
         match &self.phase {
-            Phase::Waiting(waiting) if waiting.until <= now => self.start(waiting.resumes, now),
+            Phase::Waiting(waiting) if waiting.until <= now => self.start(waiting.start, now),
             Phase::Backup(_) => {
                 self.keeping_timeout(now);
                 self.backup_timeout(now);
@@ -267,13 +267,19 @@ impl Router {
     }
 
     /// RFC 9568 6.4.1 and RFC 3768 6.4.1: the event Startup.
-    fn start(&mut self, resumes: bool, now: Moment) {
-        match () {
-            () if !self.condition.faults.is_empty() => self.fail(now),
-            () if resumes => self.take_over(Why::Resumed, now),
-            () if self.config.priority == OWNER => self.take_over(Why::Owner, now),
-            () => self.watch(Why::Started, now),
+    fn start(&mut self, start: Start, now: Moment) {
+        match start {
+            Start::Leave => self.release(now),
+            Start::Fresh | Start::Resume if !self.is_fit() => self.fail(now),
+            Start::Resume => self.take_over(Why::Resumed, now),
+            Start::Fresh if self.config.priority == OWNER => self.take_over(Why::Owner, now),
+            Start::Fresh => self.watch(Why::Started, now),
         }
+    }
+
+    /// Whether it may be Active.
+    fn is_fit(&self) -> bool {
+        self.condition.faults.is_empty()
     }
 
     fn enter(&mut self, phase: Phase, why: Why) {

@@ -40,7 +40,7 @@ impl Router {
         timers::dead(self.config.version, self.priority(), learned)
     }
 
-    /// RFC 9568 6.4.1 (145): Active_Adver_Interval starts as the own interval; but one who is
+    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is
     /// known to advertise less often is not taken for dead.
     fn learned(&self) -> Interval {
         let own = self.config.interval;
@@ -63,7 +63,7 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.2 (420) to (475).
+    /// RFC 9568 6.4.2.
     pub(super) fn backup_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         if advert.priority == 0 {
             // The sender is not always the Active one that was heard last: then that one will
@@ -117,7 +117,7 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.2 (425): Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
+    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
     /// that nobody keeps a Backup waiting by resigning again and again.
     fn wait_skew_time(&mut self, now: Moment) {
         let (version, priority) = (self.config.version, self.priority());
@@ -143,7 +143,7 @@ impl Router {
         let Phase::Backup(backup) = &self.phase else { return };
         let (down, preempts) = (backup.down, backup.preempts);
         let late = now.since(preempts.unwrap_or(down).min(down));
-        // RFC 9568 6.4.2 (345): Active_Down_Timer fires.
+        // RFC 9568 6.4.2: Active_Down_Timer fires.
         let is_due = down <= now || preempts.is_some_and(|when| when <= now);
         if !is_due {
             return;
