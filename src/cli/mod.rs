@@ -13,6 +13,7 @@ mod man;
 mod plan;
 mod render;
 mod watch;
+mod routers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -33,6 +33,7 @@ use std::net::IpAddr;
 
 pub use catalog::Catalog;
 pub use file::ROLE;
+pub use vrrp::words;
 
 use crate::cluster::{Cluster, HostEntry, HostName};
 use crate::diagnostic::{Collector, Diagnostics, Place};
@@ -169,6 +170,12 @@ impl Role {
     /// What is run when a router of this host changes its state, in the role's order.
     pub fn hooks(&self) -> &[HookConfig] {
         &self.hooks
+    }
+
+    /// The section that one of this host's routers comes from.
+    pub fn place_of(&self, router: &str) -> Option<&Place> {
+        let member = self.election.of(&self.host).find(|member| member.config.name == router);
+        member.map(|member| &member.vrrp.place)
     }
 
     /// All virtual routers of the cluster, if this host has one or a VIP.

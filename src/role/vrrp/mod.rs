@@ -4,13 +4,13 @@
 //! the `[[hold]]` sections say; who the others are follows from the cluster file: every host whose
 //! role has a router of the same name ([`super::election`]).
 
-mod words;
+pub mod words;
 
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-pub use words::{FamilyChoice, RouterName, Vrid, written};
+use words::{FamilyChoice, RouterName, Vrid, written};
 
 use super::element::{Element, FOR_EACH, WHEN};
 use crate::cluster::HostEntry;
