@@ -38,6 +38,8 @@ pub enum Failure {
     Host(HostError),
     /// The runtime did not start.
     Runtime(std::io::Error),
+    /// The directors' key is none.
+    Key(String),
     /// It could not stay.
     Watch(WatchError),
 }
@@ -60,6 +62,10 @@ pub struct Loaded {
     pub role: Role,
     /// What is not wrong but should be seen.
     pub warnings: Diagnostics,
+    /// The cluster file.
+    pub cluster: Cluster,
+    /// The roles of all its hosts.
+    pub catalog: Catalog,
 }
 
 impl Loaded {
@@ -131,6 +137,7 @@ pub fn say(failure: &Failure) -> Exit {
         Failure::Config(_)
         | Failure::Unreadable(_)
         | Failure::NoCluster(_)
+        | Failure::Key(_)
         | Failure::WhoAmI(_) => Exit::BadConfig,
     }
 }
@@ -151,7 +158,7 @@ fn words(failure: &Failure) -> (String, Option<String>) {
             format!("there is no cluster file {}", path.display()),
             Some(text("name one with --cluster FILE; `converge lab run` shows a whole cluster")),
         ),
-        Failure::WhoAmI(said) => (said.clone(), None),
+        Failure::WhoAmI(said) | Failure::Key(said) => (said.clone(), None),
         Failure::NotRoot => (
             text("only root may change this host"),
             Some(text("`converge plan` shows what would be changed")),
@@ -220,7 +227,7 @@ pub async fn this_host(global: &Global, host: &Host) -> Result<Loaded, Failure> 
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     warnings.merge(own_address(entry, &survey));
-    Ok(Loaded { role, warnings })
+    Ok(Loaded { role, warnings, cluster, catalog })
 }
 
 /// A host that does not have the address that the others know it by.

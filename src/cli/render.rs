@@ -46,7 +46,7 @@ fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     load::print_warnings(&warnings);
-    let loaded = Loaded { role, warnings };
+    let loaded = Loaded { role, warnings, cluster, catalog };
     let mut situation = loaded.role.at_start();
     if args.active {
         situation.elect_all();

@@ -4,8 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::signals::{Asked, Signals};
@@ -19,6 +21,7 @@ use crate::reconcile::{self, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
+use crate::track::condition::{Sum, Verdicts};
 use crate::track::Tracker;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
 use crate::vrrp::router::{Condition, Start, State};
@@ -71,6 +74,7 @@ pub struct Resident<'h> {
     /// What has to stand before a router may be Active.
     needs: BTreeMap<String, BTreeSet<Id>>,
     tracker: Tracker,
+    verdicts: watch::Receiver<Verdicts>,
     hooks: Hooks,
     drift: Drift,
     signals: Signals,
@@ -89,10 +93,12 @@ impl<'h> Resident<'h> {
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let situation = first.role.at_start();
         let resumed = planned::read(host.files(), driver::now())?;
+        let tracker = Tracker::start(first.role.tracks().to_vec());
         let mut resident = Resident {
             host,
             heading: first.heading,
-            tracker: Tracker::start(host, first.role.tracks()),
+            verdicts: tracker.verdicts(),
+            tracker,
             hooks: Hooks::new(first.role.hooks()),
             role: first.role,
             settings: first.vrrp,
@@ -119,7 +125,7 @@ impl<'h> Resident<'h> {
 
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Happening {
-        let Resident { work, vrrp, tracker, drift, signals, pulse, upkeep, hooks, .. } = self;
+        let Resident { work, vrrp, verdicts, drift, signals, pulse, upkeep, hooks, .. } = self;
         let idle = work.is_none();
         tokio::select! {
             biased;
@@ -129,7 +135,7 @@ impl<'h> Resident<'h> {
                 Asked::Reload => Happening::Reload,
             },
             event = said(vrrp) => Happening::Vrrp(event),
-            () = tracker.changed() => Happening::Tracked,
+            Ok(()) = verdicts.changed() => Happening::Tracked,
             result = worked(work) => Happening::Worked(result),
             _ = pulse.tick() => Happening::Beat,
             () = tokio::time::sleep_until(upkeep.due()), if idle => Happening::Due,
@@ -198,7 +204,7 @@ impl<'h> Resident<'h> {
         for router in self.role.routers() {
             let name = router.name.as_str();
             let active = self.situation.of(name) == Standing::Active;
-            let (mut faults, adjust) = self.tracker.condition(name);
+            let Sum { mut faults, adjust } = self.tracker.sum(name);
             if !(self.resumed.contains(name) && !self.ready) {
                 let needs = self.needs.get(name).unwrap_or(&none);
                 faults.extend(self.upkeep.unmet(needs, active));
@@ -242,12 +248,15 @@ impl<'h> Resident<'h> {
                 self.role = new.role;
                 self.settings = new.vrrp;
                 self.situation.become_like(self.role.at_start());
-                self.tracker.configure(self.role.tracks());
+                self.tracker.configure(self.role.tracks().to_vec());
                 self.hooks.configure(self.role.hooks());
                 self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));
                 match &self.vrrp {
                     Some((vrrp, _)) => {
-                        vrrp.configure(self.settings.clone(), self.role.routers().to_vec());
+                        vrrp.configure(self.role.routers().to_vec());
+                        if let Some(link) = &self.settings.link {
+                            vrrp.digests(Arc::clone(&link.digests));
+                        }
                     }
                     None => self.elect()?,
                 }
