@@ -82,8 +82,9 @@ pub(super) struct News {
     pub(super) refused: BTreeMap<Vip, Errno>,
     /// The VIPs that were put back since the last letter.
     pub(super) put_back: BTreeSet<Vip>,
-    /// The addresses that were removed since the last letter.
-    pub(super) removed: BTreeSet<IpNet>,
+    /// Addresses with our mark that nobody wanted, and that this process had not put there; they
+    /// were removed since the last letter.
+    pub(super) orphaned: BTreeSet<IpNet>,
 }
 
 /// The thread's own.
@@ -100,7 +101,9 @@ pub(super) struct Addresses {
     /// Refused since the last wake-up.
     tried: BTreeSet<Vip>,
     put_back: BTreeSet<Vip>,
-    removed: BTreeSet<IpNet>,
+    orphaned: BTreeSet<IpNet>,
+    /// What this process put there.
+    ours: BTreeSet<(u32, IpNet)>,
     standing: BTreeSet<Vip>,
     foreign: BTreeSet<Vip>,
     /// Something is to be tried again.
@@ -127,7 +130,8 @@ impl Addresses {
             refused: BTreeMap::new(),
             tried: BTreeSet::new(),
             put_back: BTreeSet::new(),
-            removed: BTreeSet::new(),
+            orphaned: BTreeSet::new(),
+            ours: BTreeSet::new(),
             standing: BTreeSet::new(),
             foreign: BTreeSet::new(),
             unfinished: false,
@@ -252,7 +256,11 @@ impl Addresses {
         let (message, flags) = request(change);
         let answer = self.asking.request(message, flags);
         match (change, answer) {
-            (Change::Add { vip, lease, .. } | Change::Renew { vip, lease, .. }, Ok(())) => {
+            (
+                Change::Add { vip, index, lease, .. } | Change::Renew { vip, index, lease, .. },
+                Ok(()),
+            ) => {
+                self.ours.insert((*index, vip.address));
                 self.leased.insert(vip.clone(), Leased { at, seconds: *lease });
                 self.refused.remove(vip);
                 if lost {
@@ -269,8 +277,10 @@ impl Addresses {
             // Gone already, or the interface is; anything else is tried again.
             (Change::Remove { .. }, Err(Errno::EADDRNOTAVAIL | Errno::ENODEV)) => {}
             (Change::Remove { .. }, Err(_)) => self.unfinished = true,
-            (Change::Remove { address, .. }, Ok(())) => {
-                self.removed.insert(*address);
+            (Change::Remove { index, address }, Ok(())) => {
+                if !self.ours.remove(&(*index, *address)) {
+                    self.orphaned.insert(*address);
+                }
             }
         }
     }
@@ -291,15 +301,15 @@ impl Addresses {
             foreign: self.foreign.clone(),
             refused: self.refused.clone(),
             put_back: self.put_back.clone(),
-            removed: self.removed.clone(),
+            orphaned: self.orphaned.clone(),
         };
         if letter == self.told {
             return;
         }
         if news.send(letter.clone()) {
             self.put_back.clear();
-            self.removed.clear();
-            self.told = News { put_back: BTreeSet::new(), removed: BTreeSet::new(), ..letter };
+            self.orphaned.clear();
+            self.told = News { put_back: BTreeSet::new(), orphaned: BTreeSet::new(), ..letter };
         } else {
             self.unfinished = true;
         }

@@ -38,10 +38,15 @@ impl Bell {
 }
 
 /// What another thread wants by now.
-#[derive(Clone)]
 pub(super) struct Slot<T> {
     newest: Arc<Mutex<T>>,
     bell: Bell,
+}
+
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        Slot { newest: Arc::clone(&self.newest), bell: self.bell.clone() }
+    }
 }
 
 impl<T: Default> Slot<T> {
