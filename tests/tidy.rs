@@ -40,7 +40,15 @@ const PURE: &[&str] = &[
     "src/track/condition.rs",
     "src/track/config.rs",
     "src/track/tally.rs",
+    "src/vrrp/arp.rs",
+    "src/vrrp/checksum.rs",
+    "src/vrrp/claim.rs",
     "src/vrrp/config.rs",
+    "src/vrrp/ndisc.rs",
+    "src/vrrp/packet.rs",
+    "src/vrrp/packet/",
+    "src/vrrp/router",
+    "src/vrrp/speaker",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.

@@ -1,0 +1,1 @@
+//! What a virtual router does, claim by claim.
