@@ -27,11 +27,11 @@ pub fn run(global: &Global) -> Exit {
         load::must_be_root()?;
         let _lock = load::lock(&host)?;
         let loaded = load::this_host(global, &host).await?;
-        let (desired, situation) = loaded.desired()?;
+        let desired = loaded.desired()?;
         load::print_warnings(&loaded.warnings);
         let report = converge(global, &host, &desired).await?;
-        let note = (!situation.holds_vips() && loaded.role.holds())
-            .then_some("the VIPs wait for VRRP between the directors, which is not here yet");
+        let note = (!loaded.role.routers().is_empty())
+            .then_some("the VIPs are where VRRP puts them; `converge --watch` takes part in that");
         load::print_missing(&loaded.role);
         Ok(conclude(global, &loaded, &report, note))
     })

@@ -20,7 +20,6 @@ use crate::lab::cli::LabCommand;
 use crate::lab::from_cluster::lab_spec;
 use crate::resource::Resource;
 use crate::role::{Catalog, Role};
-use crate::situation::{Situation, Standing};
 
 /// The cluster that a lab is without a file.
 const EXAMPLE: &str = include_str!("../../tests/topologies/one-director/cluster.toml");
@@ -74,11 +73,10 @@ fn own_files(shelf: &Shelf) -> BTreeMap<String, String> {
 fn urls(cluster: &Cluster, catalog: &Catalog) -> Result<Vec<String>, Failure> {
     let mut urls = BTreeSet::new();
     let mut waits = false;
-    let situation = Situation { standing: Standing::Active };
     for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
         let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
-        waits |= role.has_peers();
-        let desired = role.desired(&situation)?;
+        waits |= !role.routers().is_empty();
+        let desired = role.desired(&role.at_start())?;
         urls.extend(desired.state.iter().filter_map(|(_, resource)| match resource {
             Resource::VirtualServer(server) => url(server.id()),
             _ => None,
@@ -86,8 +84,8 @@ fn urls(cluster: &Cluster, catalog: &Catalog) -> Result<Vec<String>, Failure> {
     }
     if waits {
         anstream::eprintln!(
-            "note: with two directors the VIPs wait for VRRP, which is not here yet: nobody will \
-             answer through them"
+            "note: with two directors the VIPs are where VRRP puts them, in which only \
+             `converge --watch` takes part"
         );
     }
     Ok(urls.into_iter().collect())

@@ -13,7 +13,6 @@ use crate::host::survey::{self, Survey};
 use crate::host::{CommandError, FileError, Host, HostError};
 use crate::resource::Desired;
 use crate::role::{Catalog, Role};
-use crate::situation::Situation;
 
 use super::{Exit, Global};
 
@@ -65,10 +64,8 @@ impl Loaded {
     }
 
     /// What the host is to be before any word from a peer.
-    pub fn desired(&self) -> Result<(Desired, Situation), Failure> {
-        let situation = Situation::at_start(self.role.has_peers());
-        let desired = self.role.desired(&situation)?;
-        Ok((desired, situation))
+    pub fn desired(&self) -> Result<Desired, Failure> {
+        Ok(self.role.desired(&self.role.at_start())?)
     }
 }
 

@@ -12,6 +12,7 @@ mod load;
 mod man;
 mod plan;
 mod render;
+mod routers;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

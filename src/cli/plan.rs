@@ -18,7 +18,7 @@ pub fn run(global: &Global) -> Exit {
     load::with_runtime(async {
         let host = Host::this();
         let loaded = load::this_host(global, &host).await?;
-        let (desired, _) = loaded.desired()?;
+        let desired = loaded.desired()?;
         load::print_warnings(&loaded.warnings);
         let (plan, observed) = reconcile::look(&host, &desired).await?;
         match global.output {

@@ -78,6 +78,15 @@ fn a_cluster_file_becomes_types() {
 }
 
 #[test]
+fn the_directors_key_is_named_by_its_file_alone() {
+    assert_eq!(good().key_file.to_str(), Some("/etc/converge/cluster.key"));
+    let named = GOOD.replacen("[vip]", "key-file = \"/etc/shop.key\"\n[vip]", 1);
+    let (cluster, _) = Cluster::parse("cluster.toml", named).expect("a good file");
+    assert_eq!(cluster.key_file.to_str(), Some("/etc/shop.key"));
+    assert!(said("[vip]", "key-file = \"secret\"\n[vip]").contains("is not absolute"));
+}
+
+#[test]
 fn all_mistakes_of_a_file_are_told_at_once() {
     let text = r#"version = 2
 name = "s3"
