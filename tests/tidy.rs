@@ -38,7 +38,10 @@ const PURE: &[&str] = &[
     "src/role/",
     "src/situation.rs",
     "src/track/config.rs",
+    "src/vrrp/checksum.rs",
     "src/vrrp/config.rs",
+    "src/vrrp/packet.rs",
+    "src/vrrp/packet/",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.

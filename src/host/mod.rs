@@ -7,6 +7,7 @@
 
 pub mod aside;
 pub mod command;
+pub mod drift;
 pub mod files;
 pub mod ipvs;
 pub mod ledger;
