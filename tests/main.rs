@@ -2,6 +2,7 @@
 
 mod cli;
 mod crash;
+mod failover;
 mod ipvs;
 mod kinds;
 mod lab;
