@@ -14,7 +14,9 @@ use converge::vrrp::driver::{Event, LinkSettings, Settings, Vrrp};
 use converge::vrrp::fingerprint::Digests;
 use converge::vrrp::key::Key;
 use converge::vrrp::router::{Start, State};
+use futures_util::StreamExt;
 use nix::sched::{CloneFlags, setns};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
 use socket2::{Domain, Socket, Type};
 
 use crate::kinds::apart::Neighbour;
@@ -114,13 +116,8 @@ impl Director {
         settings: Settings,
         routers: Vec<(RouterConfig, Start)>,
     ) -> Self {
-        let network = there.network();
-        let start = move || {
-            let network = fs::File::open(network).expect("its namespace");
-            setns(network, CloneFlags::CLONE_NEWNET).expect("its namespace");
-            Vrrp::start(settings, routers).expect("VRRP can be spoken")
-        };
-        let (vrrp, mut events) = std::thread::spawn(start).join().expect("started");
+        let start = || Vrrp::start(settings, routers).expect("VRRP can be spoken");
+        let (vrrp, mut events) = inside(there, start);
         let log = Log::default();
         let writer = Arc::clone(&log);
         std::thread::spawn(move || {
@@ -175,15 +172,17 @@ impl Director {
 
 /// Frames on the bridge that a test wants to see, each with its moment.
 pub(crate) struct Tap {
-    seen: Arc<Mutex<Vec<(Instant, Vec<u8>)>>>,
+    seen: Arc<Mutex<Frames>>,
 }
+
+type Frames = Vec<(Instant, Vec<u8>)>;
 
 impl Tap {
     /// Hears frames of that EtherType from now on.
     pub(crate) fn open(ethertype: u16) -> Self {
         let protocol = i32::from(ethertype.to_be()).into();
         let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("root");
-        let seen = Arc::<Mutex<Vec<_>>>::default();
+        let seen = Arc::<Mutex<Frames>>::default();
         let writer = Arc::clone(&seen);
         std::thread::spawn(move || {
             use std::io::Read;
@@ -219,13 +218,76 @@ pub(crate) fn eventually<T>(otherwise: &str, mut ask: impl FnMut() -> Option<T>)
     }
 }
 
-/// What the kernel there says about its IPv4 and IPv6 addresses, one line each.
+/// What the kernel there says about its addresses, one line each.
 pub(crate) fn addresses(there: &Neighbour) -> String {
     there.sh("ip -d -o addr show dev eth0")
+}
+
+/// Who made that address there, if it is there (`IFA_PROTO`, which iproute2 6.1 does not show).
+pub(crate) fn maker(there: &Neighbour, address: &str) -> Option<u8> {
+    let address = address.parse::<IpAddr>().expect("an address");
+    inside(there, move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async move {
+            let (connection, handle, _) = rtnetlink::new_connection().expect("netlink");
+            tokio::spawn(connection);
+            let mut dump = handle.address().get().set_address_filter(address).execute();
+            let message = dump.next().await?.expect("a dump");
+            message.attributes.iter().find_map(|attribute| match attribute {
+                AddressAttribute::Protocol(maker) => Some(u8::from(*maker)),
+                _ => None,
+            })
+        })
+    })
+}
+
+/// Runs something in that namespace.
+pub(crate) fn inside<T: Send>(there: &Neighbour, body: impl FnOnce() -> T + Send) -> T {
+    let network = fs::File::open(there.network()).expect("its namespace");
+    std::thread::scope(|scope| {
+        let body = || {
+            setns(network, CloneFlags::CLONE_NEWNET).expect("its namespace");
+            body()
+        };
+        scope.spawn(body).join().expect("it ended well")
+    })
+}
+
+/// The MAC of eth0 there.
+pub(crate) fn mac(there: &Neighbour) -> [u8; 6] {
+    let shown = there.sh("ip -o link show dev eth0");
+    let text = shown.split("link/ether ").nth(1).expect("a MAC").split(' ').next();
+    let bytes = text.expect("a MAC").split(':').map(|byte| u8::from_str_radix(byte, 16));
+    let bytes: Vec<u8> = bytes.collect::<Result<_, _>>().expect("hexadecimal");
+    bytes.try_into().expect("six")
+}
+
+/// A gratuitous ARP from there, for that address.
+pub(crate) fn announces(from: [u8; 6], address: [u8; 4]) -> impl Fn(&[u8]) -> bool {
+    move |frame| {
+        frame.get(6..12) == Some(&from)
+            && frame.get(28..32) == Some(&address)
+            && frame.get(38..42) == Some(&address)
+    }
 }
 
 #[track_caller]
 pub(crate) fn sh(command: &str) {
     let status = std::process::Command::new("sh").args(["-c", command]).status();
     assert!(status.expect("a shell").success(), "{command}");
+}
+
+/// Puts a permanent address with a maker on eth0, as another process would.
+pub(crate) fn add_marked(address: &str, maker: u8) {
+    let address = address.parse::<IpAddr>().expect("an address");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime").block_on(async move {
+        let (connection, handle, _) = rtnetlink::new_connection().expect("netlink");
+        tokio::spawn(connection);
+        let index = nix::net::if_::if_nametoindex("eth0").expect("eth0");
+        let mut request = handle.address().add(index, address, 32);
+        let protocol = AddressProtocol::Other(maker);
+        request.message_mut().attributes.push(AddressAttribute::Protocol(protocol));
+        request.execute().await.expect("added");
+    });
 }

@@ -2,18 +2,15 @@
 
 use std::time::{Duration, Instant};
 
-use converge::vrrp::driver::Event;
+use converge::vrrp::driver::{Event, VIP_MARK};
 use converge::vrrp::router::{Start, State};
 
-use super::lan::{Director, Lan, Tap, addresses, eventually, router, settings};
+use super::lan::{
+    Director, Lan, Tap, addresses, announces, eventually, mac, maker, router, settings, sh,
+};
 use crate::kinds::apart::each_in_a_namespace;
 
 const SECOND: Duration = Duration::from_secs(1);
-
-/// A gratuitous ARP for the VIP.
-fn announces(frame: &[u8]) -> bool {
-    frame.get(28..32) == Some(&[10, 77, 0, 100]) && frame.get(38..42) == Some(&[10, 77, 0, 100])
-}
 
 fn start(lan: &Lan, host: &str, linked: bool, interval: Duration) -> Director {
     let there = if host == "a" { &lan.a } else { &lan.b };
@@ -29,11 +26,11 @@ each_in_a_namespace! {
         let b = start(&lan, "b", true, SECOND);
         a.becomes(State::Active);
         b.becomes(State::Backup);
-        tap.first(begin, announces);
+        tap.first(begin, announces(mac(&lan.a), [10, 77, 0, 100]));
         let shown = addresses(&lan.a);
         let line = shown.lines().find(|line| line.contains("10.77.0.100/24"));
         let line = line.unwrap_or_else(|| panic!("{shown}"));
-        assert!(line.contains("proto 0x77"), "{line}");
+        assert_eq!(maker(&lan.a, "10.77.0.100"), Some(VIP_MARK));
         assert!(line.contains("valid_lft 6sec") || line.contains("valid_lft 5sec"), "{line}");
         assert!(!addresses(&lan.b).contains("10.77.0.100"), "on both");
     }
@@ -45,11 +42,11 @@ each_in_a_namespace! {
         a.becomes(State::Active);
         b.wait(|event| matches!(event, Event::PeerUp { .. }));
         b.becomes(State::Backup);
-        let tap = Tap::open(0x0806);
+        let (tap, from_b) = (Tap::open(0x0806), announces(mac(&lan.b), [10, 77, 0, 100]));
         let begin = Instant::now();
         a.vrrp.release();
         let active = b.becomes(State::Active);
-        let announced = tap.first(begin, announces);
+        let announced = tap.first(begin, from_b);
         a.wait(|event| *event == Event::Stopped);
         eventually("still on a", || (!addresses(&lan.a).contains("10.77.0.100")).then_some(()));
         println!("release: Active {:?}, announced {:?}", active - begin, announced - begin);
@@ -65,14 +62,14 @@ each_in_a_namespace! {
         a.becomes(State::Active);
         b.becomes(State::Backup);
         let begin = Instant::now();
-        super::lan::sh("ip link set to-a down");
+        sh("ip link set to-a down");
         let active = b.becomes_since(begin, State::Active);
         println!("link down: Active {:?}", active - begin);
         a.becomes_since(begin, State::Fault);
         assert!(active - begin < Duration::from_millis(450), "{:?}", active - begin);
         eventually("still on a", || (!addresses(&lan.a).contains("10.77.0.100")).then_some(()));
         let begin = Instant::now();
-        super::lan::sh("ip link set to-a up");
+        sh("ip link set to-a up");
         a.becomes_since(begin, State::Active);
     }
 }
