@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
+use std::os::fd::AsRawFd;
+use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -16,6 +18,9 @@ use converge::vrrp::key::Key;
 use converge::vrrp::router::{Start, State};
 use futures_util::StreamExt;
 use nix::sched::{CloneFlags, setns};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
+};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
 use socket2::{Domain, Socket, Type};
 
@@ -207,8 +212,18 @@ impl Tap {
 
 /// The first answer within five seconds.
 #[track_caller]
-pub(crate) fn eventually<T>(otherwise: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let until = Instant::now() + Duration::from_secs(5);
+pub(crate) fn eventually<T>(otherwise: &str, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_within(Duration::from_secs(5), otherwise, ask)
+}
+
+/// The first answer within that time.
+#[track_caller]
+pub(crate) fn eventually_within<T>(
+    time: Duration,
+    otherwise: &str,
+    mut ask: impl FnMut() -> Option<T>,
+) -> T {
+    let until = Instant::now() + time;
     loop {
         if let Some(answer) = ask() {
             return answer;
@@ -290,4 +305,29 @@ pub(crate) fn add_marked(address: &str, maker: u8) {
         request.message_mut().attributes.push(AddressAttribute::Protocol(protocol));
         request.execute().await.expect("added");
     });
+}
+
+/// Tells when the kernel there said that it has this address.
+pub(crate) fn arrivals(there: &Neighbour, address: [u8; 4]) -> Receiver<Instant> {
+    let (teller, arrivals) = mpsc::channel();
+    let socket = inside(there, || {
+        let (family, kind) = (AddressFamily::Netlink, SockType::Raw);
+        let protocol = SockProtocol::NetlinkRoute;
+        let fd = socket(family, kind, SockFlag::SOCK_CLOEXEC, protocol).expect("netlink");
+        let groups = nix::libc::RTMGRP_IPV4_IFADDR as u32;
+        bind(fd.as_raw_fd(), &NetlinkAddr::new(0, groups)).expect("a group");
+        fd
+    });
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length) = recv(socket.as_raw_fd(), &mut buffer, MsgFlags::empty()) {
+            let at = Instant::now();
+            // RTM_NEWADDR, with the address somewhere in it.
+            let about = buffer[..length].windows(4).any(|bytes| bytes == address);
+            if buffer[4] == 20 && about && teller.send(at).is_err() {
+                return;
+            }
+        }
+    });
+    arrivals
 }

@@ -93,10 +93,6 @@ each_in_a_namespace! {
 
     async fn a_planned_restart_leaves_the_vip_where_it_is(_host) {
         let lan = Lan::new();
-        let b = {
-            let config = router("b", SECOND);
-            Director::start(&lan.b, settings("b", true), vec![(config, Start::Fresh)])
-        };
         let first = || {
             let config = router("a", SECOND);
             (settings("a", true), config)
@@ -104,6 +100,8 @@ each_in_a_namespace! {
         let (with, config) = first();
         let a = Director::start(&lan.a, with, vec![(config, Start::Fresh)]);
         a.becomes(State::Active);
+        let config = router("b", SECOND);
+        let b = Director::start(&lan.b, settings("b", true), vec![(config, Start::Fresh)]);
         b.wait(|event| matches!(event, Event::PeerUp { .. }));
         eventually("no VIP", || has_vip(&lan).then_some(()));
         std::thread::sleep(SECOND / 5);
