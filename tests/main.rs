@@ -10,3 +10,4 @@ mod probe;
 mod tidy;
 mod topologies;
 mod track;
+mod vrrp;
