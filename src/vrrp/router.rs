@@ -65,7 +65,7 @@ impl Router {
     pub fn new(config: RouterConfig, start: Start, now: Moment) -> Self {
         let until = match start {
             Start::Fresh => now + config.start_delay,
-            Start::Resume | Start::Leave => now,
+            Start::Resume | Start::Leaving => now,
         };
         Router {
             config,
@@ -269,7 +269,7 @@ impl Router {
     /// RFC 9568 6.4.1 and RFC 3768 6.4.1: the event Startup.
     fn start(&mut self, start: Start, now: Moment) {
         match start {
-            Start::Leave => self.release(now),
+            Start::Leaving => self.release(now),
             Start::Fresh | Start::Resume if !self.is_fit() => self.fail(now),
             Start::Resume => self.take_over(Why::Resumed, now),
             Start::Fresh if self.config.priority == OWNER => self.take_over(Why::Owner, now),
@@ -292,7 +292,7 @@ impl Router {
     }
 
     fn notice(&mut self, notice: Notice, now: Moment) {
-        if self.episodes.begins(&notice, now) {
+        if !matches!(self.phase, Phase::Released) && self.episodes.begins(&notice, now) {
             self.outputs.push_back(Output::Noticed(notice));
         }
     }
