@@ -45,19 +45,20 @@ pub struct Router {
     config: RouterConfig,
     condition: Condition,
     peers: Peers,
-    /// Whose advertisement was heard last, unless it has resigned since.
+    /// Who is Active as far as was heard: the best of those who say so and have not resigned.
     heard: Option<Heard>,
     phase: Phase,
     episodes: Episodes,
     outputs: VecDeque<Output>,
 }
 
-/// The sender of an advertisement.
+/// The sender of an advertisement, the last of which came at `at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Heard {
     from: IpAddr,
     priority: u8,
     interval: Interval,
+    at: Moment,
 }
 
 impl Router {
@@ -280,6 +281,20 @@ impl Router {
     /// Whether it may be Active.
     fn is_fit(&self) -> bool {
         self.condition.faults.is_empty()
+    }
+
+    /// Notes who is Active. While two are, it is the better one that counts, for the other is about
+    /// to yield: says whether it is this one.
+    fn follow(&mut self, from: IpAddr, advert: &Advert, now: Moment) -> bool {
+        let (priority, interval) = (advert.priority, advert.interval);
+        let has_better = self.heard.is_some_and(|known| {
+            let is_alive = now.since(known.at) < self.dead(known.interval);
+            known.from != from && is_alive && (known.priority, known.from) > (priority, from)
+        });
+        if !has_better {
+            self.heard = Some(Heard { from, priority, interval, at: now });
+        }
+        !has_better
     }
 
     fn enter(&mut self, phase: Phase, why: Why) {

@@ -75,8 +75,7 @@ impl Router {
             self.heard = self.heard.filter(|heard| heard.from != from);
             return;
         }
-        let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval });
+        self.follow(from, advert, now);
         self.let_vips_go(now);
     }
 

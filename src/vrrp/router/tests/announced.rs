@@ -44,6 +44,15 @@ fn the_winner_of_a_conflict_announces_again_once_per_interval() {
 }
 
 #[test]
+fn the_loser_of_a_conflict_speaks_once_more_so_that_the_winner_announces() {
+    let mut loser = Bench::active(config(Version::V3));
+    let outputs = loser.hear(HIGH, 150);
+    assert_eq!((sent(&outputs), announced(&outputs)), (vec![100], 0));
+    assert_eq!(loser.hear(HIGH, 150), []);
+    assert_eq!(sent(&loser.run(SECOND)), SILENT);
+}
+
+#[test]
 fn two_who_both_believe_that_they_win_do_not_echo() {
     let mut bench = Bench::active(config(Version::V3));
     bench.run(ms(10_000));

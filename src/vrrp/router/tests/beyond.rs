@@ -73,10 +73,49 @@ fn who_resigns_without_having_been_active_hands_nothing_over() {
     let mut bench = Bench::new(config(Version::V3));
     bench.hear(HIGH, 150);
     bench.hear(LOW, 0);
-    assert_eq!((bench.is(), bench.left()), ((State::Backup, false), SKEW));
-    // The Active one answers.
+    // Long enough to hear the Active one once more.
+    assert_eq!((bench.is(), bench.left()), ((State::Backup, false), SECOND + SKEW));
     bench.hear(HIGH, 150);
     assert_eq!(bench.left(), DEAD);
+}
+
+#[test]
+fn a_resignation_that_the_successor_overtook_makes_nobody_take_over() {
+    let mut bench = Bench::new(config(Version::V3));
+    bench.hear(LOW, 200);
+    bench.hear(HIGH, 250);
+    bench.hear(LOW, 0);
+    for _ in 0..5 {
+        assert_eq!(entered(&bench.run(SECOND)), []);
+        bench.hear(HIGH, 250);
+    }
+}
+
+#[test]
+fn of_two_that_are_active_the_better_one_is_followed() {
+    for (preempt, low) in [(Preempt::Now, 50), (Preempt::Now, 120), (Preempt::Never, 50)] {
+        let mut bench = Bench::new(with(Version::V3, |c| c.preempt = preempt));
+        bench.hear(HIGH, 150);
+        bench.run(ms(500));
+        let mut hasty = bench.advert(low);
+        hasty.interval = interval(Version::V3, ms(10));
+        bench.hear_this(LOW, &hasty);
+        assert_eq!(bench.router.active(), Some(ip(HIGH)));
+        assert_eq!(bench.left(), DEAD - ms(500), "and it hastens nothing");
+        bench.hear(LOW, 0);
+        assert_eq!(bench.router.state(), State::Backup, "nor does its resignation");
+    }
+}
+
+#[test]
+fn beside_a_better_one_that_dies_the_other_one_is_still_heard() {
+    let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::Never));
+    bench.hear(HIGH, 150);
+    for _ in 0..10 {
+        assert_eq!(entered(&bench.run(SECOND)), []);
+        bench.hear(LOW, 50);
+    }
+    assert_eq!(bench.router.active(), Some(ip(LOW)));
 }
 
 #[test]
@@ -221,6 +260,7 @@ fn the_delay_of_a_preemption_counts_from_the_first_lower_advertisement() {
     for version in BOTH {
         let patient = |c: &mut RouterConfig| c.preempt = Preempt::After(ms(30_000));
         let mut bench = Bench::new(with(version, patient));
+        bench.tell(HIGH, PeerNews::Gone);
         let mut outputs = bench.hear(LOW, 50);
         for _ in 0..29 {
             outputs.extend(bench.run(SECOND));
@@ -233,15 +273,22 @@ fn the_delay_of_a_preemption_counts_from_the_first_lower_advertisement() {
 }
 
 #[test]
+fn of_several_whose_delay_is_over_the_best_ranked_goes_first() {
+    let patient = |c: &mut RouterConfig| c.preempt = Preempt::After(ms(2000));
+    let mut bench = Bench::new(with(Version::V3, patient));
+    bench.hear(LOW, 50);
+    assert_eq!(bench.left(), ms(2000) + SKEW, "one of 150 is in the files");
+}
+
+#[test]
 fn a_higher_advertisement_ends_the_delay_of_a_preemption() {
     let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::After(ms(3000))));
-    bench.hear(LOW, 50);
-    bench.run(ms(2000));
-    bench.hear(HIGH, 150);
-    bench.run(ms(2000));
-    bench.hear(LOW, 50);
-    bench.run(ms(2999));
-    assert_eq!(bench.router.state(), State::Backup);
+    bench.tell(HIGH, PeerNews::Gone);
+    for (value, span) in [(50, 2000), (150, 2000), (50, 2999)] {
+        bench.hear(LOW, value);
+        bench.run(ms(span));
+        assert_eq!(bench.router.state(), State::Backup);
+    }
     bench.run(ms(1));
     assert_eq!(bench.router.state(), State::Active);
 }
