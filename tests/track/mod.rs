@@ -1,5 +1,6 @@
 //! What is tracked, against real scripts, processes, files, ports and interfaces.
 
+mod hooks;
 mod network;
 mod process;
 mod reload;
