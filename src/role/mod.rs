@@ -13,6 +13,7 @@ pub mod element;
 pub mod facts;
 mod file;
 mod hold;
+mod lint;
 mod method;
 mod network;
 mod notify;
@@ -134,6 +135,7 @@ impl Role {
             candidates.push(Candidate::load(around, defaults, found));
         }
         self.election = Election::new(&candidates, found);
+        lint::check(&self.election, found);
         let own = self.election.of(&self.host).map(|member| &member.config);
         self.routers = own.filter(|router| !router.peers.is_empty()).cloned().collect();
         self.tracks = self.election.tracks(&self.host);
