@@ -13,3 +13,4 @@ pub mod ndisc;
 pub mod packet;
 pub mod router;
 pub mod speaker;
+pub mod simulation;

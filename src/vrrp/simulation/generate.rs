@@ -220,7 +220,8 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
     let host = random.position(count);
     let router = random.position(scenario.hosts[0].routers.len());
     let unit = common.intervals.iter().map(|interval| interval.get()).max().unwrap_or_default();
-    let long = random.between(Duration::ZERO, unit * random.pick(&[2, 5, 20]));
+    let most = unit * random.pick(&[2, 5, 20]);
+    let long = random.between(Duration::ZERO, most);
     let zero = Duration::ZERO;
     let once = |event| vec![(zero, event)];
     let ended = |event, end| vec![(zero, event), (long, end)];

@@ -192,7 +192,9 @@ impl Host {
         let configs = self.told(bug);
         self.powered = true;
         self.inbox.clear();
-        self.process = Some(Speaker::new(configs, starts.to_vec(), self.process_clock(now)));
+        let names = self.routers.iter().map(|router| router.name.clone());
+        let starts: BTreeMap<String, Start> = names.zip(starts.iter().copied()).collect();
+        self.process = Some(Speaker::new(configs, &starts, self.process_clock(now)));
         self.refresh = self.clock(now);
         let all = 0..self.routers.len();
         self.inbox.extend(all.map(|router| Input::Condition { router }));

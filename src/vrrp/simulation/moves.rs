@@ -133,7 +133,8 @@ impl World<'_> {
             let own = here.standing(member).map_or(0, |(_, own)| own);
             members.contains(&member) && (priority, from) > (own, here.address)
         };
-        let called_for = causes.iter().any(|cause| match cause {
+        let woken = self.judge.woken[host] == Some(self.now);
+        let called_for = woken || causes.iter().any(|cause| match cause {
             Cause::Advert { router, from, priority } => better(*router, *from, *priority),
             Cause::Timeout { late } => *late > here.routers[router].interval.get() * 3,
             Cause::Other(what) => !matches!(*what, "a claim" | "junk"),

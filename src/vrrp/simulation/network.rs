@@ -74,11 +74,6 @@ impl Network {
         self.unplugged[host] = !plugged;
     }
 
-    /// Whether a host's cable is pulled.
-    pub fn is_unplugged(&self, host: HostId) -> bool {
-        self.unplugged[host]
-    }
-
     /// How long a packet is under way: no entry if it is lost, two if it comes twice.
     pub fn carry(&self, from: HostId, to: HostId, random: &mut Random) -> Vec<Duration> {
         if !self.passes(from, to) || random.chance(self.weather.lost) {

@@ -113,9 +113,9 @@ impl World<'_> {
                 Cause::Other("a reload")
             }
             Input::LostVip { router } => {
-                let here = &mut self.hosts[host];
-                if let Some(process) = &mut here.process {
-                    process.handle_lost_vip(&here.routers[router].name, now);
+                let vips: Vec<IpAddr> = self.hosts[host].vips(router).collect();
+                if let Some(process) = &mut self.hosts[host].process {
+                    vips.into_iter().for_each(|vip| process.handle_lost_vip(vip, now));
                 }
                 Cause::Other("a lost VIP")
             }
@@ -157,7 +157,9 @@ impl World<'_> {
         let interface = &here.routers[router].interface;
         let judged = process.handle_packet(interface, &received, &seen, now);
         if let Err(discard) = judged {
-            self.note(|| format!("host {host} discards from {}: {discard}", envelope.source));
+            if junk != Some(Junk::Own) {
+                self.note(|| format!("host {host} discards from {}: {discard}", envelope.source));
+            }
             self.rearm(host, router);
             return Cause::Other("junk");
         }
