@@ -19,7 +19,7 @@ use crate::vrrp::packet::Advert;
 use crate::vrrp::router::PeerNews;
 
 /// What no interval shortens: the bounds on leaving, and a look at a port that refuses.
-const FIXED: Duration = Duration::from_millis(2500);
+const FIXED: Duration = Duration::from_millis(1500);
 
 /// What is known of one router on one host.
 #[derive(Clone, Debug)]
@@ -143,8 +143,8 @@ pub fn settling_time(scenario: &Scenario) -> Duration {
         Preempt::Now | Preempt::Never => Duration::ZERO,
     };
     let restarts = scenario.events.iter().any(|(_, event)| matches!(event, Event::Restart(..)));
-    let restart = if restarts { super::RESTART * 4 } else { Duration::ZERO };
-    dead * 4 + start + routers().map(delay).max().unwrap_or_default() + FIXED + restart
+    let restart = if restarts { super::RESTART * 2 } else { Duration::ZERO };
+    dead * 3 + start + routers().map(delay).max().unwrap_or_default() + FIXED + restart
 }
 
 impl World<'_> {

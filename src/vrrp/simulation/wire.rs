@@ -38,6 +38,7 @@ impl World<'_> {
         if !self.hosts[host].is_awake() {
             return;
         }
+        let before = self.standings(host);
         let mut causes = Vec::new();
         while let Some(input) = self.hosts[host].inbox.pop_front() {
             causes.push(self.tell(host, input));
@@ -49,14 +50,15 @@ impl World<'_> {
             causes.push(Cause::Timeout { late: now.since(deadline) });
             self.hosts[host].late = self.random.between(Duration::ZERO, super::world::LATEST);
         }
-        self.drain(host, &causes);
+        self.drain(host, &before, &causes);
     }
 
     /// The process is told something that nobody sent.
     pub(super) fn verb(&mut self, host: HostId, verb: impl FnOnce(&mut Speaker)) {
+        let before = self.standings(host);
         let Some(process) = &mut self.hosts[host].process else { return };
         verb(process);
-        self.drain(host, &[Cause::Other("told to")]);
+        self.drain(host, &before, &[Cause::Other("told to")]);
     }
 
     fn expire(&mut self, host: HostId) {
@@ -188,8 +190,7 @@ impl World<'_> {
     }
 
     /// Does everything that the machine asks for.
-    fn drain(&mut self, host: HostId, causes: &[Cause]) {
-        let before = self.standings(host);
+    fn drain(&mut self, host: HostId, before: &[(State, u8)], causes: &[Cause]) {
         let mut done = false;
         for count in 0.. {
             let Some(process) = &mut self.hosts[host].process else { return };
@@ -204,7 +205,7 @@ impl World<'_> {
             }
         }
         self.follow(host);
-        self.pass_on(host, &before);
+        self.pass_on(host, before);
         if done {
             self.note(|| format!("host {host} has left"));
             self.end_process(host);
@@ -251,13 +252,13 @@ impl World<'_> {
         let here = &mut self.hosts[host];
         let Some(process) = &here.process else { return };
         let held: Vec<IpAddr> = here.kernel.keys().copied().collect();
-        let wanted = process.vips().into_iter().map(|vip| vip.address.addr());
-        let dropped = |vip: &IpAddr| {
-            let state = here.router_of(*vip).and_then(|r| here.standing(r)).map(|(s, _)| s);
-            let state = state.unwrap_or(State::Initialize);
-            self.bug.is_some_and(|bug| bug.drops_vips(state))
-        };
-        let wanted: Vec<IpAddr> = wanted.filter(|vip| !dropped(vip)).collect();
+        let mut wanted = Vec::new();
+        for (name, router) in process.routers().filter(|(_, router)| router.holds()) {
+            let dropped = self.bug.is_some_and(|bug| bug.drops_vips(router.state()));
+            if let Some(id) = here.router_named(name).filter(|_| !dropped) {
+                wanted.extend(here.vips(id));
+            }
+        }
         here.follow(&wanted, self.bug, self.now);
         self.moved(host, &held);
     }
