@@ -169,6 +169,12 @@ impl World<'_> {
             let what = format!("host {host} r{router} heeds {junk:?}: {said:?}");
             self.broken("junk_is_discarded", what);
         }
+        if !self.judge.settled {
+            let Advert { priority, .. } = said;
+            self.note(|| {
+                format!("host {host} r{router} hears {} with {priority}", envelope.source)
+            });
+        }
         self.heard(host, router, envelope.source, &said, own);
         self.rearm(host, router);
         Cause::Advert { router, from: envelope.source, priority: said.priority }
@@ -191,7 +197,6 @@ impl World<'_> {
 
     /// Does everything that the machine asks for.
     fn drain(&mut self, host: HostId, before: &[(State, u8)], causes: &[Cause]) {
-        let mut done = false;
         for count in 0.. {
             let Some(process) = &mut self.hosts[host].process else { return };
             let Some((name, output)) = process.poll_output() else { break };
@@ -201,19 +206,19 @@ impl World<'_> {
             let Some(router) = self.hosts[host].router_named(name.as_ref()) else { continue };
             let fresh = before[router].0 != State::Active;
             if !self.bug.is_some_and(|bug| bug.swallows(&output, fresh)) {
-                done |= self.obey(host, router, output, causes);
+                self.obey(host, router, output, causes);
             }
         }
         self.follow(host);
         self.pass_on(host, before);
-        if done {
+        if self.hosts[host].process.as_ref().is_some_and(Speaker::is_done) {
             self.note(|| format!("host {host} has left"));
             self.end_process(host);
         }
     }
 
-    /// Does one thing. True if that was the last.
-    fn obey(&mut self, host: HostId, router: RouterId, output: Output, causes: &[Cause]) -> bool {
+    /// Does one thing.
+    fn obey(&mut self, host: HostId, router: RouterId, output: Output, causes: &[Cause]) {
         match output {
             Output::Send(advert) => self.send(host, router, &advert),
             Output::Announce => {
@@ -227,9 +232,8 @@ impl World<'_> {
             Output::Noticed(notice) => {
                 self.note(|| format!("host {host} r{router} notices: {notice}"));
             }
-            Output::Done => return true,
+            Output::Done => self.note(|| format!("host {host} r{router} is done")),
         }
-        false
     }
 
     fn standings(&self, host: HostId) -> Vec<(State, u8)> {
