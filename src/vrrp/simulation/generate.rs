@@ -203,8 +203,9 @@ fn config(
 /// A network without faults: far faster than the shortest interval.
 fn calm(interval: Duration, random: &mut Random) -> Weather {
     let delay = random.between(Duration::from_micros(30), Duration::from_micros(400));
-    let jitter = random.pick(&[Duration::from_micros(20), delay, interval / 20]);
-    Weather { lost: 0, doubled: random.pick(&[0, 0, 0, 50]), delay, jitter }
+    let most = (interval / 20).min(Duration::from_millis(2));
+    let jitter = random.pick(&[Duration::from_micros(20), delay, most]);
+    Weather { lost: 0, doubled: random.pick(&[0, 0, 0, 50]), delay, jitter, reorders: false }
 }
 
 fn starts(scenario: &mut Scenario, random: &mut Random) {
@@ -262,6 +263,7 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
                 doubled: random.pick(&[0, 100]),
                 delay: scenario.weather.delay,
                 jitter: random.between(zero, unit * 2),
+                reorders: true,
             };
             ended(Event::Weather(rough), Event::Weather(scenario.weather))
         }

@@ -41,3 +41,19 @@ fn the_rules_hold_whatever_happens() {
         panic!("{verdict}");
     }
 }
+
+#[test]
+fn every_planted_bug_is_found() {
+    let found = |bug| {
+        let broken = |seed| run(&Scenario::random(seed), Some(bug)).violation.map(|v| v.rule);
+        (0..seeds()).find_map(|seed| Some((seed, broken(seed)?)))
+    };
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        match found(bug) {
+            Some((seed, rule)) => println!("{bug:?}: {rule} after {} seeds", seed + 1),
+            None => missed.push(bug),
+        }
+    }
+    assert!(missed.is_empty(), "not found with {} seeds: {missed:?}", seeds());
+}

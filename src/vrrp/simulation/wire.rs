@@ -245,7 +245,8 @@ impl World<'_> {
     /// What the peers are told over the link when something is other than before.
     fn pass_on(&mut self, host: HostId, before: &[(State, u8)]) {
         for (router, (state, priority)) in self.standings(host).into_iter().enumerate() {
-            if before[router] != (state, priority) {
+            // A router that is gone has no priority.
+            if before[router] != (state, priority) && priority > 0 {
                 self.relay(host, router, &PeerNews::Present { state, priority });
             }
         }
@@ -305,12 +306,11 @@ impl World<'_> {
 
     /// Puts something on the wire. When it arrives, if it does.
     fn carry(&mut self, from: HostId, to: HostId, input: &Input) -> Option<Moment> {
-        let delays = self.network.carry(from, to, &mut self.random);
-        let last = delays.iter().max().map(|delay| self.now + *delay);
-        for delay in delays {
-            self.later(self.now + delay, Happening::Arrival(to, input.clone()));
+        let arrivals = self.network.carry((from, to), self.now, &mut self.random);
+        for at in arrivals.into_iter().flatten() {
+            self.later(at, Happening::Arrival(to, input.clone()));
         }
-        last
+        arrivals[1].max(arrivals[0])
     }
 
     /// Junk comes to every host at that moment.
