@@ -20,3 +20,4 @@ pub mod ndisc;
 pub mod packet;
 pub mod router;
 pub mod speaker;
+pub mod simulation;
