@@ -133,8 +133,7 @@ impl Router {
             return;
         }
         self.notice_stall(now);
-        let was_active =
-            self.heard.is_some_and(|heard| self.peers.sends(&self.config, peer, &heard));
+        let was_active = self.active_peer() == Some(peer);
         let restarts = self.peers.restarting(peer, now).is_some();
         self.peers.hear(peer, news, now);
         match news {
@@ -295,6 +294,11 @@ impl Router {
             self.heard = Some(Heard { from, priority, interval, at: now });
         }
         !has_better
+    }
+
+    /// The director that is Active, by its address in the configuration.
+    fn active_peer(&self) -> Option<IpAddr> {
+        self.heard.and_then(|heard| self.peers.sender(&self.config, &heard))
     }
 
     fn enter(&mut self, phase: Phase, why: Why) {
