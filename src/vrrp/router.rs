@@ -135,7 +135,13 @@ impl Router {
         self.notice_stall(now);
         let was_active = self.active_peer() == Some(peer);
         let restarts = self.peers.restarting(peer, now).is_some();
+        let returns = self.peers.is_out_of_touch(peer);
         self.peers.hear(peer, news, now);
+        if returns && matches!(news, PeerNews::Present { .. }) {
+            // There may have been a partition, and somebody Active on the other side of it who has
+            // left without a word.
+            self.announce_again(now);
+        }
         match news {
             PeerNews::Gone if was_active && !restarts => {
                 self.lose_active(peer, Why::Gone { peer }, now);

@@ -87,6 +87,11 @@ impl Peers {
         self.0.retain(|address, _| config.peers.iter().any(|peer| peer.address == *address));
     }
 
+    /// Whether its connection was lost, or never there.
+    pub(super) fn is_out_of_touch(&self, peer: IpAddr) -> bool {
+        matches!(self.told(peer), Told::Unknown | Told::Gone)
+    }
+
     /// Until when the process there is being replaced.
     pub(super) fn restarting(&self, peer: IpAddr, now: Moment) -> Option<Moment> {
         self.0.get(&peer).filter(|standing| standing.restarts(now))?.restarting
