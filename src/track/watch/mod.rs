@@ -56,7 +56,10 @@ pub(super) async fn watch(track: TrackConfig, tell: impl FnMut(Outcome) -> bool 
         Watch::Process { name, full_command } => {
             follow(process::Process::new(name, full_command), every, Some(timeout), tell).await;
         }
-        Watch::Unit(name) => follow(unit::Unit::new(name), every, Some(timeout), tell).await,
+        Watch::Unit(name) => {
+            let limit = timeout.max(unit::ANSWER_LIMIT);
+            follow(unit::Unit::new(name), every, Some(limit), tell).await;
+        }
         Watch::File(path) => {
             follow(file::File::new(path, number), every, Some(timeout), tell).await
         }
