@@ -5,9 +5,11 @@
 //! leaves alone what is watched as before; what has a new beat or limit only keeps its verdict.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::condition::{Verdicts, condition};
 use super::config::{TrackConfig, Watch};
@@ -72,6 +74,18 @@ impl Tracker {
     /// The verdicts, and word whenever they change.
     pub fn verdicts(&self) -> watch::Receiver<Verdicts> {
         self.verdicts.subscribe()
+    }
+
+    /// Waits until all has been looked at, within a limit. Whether it has. Routers are best started
+    /// after it: one that goes on as the Active one must not hear of a fault that is none.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        let is_known = |verdict: &Verdict| match verdict {
+            Verdict::Unknown | Verdict::Joining => false,
+            Verdict::Good | Verdict::Bad(_) | Verdict::Number(_) => true,
+        };
+        let mut verdicts = self.verdicts();
+        let all = verdicts.wait_for(|verdicts| verdicts.values().all(is_known));
+        timeout(limit, all).await.is_ok()
     }
 
     /// What all of it means now for this router.

@@ -1,7 +1,5 @@
 //! A unit, over the real systemd in a machine; and a host without one.
 
-use std::process::Command;
-
 use super::*;
 use crate::kinds::apart;
 use crate::lab::inside::each_inside;
