@@ -2,11 +2,10 @@
 //!
 //! [`config`] is what a virtual router is told, in types that hold nothing that the protocol cannot
 //! carry. [`packet`] is what routers say to each other, as bytes. [`arp`] and [`ndisc`] tell the
-//! link where a VIP is, and hear who else [claims](claim) it.
-//! carry. [`link`] is the connection that two directors keep beside the protocol, proven by the
-//! cluster's [`key`]; over it they compare a [`fingerprint`] of their files.
-//! link where a VIP is, and hear who else [claims](claim) it. [`router`] is the machine of one virtual
-//! router, [`speaker`] all of them on a host.
+//! link where a VIP is, and hear who else [claims](claim) it. [`router`] is the machine of one
+//! virtual router, [`speaker`] all of them on a host. [`link`] is the connection that two directors
+//! keep beside the protocol, proven by the cluster's [`key`]; over it they compare a
+//! [`fingerprint`] of their files. [`driver`] is what all that needs of the machine.
 
 pub mod arp;
 mod checksum;

@@ -208,6 +208,20 @@ impl Tap {
             seen.iter().find(|(at, frame)| *at >= since && what(frame)).map(|(at, _)| *at)
         })
     }
+
+    /// The first such frame after that moment.
+    #[track_caller]
+    pub(crate) fn frame(&self, since: Instant, what: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let at = self.first(since, what);
+        let seen = self.seen.lock().expect("whole");
+        let found = seen.iter().find(|(when, _)| *when == at);
+        found.map(|(_, frame)| frame.clone()).expect("it was there")
+    }
+
+    /// How many such frames there were so far.
+    pub(crate) fn count(&self, what: impl Fn(&[u8]) -> bool) -> usize {
+        self.seen.lock().expect("whole").iter().filter(|(_, frame)| what(frame)).count()
+    }
 }
 
 /// The first answer within five seconds.

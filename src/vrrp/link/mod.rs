@@ -15,12 +15,15 @@ mod peering;
 mod refusal;
 mod session;
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use super::fingerprint::Mismatch;
 
 pub use frame::{MAX_FRAME, Nonce};
-pub use message::{Standing, State};
+pub use message::Standing;
 pub use peering::{Ends, Peering};
 pub use refusal::Refusal;
 
