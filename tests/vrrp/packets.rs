@@ -10,9 +10,7 @@ use converge::vrrp::packet::{Auth, Envelope, Expect, parse};
 use converge::vrrp::router::{Notice, Start, State};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::lan::{
-    Director, Lan, Tap, announces, inside, mac, router, settings, vip,
-};
+use super::lan::{Director, Lan, Tap, announces, inside, mac, router, settings, vip};
 use crate::kinds::apart::each_in_a_namespace;
 
 const INTERVAL: Duration = Duration::from_millis(100);
