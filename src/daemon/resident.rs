@@ -22,8 +22,8 @@ use crate::reconcile::{self, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
-use crate::track::condition::Verdicts;
 use crate::track::Tracker;
+use crate::track::condition::Verdicts;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
 use crate::vrrp::router::{Condition, Start, State};
 
@@ -210,7 +210,7 @@ impl<'h> Resident<'h> {
             let name = router.name.as_str();
             let active = self.situation.of(name) == Standing::Active;
             let mut condition = self.tracker.condition(router);
-            if !(self.resumed.contains(name) && !self.ready) {
+            if self.ready || !self.resumed.contains(name) {
                 let needs = self.needs.get(name).unwrap_or(&none);
                 condition.faults.extend(self.upkeep.unmet(needs, active));
             }
@@ -240,10 +240,7 @@ impl<'h> Resident<'h> {
     }
 
     /// Takes over what the files say now. If they are wrong, nothing changes.
-    pub fn reloaded(
-        &mut self,
-        loaded: Result<Configuration, String>,
-    ) -> Result<(), WatchError> {
+    pub fn reloaded(&mut self, loaded: Result<Configuration, String>) -> Result<(), WatchError> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {
@@ -356,7 +353,7 @@ fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
 }
 
 async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostError> {
-    reconcile::reconcile(host, &desired, |change, outcome| log::change(change, outcome)).await
+    reconcile::reconcile(host, &desired, log::change).await
 }
 
 /// The next event of VRRP; never if there is none.
