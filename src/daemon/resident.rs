@@ -1,4 +1,8 @@
 //! The resident converge: what it has, and one step for everything that can happen to it.
+//!
+//! No step waits for anything but a stop: a look at the host goes on beside the loop, VRRP, tracks
+//! and hooks have threads and tasks of their own. So a slow change to the host delays neither the
+//! word that a service died nor the watchdog.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
