@@ -2,6 +2,8 @@
 
 mod cli;
 mod crash;
+mod failover;
+mod interop;
 mod ipvs;
 mod kinds;
 mod lab;
