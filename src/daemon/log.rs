@@ -113,7 +113,10 @@ fn peer_event(event: &Event) {
         }
         Event::PeerAlarm { peer, alarm } => match alarm {
             Alarm::Agreed => tracing::info!(peer, "the files are the same again"),
-            alarm => tracing::error!(peer, "{alarm}"),
+            Alarm::Refused(refusal) => {
+                tracing::error!(peer, "a connection was not believed: {refusal}");
+            }
+            Alarm::Mismatch(mismatch) => tracing::error!(peer, "the files differ: {mismatch}"),
         },
         Event::LinkFailed { why } => {
             tracing::error!(%why, "the other directors cannot connect to this one");

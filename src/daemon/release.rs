@@ -4,9 +4,8 @@
 //! the dead and takes the VIPs off when a peer has announced them. After a planned restart it does
 //! nothing: the VIPs are waited for.
 
-use std::time::Duration;
 
-use super::{Configuration, WatchError, log, planned, resident};
+use super::{Configuration, log, planned, resident};
 use crate::host::{Host, HostError};
 use crate::vrrp::driver::{self, Settings, Vrrp};
 use crate::vrrp::router::Start;
@@ -37,7 +36,7 @@ pub async fn run(host: &Host, configuration: Option<Configuration>) -> Result<Re
         Some(c) => (c.vrrp, c.role.routers().to_vec()),
         None => (Settings::default(), Vec::new()),
     };
-    let routers = routers.into_iter().map(|router| (router, Start::Leaving)).collect();
+    let routers = routers.into_iter().map(|router| (router, Start::Leave)).collect();
     match Vrrp::start(settings, routers) {
         Ok((vrrp, events)) => {
             vrrp.release();

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,6 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use super::signals::{Asked, Signals};
 use super::upkeep::Upkeep;
 use super::{Configuration, WatchError, log, planned};
-use crate::hook::{Happened, Hooks, On};
 use crate::host::drift::Drift;
 use crate::host::service::Service;
 use crate::host::{Host, HostError};
@@ -75,7 +74,6 @@ pub struct Resident<'h> {
     needs: BTreeMap<String, BTreeSet<Id>>,
     tracker: Tracker,
     verdicts: watch::Receiver<Verdicts>,
-    hooks: Hooks,
     drift: Drift,
     signals: Signals,
     pulse: Interval,
@@ -99,7 +97,6 @@ impl<'h> Resident<'h> {
             heading: first.heading,
             verdicts: tracker.verdicts(),
             tracker,
-            hooks: Hooks::new(first.role.hooks()),
             role: first.role,
             settings: first.vrrp,
             situation,
@@ -125,7 +122,7 @@ impl<'h> Resident<'h> {
 
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Happening {
-        let Resident { work, vrrp, verdicts, drift, signals, pulse, upkeep, hooks, .. } = self;
+        let Resident { work, vrrp, verdicts, drift, signals, pulse, upkeep, .. } = self;
         let idle = work.is_none();
         tokio::select! {
             biased;
@@ -140,7 +137,6 @@ impl<'h> Resident<'h> {
             _ = pulse.tick() => Happening::Beat,
             () = tokio::time::sleep_until(upkeep.due()), if idle => Happening::Due,
             () = drift.changed() => Happening::Drifted,
-            () = hooks.run() => Happening::Beat,
         }
     }
 
@@ -185,11 +181,9 @@ impl<'h> Resident<'h> {
     /// VRRP says something.
     pub fn heard(&mut self, event: Event) {
         log::event(&event);
-        if let Event::Changed { router, from, to, why, priority } = event {
+        if let Event::Changed { router, to, .. } = event {
             let standing = standing(to);
             self.situation.standing.insert(router.clone(), standing);
-            let happened = Happened { router, from, to, why: why.to_string(), priority };
-            self.hooks.push(happened);
             self.upkeep.wanted(Instant::now());
             self.show();
         }
@@ -249,7 +243,6 @@ impl<'h> Resident<'h> {
                 self.settings = new.vrrp;
                 self.situation.become_like(self.role.at_start());
                 self.tracker.configure(self.role.tracks().to_vec());
-                self.hooks.configure(self.role.hooks());
                 self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));
                 match &self.vrrp {
                     Some((vrrp, _)) => {
@@ -286,7 +279,6 @@ impl<'h> Resident<'h> {
             vrrp.release();
             finish(events, |event| self.heard(event)).await;
         }
-        self.hooks.stop().await;
         Ok(())
     }
 

@@ -116,7 +116,8 @@ impl<'s> Node<'s> {
     fn line(&self, arguments: &str) -> String {
         let (directory, binary) = (self.directory.display(), env!("CARGO_BIN_EXE_converge"));
         format!(
-            "mkdir -p /run/converge /var/lib/converge \
+            "mkdir -p /run/converge /var/lib/converge /etc/converge \
+             && mount --bind {directory} /etc/converge \
              && mount --bind {directory}/run /run/converge \
              && mount --bind {directory}/run /var/lib/converge \
              && exec {binary} --host {} --cluster {directory}/cluster.toml {arguments}",

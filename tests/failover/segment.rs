@@ -35,8 +35,8 @@ impl Segment {
         for (name, number) in hosts.iter().zip(1..) {
             let ns = segment.namespace(name);
             sh(&format!("ip netns add {ns}"));
-            sh(&format!("ip -n {switch} link add name {name} type veth peer name eth0 netns {ns}"));
-            sh(&format!("ip -n {switch} link set dev {name} master br0 up"));
+            sh(&format!("ip -n {switch} link add name to-{name} type veth peer name eth0 netns {ns}"));
+            sh(&format!("ip -n {switch} link set to-{name} master br0 up"));
             sh(&format!("ip -n {ns} link set lo up"));
             sh(&format!("ip -n {ns} link set eth0 up"));
             sh(&format!("ip -n {ns} address add 192.0.2.{number}/24 dev eth0"));
@@ -104,15 +104,15 @@ impl Segment {
     /// Pulls a host's plug out of the switch, or puts it back. The host's own carrier goes too.
     pub fn plug(&self, host: &str, plugged: bool) {
         let state = if plugged { "up" } else { "down" };
-        sh(&format!("ip -n {} link set dev {host} {state}", self.namespace("switch")));
+        sh(&format!("ip -n {} link set to-{host} {state}", self.namespace("switch")));
     }
 
     /// Cuts a host off without its noticing: the switch forwards nothing from and to it.
     pub fn cut(&self, host: &str, cut: bool) {
         let switch = self.namespace("switch");
         match cut {
-            true => sh(&format!("ip -n {switch} link set dev {host} nomaster")),
-            false => sh(&format!("ip -n {switch} link set dev {host} master br0")),
+            true => sh(&format!("ip -n {switch} link set to-{host} nomaster")),
+            false => sh(&format!("ip -n {switch} link set to-{host} master br0")),
         };
     }
 }

@@ -10,7 +10,7 @@ use nix::time::{ClockId, clock_gettime};
 use crate::clock::Moment;
 
 /// The present moment.
-pub(super) fn now() -> Moment {
+pub fn now() -> Moment {
     let time = clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock since 2.6.39");
     Moment::after_start(Duration::from(time))
 }

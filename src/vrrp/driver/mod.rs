@@ -47,6 +47,7 @@ use addresses::Addresses;
 use post::Slot;
 use thread::{Orders, Thread, Ways};
 
+pub use clock::now;
 pub use events::{Event, Events};
 pub use interfaces::VIP_MARK;
 pub use lateness::Lateness;
