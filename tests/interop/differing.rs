@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::ear::Ear;
 use super::keepalived::{self, Keepalived};
 use super::pairing::{Family, Pairing, V2, V2_PASS, V3, V3_UNICAST};
-use super::{Holder, Other, held};
+use super::{Holder, held};
 use crate::failover::node::Node;
 use crate::failover::segment::Segment;
 

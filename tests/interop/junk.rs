@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use converge::vrrp::config::Version;
 
-use super::Other;
 use super::ear::Ear;
 use super::keepalived::{self, Keepalived};
 use super::pairing::V3;
