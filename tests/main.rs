@@ -11,3 +11,4 @@ mod probe;
 mod tidy;
 mod topologies;
 mod track;
+mod vrrp;

@@ -185,6 +185,21 @@ warning: `192.168.45.100` lies in no subnet of the hosts that hold it
 }
 
 #[test]
+fn between_two_directors_a_vip_outside_the_subnet_is_an_error() {
+    let second = "[host.director2]\nrole = \"director-backup\"\naddress = \"192.168.142.2/24\"\n\
+                  interface = \"ens33\"\n[host.web1]";
+    let two = GOOD.replacen("[host.web1]", second, 1);
+    let wrong = two.replacen("192.168.142.100", "192.168.45.100", 1);
+    let said = Cluster::parse("cluster.toml", wrong).expect_err("it is wrong").render(false);
+    assert!(said.contains("error: `192.168.45.100` lies in no subnet"), "{said}");
+    assert!(said.contains("did you mean 192.168.142.100?"), "{said}");
+    assert!(said.contains("write its prefix length: 192.168.45.100/24"), "{said}");
+    let own = two.replacen("192.168.142.100", "192.168.45.100/24", 1);
+    let (_, warnings) = Cluster::parse("cluster.toml", own).expect("it has a subnet of its own");
+    assert_eq!(warnings.render(false), "");
+}
+
+#[test]
 fn what_does_not_fit_together_is_told() {
     let cases = [
         ("192.168.142.5/24", "192.168.143.5/24", "host `web1` is in 192.168.143.0/24, but"),

@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use ipnet::IpNet;
+
 use super::ROLE;
 use super::element::{Surroundings, each_element};
 use super::facts::{Facts, RoleDefaults};
@@ -133,6 +135,10 @@ pub struct Member {
     pub vrrp: Vrrp,
     /// The VIPs, where the role says that it holds them.
     pub holds: Vec<Hold>,
+    /// Its address with the prefix length of its subnet.
+    pub address: IpNet,
+    /// The interface that has its address.
+    pub own_interface: String,
     /// What it watches for the router.
     pub tracks: Vec<Track>,
     /// What the router is told on this host.
@@ -180,8 +186,15 @@ impl Election {
             let config = vrrp.config(candidate.host, vips);
             let concerns = |track: &&Track| track.config.concerns(name);
             let tracks = candidate.tracks.iter().filter(concerns).cloned().collect();
-            let (host, vrrp) = (host.clone(), vrrp.clone());
-            let member = Member { host, vrrp, holds, tracks, config };
+            let member = Member {
+                host: host.clone(),
+                vrrp: vrrp.clone(),
+                holds,
+                address: candidate.host.address.value,
+                own_interface: candidate.host.interface.value.to_string(),
+                tracks,
+                config,
+            };
             let members = self.routers.entry(name.to_owned()).or_default();
             members.insert(member.host.value.clone(), member);
         }
@@ -240,6 +253,15 @@ impl Member {
         };
         let unwatched = all.into_iter().filter(move |interface| !watched(interface));
         unwatched.map(|interface| track::carrier(interface, &self.config.name))
+    }
+
+    /// Whether both hear what the other says on the link, as far as the cluster file shows it.
+    pub fn shares_link(&self, other: &Member) -> bool {
+        if self.host.value == other.host.value {
+            return self.config.interface == other.config.interface;
+        }
+        let on_own = |member: &Member| member.config.interface == member.own_interface;
+        self.address.trunc() == other.address.trunc() && on_own(self) && on_own(other)
     }
 
     /// Where the host's name stands in the cluster file.

@@ -171,6 +171,15 @@ impl Element<'_> {
         texts.filter(|text| !text.value.is_empty()).collect()
     }
 
+    /// A text that is not empty, placed where the cluster file sets it, if it comes from a variable.
+    pub fn origin(&self, key: &'static str) -> Option<Spanned<String>> {
+        let text = self.get::<String>(key).filter(|text| !text.value.is_empty())?;
+        let mut names = super::variables::named_in(text.place.text());
+        let set = names.find_map(|name| self.facts.set_at(name, &text.value).next());
+        let place = set.unwrap_or(&text.place).clone();
+        Some(Spanned::new(text.value, place))
+    }
+
     /// Whether the key is there, right or wrong.
     pub fn has(&self, key: &'static str) -> bool {
         self.reader.has(key)

@@ -14,6 +14,7 @@ pub mod facts;
 mod file;
 mod hold;
 mod ipvs_sync;
+mod lint;
 mod method;
 mod network;
 mod notify;
@@ -137,6 +138,7 @@ impl Role {
             candidates.push(Candidate::load(around, defaults, found));
         }
         self.election = Election::new(&candidates, found);
+        lint::check(&self.election, found);
         let own = self.election.of(&self.host).map(|member| &member.config);
         self.routers = own.filter(|router| !router.peers.is_empty()).cloned().collect();
         self.tracks = self.election.tracks(&self.host);

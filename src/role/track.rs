@@ -250,3 +250,6 @@ impl Value for i16 {
         text.parse().map_err(|_| format!("`{text}` is not a whole number from -32768 to 32767"))
     }
 }
+
+#[cfg(test)]
+mod tests;

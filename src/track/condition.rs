@@ -3,22 +3,14 @@
 //! Always the whole truth, worked out anew from all verdicts: nothing is counted up and down. The
 //! weights mean what they mean to keepalived.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::config::{MOST_WEIGHT, TrackConfig, Watch};
 use super::tally::Verdict;
+use crate::vrrp::router::Condition;
 
 /// The verdicts on all tracks, by their names.
 pub type Verdicts = BTreeMap<String, Verdict>;
-
-/// What all tracks together mean for one router.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    /// Why it cannot be Active, in plain words; none: it can.
-    pub faults: BTreeSet<String>,
-    /// What is added to its priority, -253 to 253.
-    pub adjust: i16,
-}
 
 /// What is watched, in the words that begin a reason: "script chk_nginx", "tcp 127.0.0.1:80".
 pub fn subject(track: &TrackConfig) -> String {
@@ -34,20 +26,33 @@ pub fn subject(track: &TrackConfig) -> String {
     }
 }
 
-/// What the tracks mean for the router of this name.
-pub fn sum(router: &str, tracks: &[TrackConfig], verdicts: &Verdicts) -> Sum {
-    let mut sum = Sum::default();
+/// What the tracks mean for a router of this name on this interface.
+pub fn condition(
+    router: &str,
+    interface: &str,
+    tracks: &[TrackConfig],
+    verdicts: &Verdicts,
+) -> Condition {
+    let mut condition = Condition::default();
     let mut adjust = 0_i32;
     for track in tracks.iter().filter(|track| track.concerns(router)) {
         // One that nobody has heard of yet is one that was not looked at.
         let verdict = verdicts.get(&track.name).unwrap_or(&Verdict::Unknown);
-        let fault = fault(track, verdict);
-        sum.faults.extend(fault.map(|words| format!("{}: {words}", subject(track))));
+        if let Some(words) = fault(track, verdict) {
+            condition.faults.insert(format!("{}: {words}", subject(track)));
+            condition.unreachable |= is_link_lost(track, verdict, interface);
+        }
         adjust += i32::from(weigh(track, verdict));
     }
     let most = i32::from(MOST_WEIGHT);
-    sum.adjust = i16::try_from(adjust.clamp(-most, most)).expect("253 fits");
-    sum
+    condition.adjust = i16::try_from(adjust.clamp(-most, most)).expect("253 fits");
+    condition
+}
+
+/// Whether the router's own link is known to be lost; before the first look nothing is known.
+fn is_link_lost(track: &TrackConfig, verdict: &Verdict, interface: &str) -> bool {
+    let is_own = matches!(&track.what, Watch::Interface(name) if name == interface);
+    is_own && matches!(verdict, Verdict::Bad(_))
 }
 
 fn fault(track: &TrackConfig, verdict: &Verdict) -> Option<String> {
@@ -90,6 +95,7 @@ fn weigh(track: &TrackConfig, verdict: &Verdict) -> i16 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::num::NonZeroU8;
     use std::time::Duration;
 
@@ -117,8 +123,12 @@ mod tests {
 
     fn of(track: &TrackConfig, verdict: Verdict) -> (Vec<String>, i16) {
         let verdicts = BTreeMap::from([(track.name.clone(), verdict)]);
-        let sum = sum("web", std::slice::from_ref(track), &verdicts);
-        (sum.faults.into_iter().collect(), sum.adjust)
+        let condition = on_eth0("web", std::slice::from_ref(track), &verdicts);
+        (condition.faults.into_iter().collect(), condition.adjust)
+    }
+
+    fn on_eth0(router: &str, tracks: &[TrackConfig], verdicts: &Verdicts) -> Condition {
+        condition(router, "eth0", tracks, verdicts)
     }
 
     fn bad() -> Verdict {
@@ -129,7 +139,7 @@ mod tests {
     fn what_is_not_known_at_the_start_is_a_fault_and_has_no_weight() {
         let words = "script chk_nginx: not looked at yet".to_owned();
         assert_eq!(of(&script(0), Verdict::Unknown), (vec![words.clone()], 0));
-        assert_eq!(sum("web", &[script(0)], &Verdicts::new()).faults, BTreeSet::from([words]));
+        assert_eq!(on_eth0("web", &[script(0)], &Verdicts::new()).faults, BTreeSet::from([words]));
         for weight in [20, -20] {
             assert_eq!(of(&script(weight), Verdict::Unknown), (vec![], 0), "{weight}");
         }
@@ -165,17 +175,17 @@ mod tests {
             let verdict = |i| if i < n { bad() } else { Verdict::Good };
             (0..3).map(|i| (i.to_string(), verdict(i))).collect::<Verdicts>()
         };
-        assert_eq!(sum("web", &tracks, &verdicts(0)).adjust, 0);
-        assert_eq!(sum("web", &tracks, &verdicts(2)).adjust, -200);
-        assert_eq!(sum("web", &tracks, &verdicts(3)).adjust, -253);
+        assert_eq!(on_eth0("web", &tracks, &verdicts(0)).adjust, 0);
+        assert_eq!(on_eth0("web", &tracks, &verdicts(2)).adjust, -200);
+        assert_eq!(on_eth0("web", &tracks, &verdicts(3)).adjust, -253);
     }
 
     #[test]
     fn only_the_tracks_of_a_router_move_it() {
         let track = TrackConfig { routers: vec!["db".into()], ..script(0) };
         let verdicts = Verdicts::from([(track.name.clone(), bad())]);
-        assert!(sum("web", std::slice::from_ref(&track), &verdicts).faults.is_empty());
-        assert_eq!(sum("db", &[track], &verdicts).faults.len(), 1);
+        assert!(on_eth0("web", std::slice::from_ref(&track), &verdicts).faults.is_empty());
+        assert_eq!(on_eth0("db", &[track], &verdicts).faults.len(), 1);
     }
 
     #[test]
@@ -187,5 +197,17 @@ mod tests {
         let words = "file /run/load: its number 254 takes 254 from the priority".to_owned();
         assert_eq!(of(&file(-1), Verdict::Number(254)), (vec![words], -253));
         assert_eq!(of(&file(-1), bad()), (vec![], 0));
+    }
+
+    #[test]
+    fn only_the_loss_of_the_routers_own_link_makes_it_unreachable() {
+        let link = |name: &str| track("link", Watch::Interface(name.into()), 0);
+        let is_lost = |track: TrackConfig, verdict: Verdict| {
+            let verdicts = Verdicts::from([(track.name.clone(), verdict)]);
+            on_eth0("web", &[track], &verdicts).unreachable
+        };
+        assert!(is_lost(link("eth0"), bad()));
+        assert!(!is_lost(link("eth0"), Verdict::Unknown) && !is_lost(link("eth0"), Verdict::Good));
+        assert!(!is_lost(link("eth1"), bad()) && !is_lost(script(0), bad()));
     }
 }

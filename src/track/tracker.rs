@@ -9,10 +9,12 @@ use std::sync::{Arc, Weak};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::condition::{Sum, Verdicts, sum};
+use super::condition::{Verdicts, condition};
 use super::config::{TrackConfig, Watch};
 use super::tally::{Outcome, Tally, Verdict};
 use super::watch::watch;
+use crate::vrrp::config::RouterConfig;
+use crate::vrrp::router::Condition;
 
 /// All that is watched.
 #[derive(Debug)]
@@ -47,6 +49,10 @@ impl Tracker {
                 let at = before.iter().position(|watcher| is_akin(&watcher.track, &wanted));
                 let known = at.and_then(|_| current.get(&track.name));
                 let verdict = known.unwrap_or(at_first).clone();
+                // Several routers may each have the same track.
+                if self.watchers.iter().any(|watcher| watcher.track == wanted) {
+                    continue;
+                }
                 let same = at.filter(|at| before[*at].track == wanted);
                 self.watchers.push(match same {
                     Some(at) => before.swap_remove(at),
@@ -68,9 +74,9 @@ impl Tracker {
         self.verdicts.subscribe()
     }
 
-    /// What all of it means now for the router of this name.
-    pub fn sum(&self, router: &str) -> Sum {
-        sum(router, &self.tracks, &self.verdicts.borrow())
+    /// What all of it means now for this router.
+    pub fn condition(&self, router: &RouterConfig) -> Condition {
+        condition(&router.name, &router.interface, &self.tracks, &self.verdicts.borrow())
     }
 }
 

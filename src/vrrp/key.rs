@@ -51,8 +51,8 @@ impl Key {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    /// What only a holder of the key can make of these parts. `purpose` keeps apart what is made for
-    /// different ends.
+    /// What only a holder of the key can make of these parts. `purpose` keeps apart what is made
+    /// for different ends.
     pub fn sign(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.0);
         for part in [purpose.as_bytes()].iter().chain(parts) {

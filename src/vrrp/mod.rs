@@ -19,4 +19,6 @@ pub mod link;
 pub mod ndisc;
 pub mod packet;
 pub mod router;
+pub mod simulation;
 pub mod speaker;
+pub mod simulation;

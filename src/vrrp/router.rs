@@ -45,19 +45,20 @@ pub struct Router {
     config: RouterConfig,
     condition: Condition,
     peers: Peers,
-    /// Whose advertisement was heard last, unless it has resigned since.
+    /// Who is Active as far as was heard: the best of those who say so and have not resigned.
     heard: Option<Heard>,
     phase: Phase,
     episodes: Episodes,
     outputs: VecDeque<Output>,
 }
 
-/// The sender of an advertisement.
+/// The sender of an advertisement, the last of which came at `at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Heard {
     from: IpAddr,
     priority: u8,
     interval: Interval,
+    at: Moment,
 }
 
 impl Router {
@@ -65,7 +66,7 @@ impl Router {
     pub fn new(config: RouterConfig, start: Start, now: Moment) -> Self {
         let until = match start {
             Start::Fresh => now + config.start_delay,
-            Start::Resume | Start::Leave => now,
+            Start::Resume | Start::Leaving => now,
         };
         Router {
             config,
@@ -269,7 +270,7 @@ impl Router {
     /// RFC 9568 6.4.1 and RFC 3768 6.4.1: the event Startup.
     fn start(&mut self, start: Start, now: Moment) {
         match start {
-            Start::Leave => self.release(now),
+            Start::Leaving => self.release(now),
             Start::Fresh | Start::Resume if !self.is_fit() => self.fail(now),
             Start::Resume => self.take_over(Why::Resumed, now),
             Start::Fresh if self.config.priority == OWNER => self.take_over(Why::Owner, now),
@@ -282,6 +283,20 @@ impl Router {
         self.condition.faults.is_empty()
     }
 
+    /// Notes who is Active. While two are, it is the better one that counts, for the other is about
+    /// to yield: says whether it is this one.
+    fn follow(&mut self, from: IpAddr, advert: &Advert, now: Moment) -> bool {
+        let (priority, interval) = (advert.priority, advert.interval);
+        let has_better = self.heard.is_some_and(|known| {
+            let is_alive = now.since(known.at) < self.dead(known.interval);
+            known.from != from && is_alive && (known.priority, known.from) > (priority, from)
+        });
+        if !has_better {
+            self.heard = Some(Heard { from, priority, interval, at: now });
+        }
+        !has_better
+    }
+
     fn enter(&mut self, phase: Phase, why: Why) {
         let from = self.state();
         self.phase = phase;
@@ -292,7 +307,7 @@ impl Router {
     }
 
     fn notice(&mut self, notice: Notice, now: Moment) {
-        if self.episodes.begins(&notice, now) {
+        if !matches!(self.phase, Phase::Released) && self.episodes.begins(&notice, now) {
             self.outputs.push_back(Output::Noticed(notice));
         }
     }

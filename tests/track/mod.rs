@@ -1,5 +1,6 @@
 //! What is tracked, against real scripts, processes, files, ports and interfaces.
 
+mod hooks;
 mod network;
 mod process;
 mod reload;
@@ -7,6 +8,7 @@ mod scripts;
 mod unit;
 
 use std::fs::{self, Permissions};
+use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,9 @@ use converge::track::Tracker;
 use converge::track::condition::Verdicts;
 use converge::track::config::{TrackConfig, Watch};
 use converge::track::tally::Verdict;
+use converge::vrrp::config::{
+    Announcing, Checksum, Family, Interval, Preempt, RouterConfig, Transport, Version,
+};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -38,6 +43,30 @@ fn track(what: Watch) -> TrackConfig {
         weight: 0,
         reverse: false,
         routers: Vec::new(),
+    }
+}
+
+/// A router that all of it matters to.
+fn router() -> RouterConfig {
+    let address = IpAddr::from([192, 0, 2, 1]);
+    RouterConfig {
+        name: "web".into(),
+        vrid: NonZeroU8::MIN,
+        family: Family::Ipv4,
+        version: Version::V3,
+        interface: "one".into(),
+        source: address,
+        transport: Transport::Unicast,
+        peers: Vec::new(),
+        priority: NonZeroU8::new(100).expect("not zero"),
+        interval: Interval::DEFAULT,
+        preempt: Preempt::Now,
+        start_delay: Duration::ZERO,
+        checksum: Checksum::PseudoHeader,
+        password: None,
+        sync_group: None,
+        vips: Vec::new(),
+        announcing: Announcing::default(),
     }
 }
 
@@ -88,7 +117,7 @@ impl Watched {
 
     /// The faults that a router has of it.
     fn faults(&self) -> Vec<String> {
-        self.tracker.sum("web").faults.into_iter().collect()
+        self.tracker.condition(&router()).faults.into_iter().collect()
     }
 }
 

@@ -108,6 +108,7 @@ fn an_interface_is_good_as_long_as_it_has_a_carrier() {
         sh("ip link set other down");
         assert_eq!(watched.until_bad().await, "no carrier");
         assert_eq!(watched.faults(), ["interface one: no carrier"]);
+        assert!(watched.tracker.condition(&router()).unreachable, "it is the router's own");
         sh("ip link set other up");
         watched.until_good().await;
         sh("ip link del one");

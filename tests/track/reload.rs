@@ -31,7 +31,7 @@ async fn what_did_not_change_is_not_looked_at_again() {
     (heavier.weight, heavier.reverse, heavier.routers) = (-20, false, vec!["web".into()]);
     watched.tracker.configure(vec![heavier]);
     settle(&mut watched).await;
-    assert_eq!((runs(&scratch, "check"), watched.tracker.sum("web").adjust), (1, 0));
+    assert_eq!((runs(&scratch, "check"), watched.tracker.condition(&router()).adjust), (1, 0));
     watched.tracker.configure(vec![before]);
     settle(&mut watched).await;
     assert_eq!(runs(&scratch, "check"), 1);

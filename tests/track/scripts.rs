@@ -121,16 +121,16 @@ async fn a_number_in_a_file_moves_the_priority_as_soon_as_it_is_written() {
     watched.until(|verdict| *verdict == Verdict::Number(0)).await;
     scratch.write("load", " 15\n", 0o644);
     watched.until(|verdict| *verdict == Verdict::Number(15)).await;
-    assert_eq!(watched.tracker.sum("web").adjust, -30);
+    assert_eq!(watched.tracker.condition(&router()).adjust, -30);
     // Written in place: nothing is said before it is closed.
     fs::write(scratch.path("load"), "-4").expect("ours");
     watched.until(|verdict| *verdict == Verdict::Number(-4)).await;
-    assert_eq!(watched.tracker.sum("web").adjust, 8);
+    assert_eq!(watched.tracker.condition(&router()).adjust, 8);
     fs::remove_file(scratch.path("load")).expect("ours");
     watched.until(|verdict| *verdict == Verdict::Number(0)).await;
     scratch.write("load", "much\n", 0o644);
     assert_eq!(watched.until_bad().await, "\"much\" is not a number");
-    assert_eq!(watched.tracker.sum("web").adjust, 0);
+    assert_eq!(watched.tracker.condition(&router()).adjust, 0);
 }
 
 #[tokio::test]

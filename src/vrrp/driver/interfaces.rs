@@ -5,7 +5,7 @@
 //! kernel has said so.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use rtnetlink::packet_route::AddressFamily::{Inet, Inet6, Unspec};

@@ -13,7 +13,7 @@ use nix::libc;
 use nix::sys::socket::{
     LinkAddr, MsgFlags, SockaddrLike, bind, recvfrom, sendto, setsockopt, sockopt,
 };
-use socket2::{Domain, Protocol, SockFilter, Socket, Type};
+use socket2::{Domain, SockFilter, Socket, Type};
 
 use super::claim_filter::{Instruction, filter};
 use super::socket::PRIORITY;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::frame::MAX_PAYLOAD;
 use super::refusal::Refusal;
 use crate::vrrp::fingerprint::{DIGEST_BYTES, Digest, Fingerprint};
+use crate::vrrp::router::State;
 
 /// The longest name of a host or router, and the longest path of a key.
 const MAX_TEXT: usize = 255;
@@ -25,19 +26,6 @@ const RESTARTING: u8 = 4;
 const FINGERPRINT: u8 = 5;
 const DIGESTS: u8 = 6;
 const PING: u8 = 7;
-
-/// What a virtual router does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
-    /// Nothing yet.
-    Initialize,
-    /// Listening.
-    Backup,
-    /// Holding the VIPs.
-    Active,
-    /// It may not hold them.
-    Fault,
-}
 
 /// How a router of the other director stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

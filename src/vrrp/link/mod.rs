@@ -23,7 +23,7 @@ use std::time::Duration;
 use super::fingerprint::Mismatch;
 
 pub use frame::{MAX_FRAME, Nonce};
-pub use message::{Standing, State};
+pub use message::Standing;
 pub use peering::{Ends, Peering};
 pub use refusal::Refusal;
 

@@ -129,14 +129,16 @@ impl Peering {
 
     /// How dialling ended.
     pub fn handle_dialled(&mut self, id: ConnectionId, outcome: Dialled, now: Moment) {
-        let asked = matches!(self.dial, Dial::Asked(asked, _) if asked == id);
-        if !asked {
-            // It was given up, and crossed the Close on its way.
-            return;
-        }
+        // Another one was given up, and crossed the Close on its way.
+        let until = match self.dial {
+            Dial::Asked(asked, until) if asked == id => until,
+            Dial::Asked(..) | Dial::NotBefore(_) => return,
+        };
         self.dial = Dial::NotBefore(now);
         match outcome {
             Dialled::Connected(nonce) => self.begin(id, Side::Dialler, nonce, now),
+            // We were stalled: the answer may be as old as that, and is asked for again.
+            Dialled::Refused if until < now => {}
             Dialled::Refused => self.failed(Contact::Gone, now),
             Dialled::TimedOut | Dialled::Unreachable => self.failed(Contact::Unknown, now),
         }

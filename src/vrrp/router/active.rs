@@ -74,9 +74,13 @@ impl Router {
         }
     }
 
+    /// Says once more that it was Active: the winner may not have heard it yet, and announces the
+    /// VIPs again when it does. The RFCs say nothing here, and after a partition the neighbours on
+    /// this side would go on sending to this host.
     fn yield_to(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
+        self.send();
         let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval });
+        self.heard = Some(Heard { from, priority, interval, at: now });
         let backup = self.backup(interval, self.dead(interval), now);
         self.enter(Phase::Backup(backup), Why::Yielded { to: from, priority });
     }

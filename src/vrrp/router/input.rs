@@ -18,7 +18,7 @@ pub enum Start {
     Resume,
     /// Only to resign: a process before this one was Active and ended without doing so, and its
     /// VIPs are still here.
-    Leave,
+    Leaving,
 }
 
 /// What tracking knows about this host.

@@ -75,8 +75,7 @@ impl Router {
             self.heard = self.heard.filter(|heard| heard.from != from);
             return;
         }
-        let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval });
+        self.follow(from, advert, now);
         self.let_vips_go(now);
     }
 
@@ -123,7 +122,7 @@ impl Router {
     /// Another router of the sync group became Active: so does this one.
     pub(crate) fn handle_group_active(&mut self, member: &str, now: Moment) {
         match &self.phase {
-            Phase::Waiting(Waiting { start: Start::Leave, .. }) => {}
+            Phase::Waiting(Waiting { start: Start::Leaving, .. }) => {}
             Phase::Waiting(_) | Phase::Backup(_) if self.is_fit() => {
                 self.take_over(Why::Group { member: member.to_owned() }, now);
             }

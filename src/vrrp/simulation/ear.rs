@@ -23,13 +23,20 @@ pub struct Ear {
     /// The last advertisement that a Backup has to heed.
     better: Option<Heard>,
     /// The first and the last of the lower ones since.
-    lower: Option<(Moment, Moment)>,
+    lower: Option<Lower>,
     /// Whether since the last better one something said that its sender has left.
     excused: bool,
     /// Whether its priority has changed since, and with it the skew.
     reweighed: bool,
     /// What is known of each peer from the link.
     peers: Vec<(IpAddr, Known)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Lower {
+    first: Moment,
+    last: Moment,
+    interval: Duration,
 }
 
 #[derive(Clone, Debug)]
@@ -57,7 +64,8 @@ impl Ear {
     /// It begins to listen anew, and keeps what the link told.
     pub fn listens_again(&mut self, now: Moment) {
         let peers = std::mem::take(&mut self.peers);
-        let (better, lower, excused) = (None, None, false);
+        let alone = peers.iter().all(|(_, known)| *known == Known::Absent);
+        let (better, lower, excused) = (None, None, alone);
         *self = Ear { since: now, better, lower, excused, reweighed: false, peers };
     }
 
@@ -80,8 +88,8 @@ impl Ear {
             self.better = Some(Heard { from, interval, at: now });
             (self.lower, self.excused, self.reweighed) = (None, false, false);
         } else {
-            let first = self.lower.map_or(now, |(first, _)| first);
-            self.lower = Some((first, now));
+            let first = self.lower.map_or(now, |lower| lower.first);
+            self.lower = Some(Lower { first, last: now, interval: advert.interval.get() });
         }
     }
 
@@ -98,6 +106,8 @@ impl Ear {
         }
         let active = self.better.as_ref().is_none_or(|better| better.from == peer);
         self.excused |= known == Known::Absent && active;
+        // Once at a start nobody was Active, waiting may be over soon whatever comes then.
+        self.excused |= self.better.is_none() && self.is_alone();
     }
 
     /// Its own priority or its configuration is another now.
@@ -116,13 +126,12 @@ impl Ear {
             false => skew(config.version, own, interval),
         };
         let needed = (interval * 3 + skew).saturating_sub(ROUNDING);
-        if let (Preempt::After(delay), Some((first, last))) = (config.preempt, self.lower) {
-            let alive = now.since(last) < needed;
-            if now.since(first) + ROUNDING >= delay {
+        if let (Preempt::After(delay), Some(lower)) = (config.preempt, self.lower) {
+            let seen = now.since(lower.first);
+            if seen + ROUNDING >= delay {
                 return None;
             }
-            if alive {
-                let seen = now.since(first);
+            if now.since(lower.last) < lower.interval * 3 {
                 return Some(format!("it has seen the lower one for {seen:?} of {delay:?}"));
             }
         }
@@ -131,7 +140,7 @@ impl Ear {
                 let (since, from) = (now.since(*at), from);
                 Some(format!("it heard {from} {since:?} ago and had to wait {needed:?}"))
             }
-            None if now.since(self.since) < needed && !self.is_alone() => {
+            None if now.since(self.since) < needed => {
                 let since = now.since(self.since);
                 Some(format!("it has listened for {since:?} of {needed:?}"))
             }

@@ -71,25 +71,27 @@ fn common(hosts: usize, random: &mut Random) -> Common {
     let every = |random: &mut Random| {
         let ms = match version {
             Version::V2 => random.pick(&[1000, 1000, 2000]),
-            Version::V3 => random.pick(&[10, 50, 100, 200, 500, 1000, 1000, 4000]),
+            Version::V3 => random.pick(&[10, 100, 200, 500, 1000, 1000, 1000, 4000]),
         };
         Interval::new(version, Duration::from_millis(ms)).unwrap_or(Interval::DEFAULT)
     };
     let mixed = version == Version::V3 && random.chance(250);
     let first = every(random);
-    let one = |random: &mut Random| if mixed { every(random) } else { first };
+    let one = |random: &mut Random| {
+        let times = if mixed { random.pick(&[1, 2, 5]) } else { 1 };
+        Interval::new(version, first.get() * times).unwrap_or(first)
+    };
     let intervals: Vec<Interval> = (0..hosts).map(|_| one(random)).collect();
     let preempt = |random: &mut Random| {
-        let seconds = Duration::from_secs(random.pick(&[1, 3, 8]));
-        random.pick(&[Preempt::Now, Preempt::Now, Preempt::Never, Preempt::After(seconds)])
+        let delay = first.get() * random.pick(&[1, 3, 8]);
+        random.pick(&[Preempt::Now, Preempt::Now, Preempt::Never, Preempt::After(delay)])
     };
     let mixed = random.chance(150);
-    let first = preempt(random);
-    let one = |random: &mut Random| if mixed { preempt(random) } else { first };
+    let same = preempt(random);
+    let one = |random: &mut Random| if mixed { preempt(random) } else { same };
     let preempts: Vec<Preempt> = (0..hosts).map(|_| one(random)).collect();
-    let start_delay = Duration::from_secs(random.pick(&[0, 0, 0, 0, 2]));
+    let start_delay = first.get() * random.pick(&[0, 0, 0, 0, 2]);
     let grouped = random.chance(300);
-    let (preempts, intervals) = (preempts, intervals);
     Common {
         version,
         family,
@@ -201,12 +203,13 @@ fn config(
 /// A network without faults: far faster than the shortest interval.
 fn calm(interval: Duration, random: &mut Random) -> Weather {
     let delay = random.between(Duration::from_micros(30), Duration::from_micros(400));
-    let jitter = random.pick(&[Duration::from_micros(20), delay, interval / 20]);
-    Weather { lost: 0, doubled: random.pick(&[0, 0, 0, 50]), delay, jitter }
+    let most = (interval / 20).min(Duration::from_millis(2));
+    let jitter = random.pick(&[Duration::from_micros(20), delay, most]);
+    Weather { lost: 0, doubled: random.pick(&[0, 0, 0, 50]), delay, jitter, reorders: false }
 }
 
 fn starts(scenario: &mut Scenario, random: &mut Random) {
-    let spread = random.pick(&[0, 0, 50, 2000, 12_000]);
+    let spread = random.pick(&[0, 0, 50, 1000, 5000]);
     for host in 0..scenario.hosts.len() {
         let at = random.between(Duration::ZERO, Duration::from_millis(spread));
         scenario.events.push((at, Event::Start(host)));
@@ -220,7 +223,8 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
     let host = random.position(count);
     let router = random.position(scenario.hosts[0].routers.len());
     let unit = common.intervals.iter().map(|interval| interval.get()).max().unwrap_or_default();
-    let long = random.between(Duration::ZERO, unit * random.pick(&[2, 5, 20]));
+    let most = unit * random.pick(&[2, 5, 20]);
+    let long = random.between(Duration::ZERO, most);
     let zero = Duration::ZERO;
     let once = |event| vec![(zero, event)];
     let ended = |event, end| vec![(zero, event), (long, end)];
@@ -259,6 +263,7 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
                 doubled: random.pick(&[0, 100]),
                 delay: scenario.weather.delay,
                 jitter: random.between(zero, unit * 2),
+                reorders: true,
             };
             ended(Event::Weather(rough), Event::Weather(scenario.weather))
         }

@@ -27,6 +27,9 @@ const CARD_HOLDS: usize = 16;
 /// The least lease of a VIP, and how much longer than the dead time it is.
 const LEAST_LEASE: Duration = Duration::from_secs(4);
 const LEASE_MARGIN: Duration = Duration::from_secs(2);
+/// A lease is refreshed at the latest after this: what is left of it when a process stops must
+/// still be longer than the dead time.
+const REFRESH: Duration = Duration::from_secs(1);
 
 /// Something that comes to a process.
 #[derive(Clone, Debug)]
@@ -192,7 +195,9 @@ impl Host {
         let configs = self.told(bug);
         self.powered = true;
         self.inbox.clear();
-        self.process = Some(Speaker::new(configs, starts.to_vec(), self.process_clock(now)));
+        let names = self.routers.iter().map(|router| router.name.clone());
+        let starts: BTreeMap<String, Start> = names.zip(starts.iter().copied()).collect();
+        self.process = Some(Speaker::new(configs, &starts, self.process_clock(now)));
         self.refresh = self.clock(now);
         let all = 0..self.routers.len();
         self.inbox.extend(all.map(|router| Input::Condition { router }));
@@ -266,15 +271,15 @@ impl Host {
         }
         if refresh {
             let least = leases.into_iter().min().unwrap_or(LEAST_LEASE);
-            self.refresh = clock + least / 3;
+            self.refresh = clock + (least / 3).min(REFRESH);
         }
     }
 }
 
 /// How long the kernel keeps a VIP of that router after the process last refreshed it.
 pub fn lease(router: &RouterConfig, bug: Option<Bug>) -> Duration {
-    let seconds = (dead_time(router) + LEASE_MARGIN).as_secs_f64().ceil();
-    let lease = Duration::from_secs_f64(seconds).max(LEAST_LEASE);
+    let span = (router.interval.get() * 4 + LEASE_MARGIN).max(LEAST_LEASE);
+    let lease = Duration::from_secs(span.as_secs() + u64::from(span.subsec_nanos() > 0));
     bug.map_or(lease, |bug| bug.lease(lease))
 }
 

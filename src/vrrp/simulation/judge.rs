@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::ear::Ear;
-use super::host::dead_time;
+use super::host::{Halt, dead_time};
 use super::scenario::{Event, HostId, RouterId, Scenario};
 use super::verdict::{Tally, Violation};
 use super::world::World;
@@ -19,7 +19,7 @@ use crate::vrrp::packet::Advert;
 use crate::vrrp::router::PeerNews;
 
 /// What no interval shortens: the bounds on leaving, and a look at a port that refuses.
-const FIXED: Duration = Duration::from_millis(2500);
+const FIXED: Duration = Duration::from_millis(1500);
 
 /// What is known of one router on one host.
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ pub struct Judge {
     pub doubled: BTreeMap<(IpAddr, HostId, HostId), Moment>,
     /// Whether all has come to rest.
     pub settled: bool,
+    /// When each host last went on after it had stood still.
+    pub woken: Vec<Option<Moment>>,
     /// What happened so far.
     pub tally: Tally,
     quiet_since: Moment,
@@ -90,6 +92,7 @@ impl Judge {
             believed: BTreeMap::new(),
             doubled: BTreeMap::new(),
             settled: false,
+            woken: vec![None; scenario.hosts.len()],
             tally: Tally::default(),
             quiet_since: Moment::ZERO,
             stormy: false,
@@ -140,8 +143,8 @@ pub fn settling_time(scenario: &Scenario) -> Duration {
         Preempt::Now | Preempt::Never => Duration::ZERO,
     };
     let restarts = scenario.events.iter().any(|(_, event)| matches!(event, Event::Restart(..)));
-    let restart = if restarts { super::RESTART * 4 } else { Duration::ZERO };
-    dead * 4 + start + routers().map(delay).max().unwrap_or_default() + FIXED + restart
+    let restart = if restarts { super::RESTART * 2 } else { Duration::ZERO };
+    dead * 3 + start + routers().map(delay).max().unwrap_or_default() + FIXED + restart
 }
 
 impl World<'_> {
@@ -237,12 +240,15 @@ impl World<'_> {
     }
 
     /// A host that stood still goes on.
-    pub(super) fn resumed(&mut self, host: HostId, span: Duration) {
+    pub(super) fn resumed(&mut self, host: HostId, halt: Halt, span: Duration) {
         self.unsettle();
+        self.judge.woken[host] = Some(self.now);
         for (router, config) in self.hosts[host].routers.iter().enumerate() {
             let account = &mut self.judge.accounts[host][router];
             account.sent = self.now;
-            let missed = account.active_since.is_some() && span > dead_time(config) * 2;
+            // A machine that stood still cannot know it: its clock did, too.
+            let known = halt == Halt::Process && span > dead_time(config) * 2;
+            let missed = account.active_since.is_some() && known;
             account.stalled = missed.then_some(self.now);
         }
     }

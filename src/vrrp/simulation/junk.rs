@@ -31,6 +31,10 @@ pub fn make(kind: Junk, router: &RouterConfig, random: &mut Random) -> Option<(V
         _ => peer,
     };
     let ttl = if kind == Junk::Foreign { 254 } else { packet::TTL };
+    if kind == Junk::Foreign && !multicast && router.family == Family::Ipv6 {
+        // A link-local source is of this link.
+        return None;
+    }
     let envelope = Envelope { source, destination, ttl: Some(ttl) };
     let mut advert = Advert {
         version: router.version,

@@ -27,17 +27,13 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 pub use bug::Bug;
 pub use scenario::{Event, HostId, HostPlan, Junk, RouterId, Scenario, Weather};
 pub use verdict::{Tally, Verdict, Violation};
 
+use super::router::RESTART;
 use verdict::Timeline;
 use world::World;
-
-/// How long a planned restart may take.
-const RESTART: Duration = Duration::from_secs(3);
 
 /// Lets it happen. A run that breaks a rule is repeated to write down what happened.
 pub fn run(scenario: &Scenario, bug: Option<Bug>) -> Verdict {

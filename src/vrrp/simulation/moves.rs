@@ -106,10 +106,10 @@ impl World<'_> {
         };
         let (moves, able) = (episode.moves[router], &episode.able[router]);
         let rest = able.iter().filter(|other| **other != left);
+        let of = &hosts[left].routers[router];
         let skews = rest.filter_map(|other| {
-            let config = &hosts[*other].routers[router];
             let (_, priority) = hosts[*other].standing(router)?;
-            Some(skew(config.version, priority, config.interval.get()))
+            Some(skew(of.version, priority, of.interval.get()))
         });
         let mut skews: Vec<Duration> = skews.collect();
         skews.sort();
@@ -133,7 +133,8 @@ impl World<'_> {
             let own = here.standing(member).map_or(0, |(_, own)| own);
             members.contains(&member) && (priority, from) > (own, here.address)
         };
-        let called_for = causes.iter().any(|cause| match cause {
+        let woken = self.judge.woken[host] == Some(self.now);
+        let called_for = woken || causes.iter().any(|cause| match cause {
             Cause::Advert { router, from, priority } => better(*router, *from, *priority),
             Cause::Timeout { late } => *late > here.routers[router].interval.get() * 3,
             Cause::Other(what) => !matches!(*what, "a claim" | "junk"),
@@ -186,7 +187,9 @@ impl World<'_> {
     fn only_an_active_router_speaks(&mut self, host: HostId, router: RouterId) {
         let standing = self.hosts[host].standing(router);
         let speaks = standing.is_none_or(|(state, _)| state == State::Active);
-        if !speaks {
+        // It may speak and then yield, all in one turn, but it has to have been Active.
+        let spoke = self.judge.accounts[host][router].active_since.is_some();
+        if !speaks && !spoke {
             let what = format!("host {host} r{router} advertises itself as {standing:?}");
             self.broken("only_an_active_router_speaks", what);
         }

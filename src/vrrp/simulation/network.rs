@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::random::Random;
 use super::scenario::{HostId, Weather};
+use crate::clock::Moment;
 
 /// The segment.
 #[derive(Clone, Debug)]
@@ -14,12 +15,16 @@ pub struct Network {
     cut: Vec<Vec<bool>>,
     unplugged: Vec<bool>,
     weather: Weather,
+    /// When the last packet of each direction arrives.
+    last: Vec<Vec<Moment>>,
 }
 
 impl Network {
     /// A segment on which everybody hears everybody.
     pub fn new(hosts: usize, weather: Weather) -> Self {
-        Network { cut: vec![vec![false; hosts]; hosts], unplugged: vec![false; hosts], weather }
+        let cut = vec![vec![false; hosts]; hosts];
+        let last = vec![vec![Moment::ZERO; hosts]; hosts];
+        Network { cut, unplugged: vec![false; hosts], weather, last }
     }
 
     /// Whether something from the first host can come to the second.
@@ -74,18 +79,29 @@ impl Network {
         self.unplugged[host] = !plugged;
     }
 
-    /// Whether a host's cable is pulled.
-    pub fn is_unplugged(&self, host: HostId) -> bool {
-        self.unplugged[host]
+    /// When a packet that is sent now arrives: never if it is lost, and maybe a second time.
+    pub fn carry(
+        &mut self,
+        (from, to): (HostId, HostId),
+        now: Moment,
+        random: &mut Random,
+    ) -> [Option<Moment>; 2] {
+        if !self.passes(from, to) || random.chance(self.weather.lost) {
+            return [None; 2];
+        }
+        let first = self.arrival((from, to), now, random);
+        let doubled = random.chance(self.weather.doubled);
+        [Some(first), doubled.then(|| self.arrival((from, to), now, random))]
     }
 
-    /// How long a packet is under way: no entry if it is lost, two if it comes twice.
-    pub fn carry(&self, from: HostId, to: HostId, random: &mut Random) -> Vec<Duration> {
-        if !self.passes(from, to) || random.chance(self.weather.lost) {
-            return Vec::new();
+    fn arrival(&mut self, way: (HostId, HostId), now: Moment, random: &mut Random) -> Moment {
+        let at = now + self.delay(random);
+        if self.weather.reorders {
+            return at;
         }
-        let copies = if random.chance(self.weather.doubled) { 2 } else { 1 };
-        (0..copies).map(|_| self.delay(random)).collect()
+        let last = &mut self.last[way.0][way.1];
+        *last = at.max(*last);
+        *last
     }
 
     /// How long one packet takes.
@@ -103,8 +119,13 @@ impl Network {
 mod tests {
     use super::*;
 
-    const CALM: Weather =
-        Weather { lost: 0, doubled: 0, delay: Duration::from_millis(1), jitter: Duration::ZERO };
+    const CALM: Weather = Weather {
+        lost: 0,
+        doubled: 0,
+        delay: Duration::from_millis(1),
+        jitter: Duration::ZERO,
+        reorders: false,
+    };
 
     #[test]
     fn a_cut_has_a_direction_and_a_partition_has_none() {
@@ -122,11 +143,12 @@ mod tests {
     #[test]
     fn a_packet_is_lost_delayed_or_doubled() {
         let mut random = Random::new(1);
-        let network = Network::new(2, CALM);
-        assert_eq!(network.carry(0, 1, &mut random), [Duration::from_millis(1)]);
-        let doubled = Network::new(2, Weather { doubled: 1000, ..CALM });
-        assert_eq!(doubled.carry(0, 1, &mut random).len(), 2);
-        let lost = Network::new(2, Weather { lost: 1000, ..CALM });
-        assert!(lost.carry(0, 1, &mut random).is_empty());
+        let mut carry = |weather| {
+            Network::new(2, weather).carry((0, 1), Moment::ZERO, &mut random)
+        };
+        let then = Some(Moment::ZERO + CALM.delay);
+        assert_eq!(carry(CALM), [then, None]);
+        assert_eq!(carry(Weather { doubled: 1000, ..CALM }), [then, then]);
+        assert_eq!(carry(Weather { lost: 1000, ..CALM }), [None, None]);
     }
 }

@@ -143,12 +143,12 @@ impl World<'_> {
         if !here.answers() || here.is_active(router) {
             return;
         }
-        for vip in here.vips(router) {
-            let believed = self.judge.believed.get(&(vip, host)).map_or(Some(active), |b| b.0);
-            if let Some(other) = believed.filter(|other| *other != active) {
-                let what = format!("host {host} sends to {other} for {vip}, which is on {active}");
-                return self.broken("the_network_knows_where_a_vip_is", what);
-            }
+        let believed = |vip| self.judge.believed.get(&(vip, host)).and_then(|last| last.0);
+        let all = here.vips(router).filter_map(|vip| Some((vip, believed(vip)?)));
+        let elsewhere: Vec<_> = all.filter(|(_, other)| *other != active).collect();
+        if let Some((vip, other)) = elsewhere.first() {
+            let what = format!("host {host} sends to {other} for {vip}, which is on {active}");
+            self.broken("the_network_knows_where_a_vip_is", what);
         }
     }
 }

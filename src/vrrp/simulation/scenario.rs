@@ -52,8 +52,10 @@ pub struct Weather {
     pub doubled: u32,
     /// The least time on the way.
     pub delay: Duration,
-    /// Up to that much more, for each packet anew, so that packets overtake each other.
+    /// Up to that much more, for each packet anew.
     pub jitter: Duration,
+    /// Whether packets of one host overtake each other.
+    pub reorders: bool,
 }
 
 /// Something that befalls a host or the network.
@@ -152,8 +154,9 @@ impl fmt::Display for Scenario {
 
 impl fmt::Display for Weather {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Weather { lost, doubled, delay, jitter } = self;
-        write!(f, "{lost}/1000 lost, {doubled}/1000 doubled, {delay:?} + {jitter:?}")
+        let Weather { lost, doubled, delay, jitter, reorders } = self;
+        write!(f, "{lost}/1000 lost, {doubled}/1000 doubled, {delay:?} + {jitter:?}")?;
+        write!(f, ", reorders: {reorders}")
     }
 }
 

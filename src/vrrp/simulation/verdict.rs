@@ -38,6 +38,15 @@ pub struct Tally {
     pub moves: u64,
 }
 
+impl std::ops::AddAssign for Tally {
+    fn add_assign(&mut self, other: Tally) {
+        self.takeovers += other.takeovers;
+        self.adverts += other.adverts;
+        self.settled += other.settled;
+        self.moves += other.moves;
+    }
+}
+
 /// A rule that was broken.
 #[derive(Clone, Debug)]
 pub struct Violation {

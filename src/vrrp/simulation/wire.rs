@@ -38,6 +38,7 @@ impl World<'_> {
         if !self.hosts[host].is_awake() {
             return;
         }
+        let before = self.standings(host);
         let mut causes = Vec::new();
         while let Some(input) = self.hosts[host].inbox.pop_front() {
             causes.push(self.tell(host, input));
@@ -49,14 +50,15 @@ impl World<'_> {
             causes.push(Cause::Timeout { late: now.since(deadline) });
             self.hosts[host].late = self.random.between(Duration::ZERO, super::world::LATEST);
         }
-        self.drain(host, &causes);
+        self.drain(host, &before, &causes);
     }
 
     /// The process is told something that nobody sent.
     pub(super) fn verb(&mut self, host: HostId, verb: impl FnOnce(&mut Speaker)) {
+        let before = self.standings(host);
         let Some(process) = &mut self.hosts[host].process else { return };
         verb(process);
-        self.drain(host, &[Cause::Other("told to")]);
+        self.drain(host, &before, &[Cause::Other("told to")]);
     }
 
     fn expire(&mut self, host: HostId) {
@@ -113,9 +115,9 @@ impl World<'_> {
                 Cause::Other("a reload")
             }
             Input::LostVip { router } => {
-                let here = &mut self.hosts[host];
-                if let Some(process) = &mut here.process {
-                    process.handle_lost_vip(&here.routers[router].name, now);
+                let vips: Vec<IpAddr> = self.hosts[host].vips(router).collect();
+                if let Some(process) = &mut self.hosts[host].process {
+                    vips.into_iter().for_each(|vip| process.handle_lost_vip(vip, now));
                 }
                 Cause::Other("a lost VIP")
             }
@@ -157,13 +159,21 @@ impl World<'_> {
         let interface = &here.routers[router].interface;
         let judged = process.handle_packet(interface, &received, &seen, now);
         if let Err(discard) = judged {
-            self.note(|| format!("host {host} discards from {}: {discard}", envelope.source));
+            if junk != Some(Junk::Own) {
+                self.note(|| format!("host {host} discards from {}: {discard}", envelope.source));
+            }
             self.rearm(host, router);
             return Cause::Other("junk");
         }
         if let Some(junk) = junk {
             let what = format!("host {host} r{router} heeds {junk:?}: {said:?}");
             self.broken("junk_is_discarded", what);
+        }
+        if !self.judge.settled {
+            let Advert { priority, .. } = said;
+            self.note(|| {
+                format!("host {host} r{router} hears {} with {priority}", envelope.source)
+            });
         }
         self.heard(host, router, envelope.source, &said, own);
         self.rearm(host, router);
@@ -186,9 +196,7 @@ impl World<'_> {
     }
 
     /// Does everything that the machine asks for.
-    fn drain(&mut self, host: HostId, causes: &[Cause]) {
-        let before = self.standings(host);
-        let mut done = false;
+    fn drain(&mut self, host: HostId, before: &[(State, u8)], causes: &[Cause]) {
         for count in 0.. {
             let Some(process) = &mut self.hosts[host].process else { return };
             let Some((name, output)) = process.poll_output() else { break };
@@ -198,19 +206,19 @@ impl World<'_> {
             let Some(router) = self.hosts[host].router_named(name.as_ref()) else { continue };
             let fresh = before[router].0 != State::Active;
             if !self.bug.is_some_and(|bug| bug.swallows(&output, fresh)) {
-                done |= self.obey(host, router, output, causes);
+                self.obey(host, router, output, causes);
             }
         }
         self.follow(host);
-        self.pass_on(host, &before);
-        if done {
+        self.pass_on(host, before);
+        if self.hosts[host].process.as_ref().is_some_and(Speaker::is_done) {
             self.note(|| format!("host {host} has left"));
             self.end_process(host);
         }
     }
 
-    /// Does one thing. True if that was the last.
-    fn obey(&mut self, host: HostId, router: RouterId, output: Output, causes: &[Cause]) -> bool {
+    /// Does one thing.
+    fn obey(&mut self, host: HostId, router: RouterId, output: Output, causes: &[Cause]) {
         match output {
             Output::Send(advert) => self.send(host, router, &advert),
             Output::Announce => {
@@ -224,9 +232,8 @@ impl World<'_> {
             Output::Noticed(notice) => {
                 self.note(|| format!("host {host} r{router} notices: {notice}"));
             }
-            Output::Done => return true,
+            Output::Done => self.note(|| format!("host {host} r{router} is done")),
         }
-        false
     }
 
     fn standings(&self, host: HostId) -> Vec<(State, u8)> {
@@ -238,7 +245,8 @@ impl World<'_> {
     /// What the peers are told over the link when something is other than before.
     fn pass_on(&mut self, host: HostId, before: &[(State, u8)]) {
         for (router, (state, priority)) in self.standings(host).into_iter().enumerate() {
-            if before[router] != (state, priority) {
+            // A router that is gone has no priority.
+            if before[router] != (state, priority) && priority > 0 {
                 self.relay(host, router, &PeerNews::Present { state, priority });
             }
         }
@@ -249,13 +257,13 @@ impl World<'_> {
         let here = &mut self.hosts[host];
         let Some(process) = &here.process else { return };
         let held: Vec<IpAddr> = here.kernel.keys().copied().collect();
-        let wanted = process.vips().into_iter().map(|vip| vip.address.addr());
-        let dropped = |vip: &IpAddr| {
-            let state = here.router_of(*vip).and_then(|r| here.standing(r)).map(|(s, _)| s);
-            let state = state.unwrap_or(State::Initialize);
-            self.bug.is_some_and(|bug| bug.drops_vips(state))
-        };
-        let wanted: Vec<IpAddr> = wanted.filter(|vip| !dropped(vip)).collect();
+        let mut wanted = Vec::new();
+        for (name, router) in process.routers().filter(|(_, router)| router.holds()) {
+            let dropped = self.bug.is_some_and(|bug| bug.drops_vips(router.state()));
+            if let Some(id) = here.router_named(name).filter(|_| !dropped) {
+                wanted.extend(here.vips(id));
+            }
+        }
         here.follow(&wanted, self.bug, self.now);
         self.moved(host, &held);
     }
@@ -298,12 +306,11 @@ impl World<'_> {
 
     /// Puts something on the wire. When it arrives, if it does.
     fn carry(&mut self, from: HostId, to: HostId, input: &Input) -> Option<Moment> {
-        let delays = self.network.carry(from, to, &mut self.random);
-        let last = delays.iter().max().map(|delay| self.now + *delay);
-        for delay in delays {
-            self.later(self.now + delay, Happening::Arrival(to, input.clone()));
+        let arrivals = self.network.carry((from, to), self.now, &mut self.random);
+        for at in arrivals.into_iter().flatten() {
+            self.later(at, Happening::Arrival(to, input.clone()));
         }
-        last
+        arrivals[1].max(arrivals[0])
     }
 
     /// Junk comes to every host at that moment.

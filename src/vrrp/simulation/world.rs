@@ -268,7 +268,7 @@ impl<'a> World<'a> {
             Halt::Process => {}
         }
         self.hosts[host].halt = None;
-        self.resumed(host, span);
+        self.resumed(host, halt, span);
         self.turn(host);
     }
 

@@ -3,35 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::frame::{Codec, MAX_FRAME, MAX_PAYLOAD, Piece, Side};
-use super::message::{Hello, Message};
-use super::{Nonce, Refusal, Standing, State};
+use super::super::frame::{Codec, MAX_FRAME, MAX_PAYLOAD, Piece, Side};
+use super::super::message::{Hello, Message};
+use super::super::{Refusal, Standing};
+use super::Chance;
 use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::key::Key;
+use crate::vrrp::router::State;
 
 /// Streams that the fuzzer reads.
 const SEEDS: u64 = 120_000;
-
-/// Numbers that look random and are the same in every run (splitmix64).
-pub(super) struct Chance(pub u64);
-
-impl Chance {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
-
-    pub(super) fn nonce(&mut self) -> Nonce {
-        std::array::from_fn(|_| self.next() as u8)
-    }
-}
 
 fn key(byte: u8) -> Key {
     Key::new(&[byte; 32])
