@@ -301,6 +301,9 @@ impl Router {
         let from = self.state();
         self.phase = phase;
         let to = self.state();
+        if from == State::Active && to != State::Active {
+            self.outputs.retain(Output::outlives_active);
+        }
         if from != to {
             self.outputs.push_back(Output::Changed { from, to, why });
         }
