@@ -15,7 +15,7 @@ mod upkeep;
 use crate::host::{FileError, Host};
 use crate::role::Role;
 use crate::vrrp::driver::{Settings, VrrpError};
-use resident::{Happening, Resident};
+use resident::{Turn, Resident};
 
 /// What the files say that this host is to be.
 pub struct Configuration {
@@ -57,18 +57,18 @@ where
     let mut resident = Resident::new(host, first)?;
     loop {
         match resident.next().await {
-            Happening::Worked(result) => resident.worked(result)?,
-            Happening::Vrrp(event) => resident.heard(event),
-            Happening::Tracked => resident.tell_conditions(),
-            Happening::Drifted => resident.drifted(),
-            Happening::Due => resident.work(),
-            Happening::Beat => resident.beat(),
-            Happening::Reload => {
+            Turn::Worked(result) => resident.worked(result)?,
+            Turn::Vrrp(event) => resident.heard(event),
+            Turn::Tracked => resident.tell_conditions(),
+            Turn::Drifted => resident.drifted(),
+            Turn::Due => resident.work(),
+            Turn::Beat => resident.beat(),
+            Turn::Reload => {
                 resident.reloading();
                 resident.reloaded(load().await)?;
             }
-            Happening::Stop => return resident.stop().await,
-            Happening::Restart => return resident.give_over().await,
+            Turn::Stop => return resident.stop().await,
+            Turn::Restart => return resident.give_over().await,
         }
     }
 }

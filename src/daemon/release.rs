@@ -36,7 +36,7 @@ pub async fn run(host: &Host, configuration: Option<Configuration>) -> Result<Re
         Some(c) => (c.vrrp, c.role.routers().to_vec()),
         None => (Settings::default(), Vec::new()),
     };
-    let routers = routers.into_iter().map(|router| (router, Start::Leave)).collect();
+    let routers = routers.into_iter().map(|router| (router, Start::Leaving)).collect();
     match Vrrp::start(settings, routers) {
         Ok((vrrp, events)) => {
             vrrp.release();

@@ -13,6 +13,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use super::signals::{Asked, Signals};
 use super::upkeep::Upkeep;
 use super::{Configuration, WatchError, log, planned};
+use crate::hook::Notifier;
+use crate::hook::queue::Happening;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
 use crate::host::{Host, HostError};
@@ -20,13 +22,15 @@ use crate::reconcile::{self, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
-use crate::track::condition::{Sum, Verdicts};
+use crate::track::condition::Verdicts;
 use crate::track::Tracker;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
 use crate::vrrp::router::{Condition, Start, State};
 
 /// How long a release may take: the peers' answer, then the VIPs go in any case.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+/// How long the hooks may take that are told of the end.
+const HOOK_LIMIT: Duration = Duration::from_secs(5);
 /// How long systemd may take to say whether this is a stop or a restart.
 const JOB_LIMIT: Duration = Duration::from_millis(500);
 /// How often the VRRP thread has to show that it turns, unless systemd asks more often.
@@ -35,7 +39,7 @@ const BEAT: Duration = Duration::from_secs(2);
 type Work<'h> = Pin<Box<dyn Future<Output = Result<Report, HostError>> + 'h>>;
 
 /// What the loop woke up for.
-pub enum Happening {
+pub enum Turn {
     /// A look at the host ended.
     Worked(Result<Report, HostError>),
     /// VRRP says something.
@@ -74,6 +78,7 @@ pub struct Resident<'h> {
     needs: BTreeMap<String, BTreeSet<Id>>,
     tracker: Tracker,
     verdicts: watch::Receiver<Verdicts>,
+    notifier: Notifier,
     drift: Drift,
     signals: Signals,
     pulse: Interval,
@@ -97,6 +102,7 @@ impl<'h> Resident<'h> {
             heading: first.heading,
             verdicts: tracker.verdicts(),
             tracker,
+            notifier: Notifier::start(first.role.hooks().to_vec()),
             role: first.role,
             settings: first.vrrp,
             situation,
@@ -121,22 +127,22 @@ impl<'h> Resident<'h> {
     }
 
     /// Waits for what comes next.
-    pub async fn next(&mut self) -> Happening {
+    pub async fn next(&mut self) -> Turn {
         let Resident { work, vrrp, verdicts, drift, signals, pulse, upkeep, .. } = self;
         let idle = work.is_none();
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
-                Asked::Stop => Happening::Stop,
-                Asked::Restart => Happening::Restart,
-                Asked::Reload => Happening::Reload,
+                Asked::Stop => Turn::Stop,
+                Asked::Restart => Turn::Restart,
+                Asked::Reload => Turn::Reload,
             },
-            event = said(vrrp) => Happening::Vrrp(event),
-            Ok(()) = verdicts.changed() => Happening::Tracked,
-            result = worked(work) => Happening::Worked(result),
-            _ = pulse.tick() => Happening::Beat,
-            () = tokio::time::sleep_until(upkeep.due()), if idle => Happening::Due,
-            () = drift.changed() => Happening::Drifted,
+            event = said(vrrp) => Turn::Vrrp(event),
+            Ok(()) = verdicts.changed() => Turn::Tracked,
+            result = worked(work) => Turn::Worked(result),
+            _ = pulse.tick() => Turn::Beat,
+            () = tokio::time::sleep_until(upkeep.due()), if idle => Turn::Due,
+            () = drift.changed() => Turn::Drifted,
         }
     }
 
@@ -181,9 +187,10 @@ impl<'h> Resident<'h> {
     /// VRRP says something.
     pub fn heard(&mut self, event: Event) {
         log::event(&event);
-        if let Event::Changed { router, to, .. } = event {
-            let standing = standing(to);
-            self.situation.standing.insert(router.clone(), standing);
+        if let Event::Changed { router, from, to, why, priority } = event {
+            self.situation.standing.insert(router.clone(), standing(to));
+            let reason = why.to_string();
+            self.notifier.tell(Happening { router, from, to, priority, reason });
             self.upkeep.wanted(Instant::now());
             self.show();
         }
@@ -198,12 +205,11 @@ impl<'h> Resident<'h> {
         for router in self.role.routers() {
             let name = router.name.as_str();
             let active = self.situation.of(name) == Standing::Active;
-            let Sum { mut faults, adjust } = self.tracker.sum(name);
+            let mut condition = self.tracker.condition(router);
             if !(self.resumed.contains(name) && !self.ready) {
                 let needs = self.needs.get(name).unwrap_or(&none);
-                faults.extend(self.upkeep.unmet(needs, active));
+                condition.faults.extend(self.upkeep.unmet(needs, active));
             }
-            let condition = Condition { faults, adjust, unreachable: false };
             if self.told.get(name) != Some(&condition) {
                 vrrp.condition(name, condition.clone());
                 self.told.insert(name.to_owned(), condition);
@@ -243,6 +249,7 @@ impl<'h> Resident<'h> {
                 self.settings = new.vrrp;
                 self.situation.become_like(self.role.at_start());
                 self.tracker.configure(self.role.tracks().to_vec());
+                self.notifier.configure(self.role.hooks().to_vec());
                 self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));
                 match &self.vrrp {
                     Some((vrrp, _)) => {
@@ -279,6 +286,7 @@ impl<'h> Resident<'h> {
             vrrp.release();
             finish(events, |event| self.heard(event)).await;
         }
+        self.notifier.finish(HOOK_LIMIT).await;
         Ok(())
     }
 

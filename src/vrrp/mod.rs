@@ -21,4 +21,3 @@ pub mod packet;
 pub mod router;
 pub mod simulation;
 pub mod speaker;
-pub mod simulation;

@@ -48,6 +48,10 @@ impl Ends {
 }
 
 /// The machine for one other director.
+///
+/// After each verb every [`Output`] is carried out, in order. How dialling ended is reported before
+/// the first bytes of that connection, and the bytes before its end. What has already arrived is
+/// handed in before `handle_timeout`, or a stall of our own would pass for silence of the other.
 #[derive(Debug)]
 pub struct Peering {
     pub(super) ends: Ends,

@@ -8,9 +8,9 @@ use super::*;
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::links::Said;
 use crate::vrrp::driver::status::RouterStatus;
-use crate::vrrp::link::{self, News as LinkNews, Standing};
+use crate::vrrp::link::{News as LinkNews, Standing};
 use crate::vrrp::packet::{Advert, Discard, GROUP_IPV4, GROUP_IPV6, emit};
-use crate::vrrp::router::{Output, PeerNews, RESTART, Router, State};
+use crate::vrrp::router::{Output, PeerNews, RESTART, Router};
 use crate::vrrp::speaker::REPLACED;
 use crate::vrrp::{arp, ndisc};
 
@@ -212,7 +212,7 @@ impl Thread {
             LinkNews::Up => teller.tell(Event::PeerUp { peer }),
             LinkNews::Standing(standings) => {
                 for Standing { router, state, priority } in standings {
-                    let news = PeerNews::Present { state: state_of(state), priority };
+                    let news = PeerNews::Present { state, priority };
                     self.speaker.handle_peer(&peer, &router, news, now);
                 }
             }
@@ -254,22 +254,7 @@ fn stands(router: &Router) -> RouterStatus {
 }
 
 fn standing((name, router): (&str, &Router)) -> Standing {
-    let state = match router.state() {
-        State::Initialize => link::State::Initialize,
-        State::Backup => link::State::Backup,
-        State::Active => link::State::Active,
-        State::Fault => link::State::Fault,
-    };
-    Standing { router: name.to_owned(), state, priority: router.priority() }
-}
-
-fn state_of(state: link::State) -> State {
-    match state {
-        link::State::Initialize => State::Initialize,
-        link::State::Backup => State::Backup,
-        link::State::Active => State::Active,
-        link::State::Fault => State::Fault,
-    }
+    Standing { router: name.to_owned(), state: router.state(), priority: router.priority() }
 }
 
 /// One frame. What does not leave is not repeated: more of them follow.

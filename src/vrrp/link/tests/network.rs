@@ -85,6 +85,8 @@ pub(super) struct World {
     pub(super) hosts: [Option<Process>; 2],
     pub(super) ports_close: [Moment; 2],
     pub(super) cut: [bool; 2],
+    /// Connections overtake each other; bytes of one never do.
+    pub(super) jitter: bool,
     tcps: Vec<Tcp>,
     events: BTreeMap<(Moment, u64), Event>,
     pub(super) number: u64,
@@ -112,6 +114,7 @@ impl World {
             hosts: [None, None],
             ports_close: [Moment::ZERO; 2],
             cut: [false; 2],
+            jitter: false,
             tcps: Vec::new(),
             events: BTreeMap::new(),
             number: 0,
@@ -286,7 +289,8 @@ impl World {
 
     fn send(&mut self, tcp: usize, to: usize, segment: Segment) {
         self.tcps[tcp].under_way[to].push_back(segment);
-        self.at(DELAY, Event::Due(tcp, to));
+        let jitter = if self.jitter { self.chance.below(16) as u32 } else { 0 };
+        self.at(DELAY * (1 + jitter), Event::Due(tcp, to));
     }
 
     fn due(&mut self, tcp: usize, to: usize) {

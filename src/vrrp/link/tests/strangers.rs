@@ -131,6 +131,21 @@ fn of_two_connections_made_at_once_both_ends_keep_the_same() {
 }
 
 #[test]
+fn what_was_asked_before_the_other_came_is_given_up() {
+    let mut peering = peering();
+    let due = peering.poll_timeout().expect("the next try");
+    peering.handle_timeout(due);
+    let said = outputs(&mut peering);
+    let [Output::Dial(asked)] = said.as_slice() else { panic!("{said:?}") };
+    connect(&mut peering, 1, &[hello("d1", "d0", 1)]);
+    let said = outputs(&mut peering);
+    assert!(said.contains(&Output::Close(*asked)), "{said:?}");
+    // The answer has crossed that; it is of the past.
+    peering.handle_dialled(*asked, Dialled::Refused, due);
+    assert_eq!(outputs(&mut peering), []);
+}
+
+#[test]
 fn who_has_nothing_to_say_says_so_every_second_and_is_missed_after_three() {
     let mut peering = peering();
     let id = connect(&mut peering, 1, &[hello("d1", "d0", 1)]);
