@@ -68,7 +68,8 @@ async fn configuration(global: &Global, host: &Host) -> Result<Configuration, Fa
     if !loaded.warnings.is_empty() {
         warnings.push(loaded.warnings.render(false));
     }
-    let key = if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
+    let key =
+        if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
     let link = key.and_then(|key| link(&loaded, key));
     Ok(Configuration {
         heading: loaded.heading(),

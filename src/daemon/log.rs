@@ -20,7 +20,9 @@ pub fn warnings(texts: &[String]) {
 
 /// New files are wrong; what ran goes on.
 pub fn refused(text: &str) {
-    tracing::error!("the files are wrong and nothing was changed; converge goes on as before\n{text}");
+    tracing::error!(
+        "the files are wrong and nothing was changed; converge goes on as before\n{text}"
+    );
 }
 
 /// A role that contradicts itself.

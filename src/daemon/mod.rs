@@ -15,7 +15,7 @@ mod upkeep;
 use crate::host::{FileError, Host};
 use crate::role::Role;
 use crate::vrrp::driver::{Settings, VrrpError};
-use resident::{Turn, Resident};
+use resident::{Resident, Turn};
 
 /// What the files say that this host is to be.
 pub struct Configuration {

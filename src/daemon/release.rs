@@ -4,7 +4,6 @@
 //! the dead and takes the VIPs off when a peer has announced them. After a planned restart it does
 //! nothing: the VIPs are waited for.
 
-
 use super::{Configuration, log, planned, resident};
 use crate::host::{Host, HostError};
 use crate::vrrp::driver::{self, Settings, Vrrp};

@@ -22,8 +22,8 @@ use crate::reconcile::{self, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
-use crate::track::condition::Verdicts;
 use crate::track::Tracker;
+use crate::track::condition::Verdicts;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
 use crate::vrrp::router::{Condition, Start, State};
 
@@ -236,10 +236,7 @@ impl<'h> Resident<'h> {
     }
 
     /// Takes over what the files say now. If they are wrong, nothing changes.
-    pub fn reloaded(
-        &mut self,
-        loaded: Result<Configuration, String>,
-    ) -> Result<(), WatchError> {
+    pub fn reloaded(&mut self, loaded: Result<Configuration, String>) -> Result<(), WatchError> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {

@@ -41,9 +41,7 @@ impl Make {
                 let conf = keepalived::conf(pairing, priority, "");
                 Box::new(Keepalived::new(segment, "b", family, &conf))
             }
-            Make::Frr => {
-                Box::new(Frr::new(segment, "b", family, &frr::conf(pairing, priority)))
-            }
+            Make::Frr => Box::new(Frr::new(segment, "b", family, &frr::conf(pairing, priority))),
         }
     }
 }

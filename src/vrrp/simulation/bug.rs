@@ -153,8 +153,7 @@ impl Bug {
         match output {
             Output::Send(advert) => self == Bug::NoResignation && advert.priority == 0,
             Output::Announce => {
-                self == Bug::NoAnnouncement
-                    || (self == Bug::NoAnnouncementAfterConflict && !fresh)
+                self == Bug::NoAnnouncement || (self == Bug::NoAnnouncementAfterConflict && !fresh)
             }
             _ => false,
         }
@@ -183,4 +182,3 @@ pub fn mirrored(address: IpAddr) -> IpAddr {
         IpAddr::V6(v6) => IpAddr::V6((!v6.to_bits() & 0xffff | v6.to_bits() & !0xffff).into()),
     }
 }
-

@@ -119,7 +119,8 @@ fn hosts(count: usize, common: &Common, random: &mut Random) -> Vec<HostPlan> {
             octets.push(octet);
         }
     }
-    let addresses: Vec<IpAddr> = octets.iter().map(|octet| address(common.family, *octet)).collect();
+    let addresses: Vec<IpAddr> =
+        octets.iter().map(|octet| address(common.family, *octet)).collect();
     let plan = |host: HostId| HostPlan {
         name: format!("d{host}"),
         address: addresses[host],

@@ -134,11 +134,12 @@ impl World<'_> {
             members.contains(&member) && (priority, from) > (own, here.address)
         };
         let woken = self.judge.woken[host] == Some(self.now);
-        let called_for = woken || causes.iter().any(|cause| match cause {
-            Cause::Advert { router, from, priority } => better(*router, *from, *priority),
-            Cause::Timeout { late } => *late > here.routers[router].interval.get() * 3,
-            Cause::Other(what) => !matches!(*what, "a claim" | "junk"),
-        });
+        let called_for = woken
+            || causes.iter().any(|cause| match cause {
+                Cause::Advert { router, from, priority } => better(*router, *from, *priority),
+                Cause::Timeout { late } => *late > here.routers[router].interval.get() * 3,
+                Cause::Other(what) => !matches!(*what, "a claim" | "junk"),
+            });
         if !called_for {
             let what = format!("host {host} r{router} is Active and yields to {causes:?}");
             self.broken("only_a_better_one_is_yielded_to", what);
@@ -178,7 +179,8 @@ impl World<'_> {
             heard && since.is_some_and(|since| woken.since(since) > self.network.slowest())
         };
         if let Some(other) = others.into_iter().find(taken) {
-            let what = format!("host {host} r{router} sleeps, and sends although {other} is Active");
+            let what =
+                format!("host {host} r{router} sleeps, and sends although {other} is Active");
             self.broken("a_sleeper_listens_before_it_speaks", what);
         }
     }
@@ -231,8 +233,11 @@ impl World<'_> {
         let others = episode.able[router].iter().any(|able| Some(*able) != left);
         let held = |host: &super::host::Host| host.answers() && host.kernel.contains_key(&vip);
         if clean && had && others && !self.hosts.iter().any(held) {
-            let what = format!("{vip} is nowhere, {:?} after {:?}",
-                self.now.since(episode.at), episode.event);
+            let what = format!(
+                "{vip} is nowhere, {:?} after {:?}",
+                self.now.since(episode.at),
+                episode.event
+            );
             self.broken("a_clean_move_leaves_no_hole", what);
         }
     }
