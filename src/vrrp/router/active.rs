@@ -45,9 +45,11 @@ impl Router {
     pub(super) fn active_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         let (own, theirs) = (self.priority(), advert.priority);
         if theirs == 0 {
-            // Others may have heard it, too, and are waiting for nothing but their skew time.
+            // Others may have heard it, too, and are waiting for nothing but their skew time. Who
+            // resigns had the VIPs, and its neighbours may still send to it.
             self.send();
-            return self.restart_adver_timer(now);
+            self.restart_adver_timer(now);
+            return self.announce_again(now);
         }
         if theirs == own {
             self.notice(Notice::EqualPriority { from, priority: own }, now);

@@ -110,7 +110,8 @@ impl Router {
 
     fn hear_resignation(&mut self, from: IpAddr, now: Moment) {
         if self.heard.is_none_or(|heard| heard.from == from) {
-            return self.lose_active(from, Why::Resigned { by: from }, now);
+            let peer = self.active_peer().unwrap_or(from);
+            return self.lose_active(peer, Why::Resigned { by: from }, now);
         }
         // Not of the one that is followed, which therefore is still there, and advertises itself
         // once in this time. The packet may also have been overtaken by its successor's.
