@@ -38,10 +38,15 @@ const PURE: &[&str] = &[
     "src/role/",
     "src/situation.rs",
     "src/track/config.rs",
+    "src/vrrp/arp.rs",
     "src/vrrp/checksum.rs",
+    "src/vrrp/claim.rs",
     "src/vrrp/config.rs",
+    "src/vrrp/ndisc.rs",
     "src/vrrp/packet.rs",
     "src/vrrp/packet/",
+    "src/vrrp/router",
+    "src/vrrp/speaker",
 ];
 
 /// What only drivers use. `std::net`'s address types and errno values are data.
