@@ -6,6 +6,7 @@
 
 mod apply;
 mod exit;
+mod key;
 mod lab;
 mod lint;
 mod load;
@@ -136,6 +137,9 @@ enum Command {
         #[command(subcommand)]
         command: crate::lab::cli::LabCommand,
     },
+    /// Print a fresh key for the directors of a cluster.
+    #[command(after_help = key::KEY_HELP)]
+    Key,
     /// Print shell completions.
     Completion {
         /// The shell.
@@ -183,6 +187,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => return probe(&global, args),
         Some(Command::Lab { command }) => return lab::run(&global, command),
+        Some(Command::Key) => key::run(),
         Some(Command::Completion { shell }) => man::completion(shell),
         Some(Command::Man { command }) => man::man(&command),
         Some(Command::Schema { of }) => man::schema(of),
