@@ -5,12 +5,13 @@
 //! link where a VIP is, and hear who else [claims](claim) it. [`router`] is the machine of one
 //! virtual router, [`speaker`] all of them on a host. [`link`] is the connection that two directors
 //! keep beside the protocol, proven by the cluster's [`key`]; over it they compare a
-//! [`fingerprint`] of their files.
+//! [`fingerprint`] of their files. [`driver`] is what all that needs of the machine.
 
 pub mod arp;
 mod checksum;
 pub mod claim;
 pub mod config;
+pub mod driver;
 pub mod fingerprint;
 pub mod key;
 pub mod link;
