@@ -8,3 +8,4 @@ mod lab;
 mod probe;
 mod tidy;
 mod topologies;
+mod vrrp;
