@@ -1,4 +1,7 @@
 //! Carries out what the machines want, and tells whoever has to know.
+//!
+//! Advertisements go first, then the wish for VIPs, then the other directors, and the daemon last.
+//! Nothing here waits: what cannot be sent is told, and comes again with the next timer.
 
 use std::mem::{Discriminant, discriminant};
 use std::net::IpAddr;
@@ -175,8 +178,7 @@ impl Thread {
     }
 
     pub(super) fn discard(&mut self, interface: String, from: IpAddr, reason: Discard) {
-        // What the router tells of itself is not told twice.
-        if self.discards.is_news(from, &reason, now()) && !reason.is_misconfiguration() {
+        if self.discards.is_news(from, &reason, now()) {
             self.ways.teller.tell(Event::Discarded { interface, from, reason });
         }
     }
