@@ -11,11 +11,11 @@
 mod client;
 #[path = "failover/contestant.rs"]
 mod contestant;
-#[path = "../tests/vrrp/peer.rs"]
-mod peer;
+#[path = "failover/keepalived.rs"]
+mod keepalived;
 #[path = "failover/report.rs"]
 mod report;
-#[path = "../tests/vrrp/segment.rs"]
+#[path = "failover/segment.rs"]
 mod segment;
 #[path = "failover/trial.rs"]
 mod trial;
