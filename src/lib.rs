@@ -16,6 +16,7 @@
 pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod daemon;
 pub mod diagnostic;
 pub mod document;
 pub mod hook;

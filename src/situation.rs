@@ -4,6 +4,7 @@
 //! function of role and situation, so a failover is nothing but a new situation.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// How a virtual router of this host stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,6 +27,17 @@ impl Standing {
             Standing::Alone | Standing::Active => true,
             Standing::Backup | Standing::Fault => false,
         }
+    }
+}
+
+impl fmt::Display for Standing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Standing::Alone => "alone",
+            Standing::Backup => "Backup",
+            Standing::Active => "Active",
+            Standing::Fault => "Fault",
+        })
     }
 }
 
@@ -55,6 +67,29 @@ impl Situation {
     pub fn elect_all(&mut self) {
         let waiting = self.standing.values_mut().filter(|standing| !standing.holds());
         waiting.for_each(|standing| *standing = Standing::Active);
+    }
+
+    /// Whether this host holds the VIPs of any of its routers.
+    pub fn holds_any(&self) -> bool {
+        self.standing.values().any(|standing| standing.holds())
+    }
+
+    /// Takes over which routers there are from `start`, and how those that are in both stand now.
+    pub fn become_like(&mut self, start: Situation) {
+        let known = std::mem::take(&mut self.standing);
+        self.standing = start.standing;
+        for (name, standing) in &mut self.standing {
+            let alone = *standing == Standing::Alone;
+            if let Some(now) = known.get(name).filter(|now| **now != Standing::Alone && !alone) {
+                *standing = *now;
+            }
+        }
+    }
+
+    /// The routers that are Active here.
+    pub fn active(&self) -> impl Iterator<Item = &str> {
+        let active = self.standing.iter().filter(|(_, s)| **s == Standing::Active);
+        active.map(|(name, _)| name.as_str())
     }
 
     /// Whether this host holds the VIPs of all its routers.

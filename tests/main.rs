@@ -2,9 +2,12 @@
 
 mod cli;
 mod crash;
+mod failover;
 mod ipvs;
 mod kinds;
 mod lab;
 mod probe;
 mod tidy;
 mod topologies;
+mod track;
+mod vrrp;

@@ -5,17 +5,21 @@
 //! read here, as that host reads them. The peers of a router are the hosts that have one of its
 //! name; nobody has to list them, so no two lists can differ.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
 
 use super::ROLE;
 use super::element::{Surroundings, each_element};
 use super::facts::{Facts, RoleDefaults};
 use super::hold::Hold;
+use super::track::{self, Track};
 use super::vrrp::Vrrp;
 use crate::cluster::{HostEntry, HostName};
 use crate::diagnostic::{Collector, Diagnostic, Place, suggest};
 use crate::document::{Reader, Spanned, listed};
 use crate::host::survey::Survey;
+use crate::track::config::{TrackConfig, Watch};
 use crate::vrrp::config::{Peer, RouterConfig, Vip};
 
 /// What one host brings to the election.
@@ -25,12 +29,13 @@ pub struct Candidate<'a> {
     pub host: &'a HostEntry,
     vrrp: Vec<Vrrp>,
     holds: Vec<Hold>,
+    tracks: Vec<Track>,
 }
 
 impl<'a> Candidate<'a> {
     /// A host of which nothing is read yet.
     pub fn new(host: &'a HostEntry) -> Self {
-        Candidate { host, vrrp: Vec::new(), holds: Vec::new() }
+        Candidate { host, vrrp: Vec::new(), holds: Vec::new(), tracks: Vec::new() }
     }
 
     /// A host with all that its role says, read as that host would. What its machine looks like
@@ -56,6 +61,9 @@ impl<'a> Candidate<'a> {
         for table in reader.tables("hold") {
             each_element(&table, facts, around, |e| self.holds.extend(Hold::read(e)));
         }
+        for table in reader.tables("track") {
+            each_element(&table, facts, around, |e| self.tracks.extend(Track::read(e)));
+        }
     }
 
     /// Its routers by name; a second section of one name has to say the same.
@@ -68,6 +76,22 @@ impl<'a> Candidate<'a> {
             }
         }
         routers
+    }
+
+    /// Tracks of one name could not be told apart; one for a router that is not there is none.
+    fn check_tracks(&self, routers: &[&str], found: &Collector) {
+        let mut first: BTreeMap<&str, &Track> = BTreeMap::new();
+        for track in &self.tracks {
+            let unknown =
+                track.routers.iter().filter(|router| !routers.contains(&router.value.as_str()));
+            unknown.for_each(|router| found.push(no_such_router(router, routers)));
+            let name = track.config.name.as_str();
+            if let Some(first) = first.insert(name, track) {
+                let title = format!("host `{}` has two tracks called `{name}`", self.host.name);
+                let diagnostic = Diagnostic::error(track.place.clone(), title);
+                found.push(diagnostic.related(first.place.clone(), "first here"));
+            }
+        }
     }
 
     /// The router that a VIP belongs to; none where the role has no routers.
@@ -111,6 +135,12 @@ pub struct Member {
     pub vrrp: Vrrp,
     /// The VIPs, where the role says that it holds them.
     pub holds: Vec<Hold>,
+    /// Its address with the prefix length of its subnet.
+    pub address: IpNet,
+    /// The interface that has its address.
+    pub own_interface: String,
+    /// What it watches for the router.
+    pub tracks: Vec<Track>,
     /// What the router is told on this host.
     pub config: RouterConfig,
 }
@@ -148,13 +178,25 @@ impl Election {
                 None => self.unrouted.push((host.value.clone(), hold.clone())),
             }
         }
+        let names: Vec<&str> = routers.keys().copied().collect();
+        candidate.check_tracks(&names, found);
         for (name, vrrp) in routers {
             let holds = holds.remove(name).unwrap_or_default();
             let vips: Vec<Vip> = holds.iter().map(Hold::vip).collect();
             let config = vrrp.config(candidate.host, vips);
-            let member = Member { host: host.clone(), vrrp: vrrp.clone(), holds, config };
+            let concerns = |track: &&Track| track.config.concerns(name);
+            let tracks = candidate.tracks.iter().filter(concerns).cloned().collect();
+            let member = Member {
+                host: host.clone(),
+                vrrp: vrrp.clone(),
+                holds,
+                address: candidate.host.address.value,
+                own_interface: candidate.host.interface.value.to_string(),
+                tracks,
+                config,
+            };
             let members = self.routers.entry(name.to_owned()).or_default();
-            members.insert(host.value.clone(), member);
+            members.insert(member.host.value.clone(), member);
         }
     }
 
@@ -166,6 +208,26 @@ impl Election {
     /// What each of a host's routers is told there.
     pub fn of<'a>(&'a self, host: &'a HostName) -> impl Iterator<Item = &'a Member> {
         self.routers.values().filter_map(|members| members.get(host))
+    }
+
+    /// What a host watches for its routers that have peers; of the others nothing depends on it.
+    pub fn tracks(&self, host: &HostName) -> Vec<TrackConfig> {
+        let mut tracks: Vec<TrackConfig> = Vec::new();
+        for member in self.of(host).filter(|member| !member.config.peers.is_empty()) {
+            let said = member.tracks.iter().map(|track| track.config.clone());
+            for track in said.chain(member.carriers()) {
+                match tracks.iter_mut().find(|known| known.name == track.name) {
+                    // One carrier is watched once, for all the routers that use it.
+                    Some(known) => {
+                        let new = |router: &String| !known.routers.contains(router);
+                        let new: Vec<_> = track.routers.into_iter().filter(new).collect();
+                        known.routers.extend(new);
+                    }
+                    None => tracks.push(track),
+                }
+            }
+        }
+        tracks
     }
 
     /// The VIPs that no router moves, each with the host that has it.
@@ -180,13 +242,36 @@ impl Member {
         Peer { name: self.host.to_string(), address: source, priority }
     }
 
+    /// The carriers of the interfaces that the router and its VIPs are on, unless the role watches
+    /// them itself.
+    pub fn carriers(&self) -> impl Iterator<Item = TrackConfig> {
+        let of_vips = self.config.vips.iter().map(|vip| vip.interface.as_str());
+        let all: BTreeSet<&str> = of_vips.chain([self.config.interface.as_str()]).collect();
+        let watched = |interface: &str| {
+            let is_it = |watch: &Watch| matches!(watch, Watch::Interface(own) if own == interface);
+            self.tracks.iter().any(|track| is_it(&track.config.what))
+        };
+        let unwatched = all.into_iter().filter(move |interface| !watched(interface));
+        unwatched.map(|interface| track::carrier(interface, &self.config.name))
+    }
+
+    /// Whether both hear what the other says on the link, as far as the cluster file shows it.
+    pub fn shares_link(&self, other: &Member) -> bool {
+        if self.host.value == other.host.value {
+            return self.config.interface == other.config.interface;
+        }
+        let on_own = |member: &Member| member.config.interface == member.own_interface;
+        self.address.trunc() == other.address.trunc() && on_own(self) && on_own(other)
+    }
+
     /// Where the host's name stands in the cluster file.
     pub fn place(&self) -> &Place {
         &self.host.place
     }
 }
 
-fn no_such_router(named: &Spanned<String>, names: &[&str]) -> Diagnostic {
+/// There is no router of this name on the host.
+pub(super) fn no_such_router(named: &Spanned<String>, names: &[&str]) -> Diagnostic {
     let title = format!("there is no router `{named}`");
     let (title, help) = match (suggest(&named.value, names.iter().copied()), names) {
         (Some(meant), _) => (format!("{title}, did you mean `{meant}`?"), None),
@@ -211,3 +296,6 @@ fn said_differently(host: &HostEntry, first: &Vrrp, second: &Vrrp) -> Diagnostic
         .related(first.place.clone(), "first here")
         .help("VIPs of one router move together; give those that differ a router of their own")
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -3,9 +3,8 @@
 //! Each section's keys are with the section. The same tables check a file, suggest the key that
 //! was meant, and make the JSON Schema.
 
-use super::{
-    hold, ipvs_sync, network, receive, storage, timeouts, unit, virtual_server, vrrp, web,
-};
+use super::{hold, ipvs_sync, network, notify, receive, storage, timeouts, track, unit};
+use super::{virtual_server, vrrp, web};
 use crate::document::{Field, Section, Shape};
 
 const VARS: Section = Section::new(
@@ -50,6 +49,8 @@ pub const ROLE: Section = Section::new(
             virtual_server::SECTION.doc,
         ),
         Field::optional("vrrp", Shape::Tables(&vrrp::SECTION), vrrp::SECTION.doc),
+        Field::optional("track", Shape::Tables(&track::SECTION), track::SECTION.doc),
+        Field::optional("notify", Shape::Tables(&notify::SECTION), notify::SECTION.doc),
         Field::optional("hold", Shape::Tables(&hold::SECTION), hold::SECTION.doc),
     ],
 );

@@ -7,17 +7,21 @@
 //! say, as far as it decides who holds a VIP.
 
 pub mod catalog;
+mod command_line;
 pub mod election;
 pub mod element;
 pub mod facts;
 mod file;
 mod hold;
 mod ipvs_sync;
+mod lint;
 mod method;
 mod network;
+mod notify;
 mod receive;
 mod storage;
 mod timeouts;
+mod track;
 mod unit;
 pub mod variables;
 mod virtual_server;
@@ -30,19 +34,23 @@ use std::net::IpAddr;
 
 pub use catalog::Catalog;
 pub use file::ROLE;
+pub use vrrp::words;
 
 use crate::cluster::{Cluster, HostEntry, HostName};
 use crate::diagnostic::{Collector, Diagnostics, Place};
 use crate::document::Reader;
+use crate::hook::config::HookConfig;
 use crate::host::survey::Survey;
 use crate::resource::module::Module;
 use crate::resource::sysctl::Sysctl;
 use crate::resource::{Desired, Id, Resource};
 use crate::situation::{Situation, Standing};
+use crate::track::config::TrackConfig;
 use crate::vrrp::config::RouterConfig;
 use election::{Candidate, Election, Member};
 use element::{Element, Surroundings, each_element};
 use facts::{Facts, RoleDefaults};
+use notify::Notify;
 use want::Want;
 
 /// What a host is for.
@@ -62,6 +70,9 @@ pub struct Role {
     sync: Vec<ipvs_sync::IpvsSync>,
     election: Election,
     routers: Vec<RouterConfig>,
+    tracks: Vec<TrackConfig>,
+    notify: Vec<Notify>,
+    hooks: Vec<HookConfig>,
 }
 
 impl Role {
@@ -85,6 +96,7 @@ impl Role {
             own.read(&reader, &facts, around);
         }
         role.elect(own, around, &defaults, &found);
+        role.hook(&found);
         found.into_diagnostics().refuse_or(Some(role))
     }
 
@@ -101,6 +113,9 @@ impl Role {
             sync: Vec::new(),
             election: Election::default(),
             routers: Vec::new(),
+            tracks: Vec::new(),
+            notify: Vec::new(),
+            hooks: Vec::new(),
         }
     }
 
@@ -123,14 +138,46 @@ impl Role {
             candidates.push(Candidate::load(around, defaults, found));
         }
         self.election = Election::new(&candidates, found);
+        lint::check(&self.election, found);
         let own = self.election.of(&self.host).map(|member| &member.config);
         self.routers = own.filter(|router| !router.peers.is_empty()).cloned().collect();
+        self.tracks = self.election.tracks(&self.host);
+    }
+
+    /// The hooks, each for a router that is there.
+    fn hook(&mut self, found: &Collector) {
+        let own = self.election.of(&self.host).map(|member| member.config.name.as_str());
+        let names: Vec<&str> = own.collect();
+        for Notify { router, config } in self.notify.drain(..) {
+            match router {
+                Some(router) if !names.contains(&router.value.as_str()) => {
+                    found.push(election::no_such_router(&router, &names));
+                }
+                Some(_) | None => self.hooks.push(config),
+            }
+        }
     }
 
     /// The virtual routers that this host has together with others, by name. The VIPs of all
     /// others it holds at once.
     pub fn routers(&self) -> &[RouterConfig] {
         &self.routers
+    }
+
+    /// What [`Role::routers`] depend on: what the role says, and the carriers of their interfaces.
+    pub fn tracks(&self) -> &[TrackConfig] {
+        &self.tracks
+    }
+
+    /// What is run when a router of this host changes its state, in the role's order.
+    pub fn hooks(&self) -> &[HookConfig] {
+        &self.hooks
+    }
+
+    /// The section that one of this host's routers comes from.
+    pub fn place_of(&self, router: &str) -> Option<&Place> {
+        let member = self.election.of(&self.host).find(|member| member.config.name == router);
+        member.map(|member| &member.vrrp.place)
     }
 
     /// All virtual routers of the cluster, if this host has one or a VIP.
@@ -210,6 +257,7 @@ impl Role {
         tables("export", &mut |e| keep(e, storage::export(e).map(Into::into)));
         tables("unit", &mut |e| self.units.extend(unit::UnitSection::read(e)));
         tables("web", &mut |e| self.web.extend(web::Web::read(e, survey, &mut self.missing)));
+        tables("notify", &mut |e| self.notify.extend(Notify::read(e)));
         tables("receive", &mut |e| {
             self.receive.extend(receive::Receive::read(e, own, &interface, &directors));
         });

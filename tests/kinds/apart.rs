@@ -98,7 +98,7 @@ impl Neighbour {
         neighbour
     }
 
-    fn network(&self) -> String {
+    pub(crate) fn network(&self) -> String {
         format!("/proc/{}/ns/net", self.0.id())
     }
 

@@ -11,6 +11,7 @@
 
 mod addresses;
 mod changes;
+mod carrier;
 mod fou;
 mod generic;
 mod links;
@@ -25,6 +26,7 @@ use rtnetlink::Handle;
 
 pub use addresses::FoundAddress;
 pub use changes::changes;
+pub use carrier::{Carrier, CarrierNews};
 pub use fou::FouPort;
 pub use links::FoundLink;
 pub use routes::{FoundRoute, RouteSpec};

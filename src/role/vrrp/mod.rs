@@ -4,13 +4,13 @@
 //! the `[[hold]]` sections say; who the others are follows from the cluster file: every host whose
 //! role has a router of the same name ([`super::election`]).
 
-mod words;
+pub mod words;
 
 use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
-pub use words::{FamilyChoice, RouterName, Vrid, written};
+use words::{FamilyChoice, RouterName, Vrid, written};
 
 use super::element::{Element, FOR_EACH, WHEN};
 use crate::cluster::HostEntry;
@@ -146,12 +146,11 @@ impl Vrrp {
             }
         };
         let vrid = e.get_or("vrid", Vrid::Auto).map(|vrid| vrid.or_of(cluster, &name.value));
-        let filled = |key| e.get::<String>(key).filter(|text| !text.value.is_empty());
         let says = Says {
-            interface: filled("interface").unwrap_or_else(own),
+            interface: e.origin("interface").unwrap_or_else(own),
             vrid,
             priority: e.get_or("priority", HUNDRED),
-            prefer: filled("prefer"),
+            prefer: e.origin("prefer"),
             interval,
             version,
             preempt: e.get_or("preempt", Preempt::Now),
@@ -159,8 +158,8 @@ impl Vrrp {
             transport: e.get_or("transport", Transport::default()),
             family: e.get_or("family", FamilyChoice::Auto),
             checksum: e.get_or("checksum", Checksum::default()).value,
-            password: filled("password"),
-            sync_group: filled("sync-group"),
+            password: e.origin("password"),
+            sync_group: e.origin("sync-group"),
             announcing: announcing(e),
             name,
         };

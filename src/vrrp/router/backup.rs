@@ -1,0 +1,213 @@
+//! Backup: watches the Active router and takes over when it is gone (RFC 9568 6.4.2, RFC 3768
+//! 6.4.2).
+//!
+//! Beyond the RFCs: the best-ranked one of the directors in the cluster file need not wait for its
+//! skew time when the Active one is known to be gone, and a Backup that was itself not run for
+//! longer than the dead time listens once more before it believes the silence.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::*;
+use crate::vrrp::config::{Preempt, Transport};
+
+impl Router {
+    /// Enters Backup from outside, with nothing heard.
+    pub(super) fn watch(&mut self, why: Why, now: Moment) {
+        let learned = self.learned();
+        let span = self.dead(learned);
+        let mut backup = self.backup(learned, span, now);
+        backup.fresh = true;
+        self.enter(Phase::Backup(backup), why);
+        self.consider_start(now);
+    }
+
+    /// A Backup whose Active_Down_Timer runs for `span`.
+    pub(super) fn backup(&self, learned: Interval, span: Duration, now: Moment) -> Backup {
+        Backup {
+            down: now + span,
+            span,
+            learned,
+            preempts: None,
+            fresh: false,
+            listens: false,
+            keeping: None,
+        }
+    }
+
+    /// Active_Down_Interval.
+    pub(super) fn dead(&self, learned: Interval) -> Duration {
+        timers::dead(self.config.version, self.priority(), learned)
+    }
+
+    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is
+    /// known to advertise less often is not taken for dead.
+    fn learned(&self) -> Interval {
+        let own = self.config.interval;
+        self.heard.map_or(own, |heard| heard.interval.max(own))
+    }
+
+    /// At the start, when every director is known not to be Active and this one ranks first, there
+    /// is nobody to wait for. Multicast may carry the voice of others, who get one interval.
+    pub(super) fn consider_start(&mut self, now: Moment) {
+        let alone = self.peers.all_are_surely_not_active(&self.config)
+            && self.peers.this_host_is_first(&self.config, self.priority(), None);
+        let listen = timers::listen(self.config.version, self.priority(), self.config.interval);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        if !(alone && backup.fresh) {
+            return;
+        }
+        match self.config.transport {
+            Transport::Unicast => self.take_over(Why::FirstOfAll, now),
+            Transport::Multicast => backup.shorten(listen, now),
+        }
+    }
+
+    /// RFC 9568 6.4.2, RFC 3768 6.4.2: an advertisement is received.
+    pub(super) fn backup_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
+        if advert.priority == 0 {
+            return self.hear_resignation(from, now);
+        }
+        let own = self.priority();
+        if advert.priority == own {
+            self.notice(Notice::EqualPriority { from, priority: own }, now);
+        }
+        self.let_vips_go(now);
+        let follows = self.follow(from, advert, now);
+        let (preempt, dead) = (self.preempt(), self.dead(advert.interval));
+        let preempts = self.preempts(from, now);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        backup.fresh = false;
+        let ranks_below = advert.priority < own;
+        match preempt {
+            // Discarded: Active_Down_Timer goes on, and preempts it.
+            Preempt::Now if ranks_below => {}
+            // Beside a better one it puts the takeover off, but hastens nothing.
+            Preempt::Now | Preempt::Never | Preempt::After(_) if !follows => {
+                backup.lengthen(dead, now);
+            }
+            Preempt::Now | Preempt::Never | Preempt::After(_) => {
+                backup.preempts = if ranks_below { backup.preempts.or(preempts) } else { None };
+                backup.learned = advert.interval;
+                backup.wait(dead, now);
+            }
+        }
+    }
+
+    /// When one of lower priority that is heard now may be preempted. The best-ranked goes first,
+    /// the others only if it does not.
+    fn preempts(&self, from: IpAddr, now: Moment) -> Option<Moment> {
+        let Preempt::After(delay) = self.preempt() else { return None };
+        let (version, own) = (self.config.version, self.priority());
+        let is_first = self.peers.this_host_is_first(&self.config, own, Some(from));
+        let skew = timers::skew(version, own, self.config.interval);
+        Some(now + delay + if is_first { Duration::ZERO } else { skew })
+    }
+
+    fn hear_resignation(&mut self, from: IpAddr, now: Moment) {
+        if self.heard.is_none_or(|heard| heard.from == from) {
+            return self.lose_active(from, Why::Resigned { by: from }, now);
+        }
+        // Not of the one that is followed, which therefore is still there, and advertises itself
+        // once in this time. The packet may also have been overtaken by its successor's.
+        let (version, own) = (self.config.version, self.priority());
+        if let Phase::Backup(backup) = &mut self.phase {
+            backup.shorten(timers::listen(version, own, backup.learned), now);
+        }
+    }
+
+    /// RFC 9568 6.1: the owner of the addresses always preempts.
+    fn preempt(&self) -> Preempt {
+        if self.config.priority == OWNER { Preempt::Now } else { self.config.preempt }
+    }
+
+    /// The Active one is gone and said so, or was seen to be. The best-ranked one takes over at
+    /// once, the others after their skew time.
+    pub(super) fn lose_active(&mut self, active: IpAddr, why: Why, now: Moment) {
+        self.heard = None;
+        if !matches!(self.phase, Phase::Backup(_)) {
+            return;
+        }
+        if self.peers.this_host_is_first(&self.config, self.priority(), Some(active)) {
+            self.take_over(why, now);
+        } else {
+            self.wait_skew_time(now);
+        }
+    }
+
+    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
+    /// that nobody keeps a Backup waiting by resigning again and again.
+    fn wait_skew_time(&mut self, now: Moment) {
+        let (version, priority) = (self.config.version, self.priority());
+        if let Phase::Backup(backup) = &mut self.phase {
+            backup.fresh = false;
+            backup.preempts = None;
+            backup.shorten(timers::skew(version, priority, backup.learned), now);
+        }
+    }
+
+    /// The Active one's process is being replaced, and is not to be taken for dead before that
+    /// can have happened.
+    pub(super) fn wait_for_restart(&mut self, peer: IpAddr, now: Moment) {
+        let until = self.peers.restarting(peer, now);
+        if let (Phase::Backup(backup), Some(until)) = (&mut self.phase, until)
+            && backup.down < until
+        {
+            backup.wait(until.since(now), now);
+        }
+    }
+
+    pub(super) fn backup_timeout(&mut self, now: Moment) {
+        let Phase::Backup(backup) = &self.phase else { return };
+        let (down, preempts) = (backup.down, backup.preempts);
+        let late = now.since(preempts.unwrap_or(down).min(down));
+        // RFC 9568 6.4.2: Active_Down_Timer fires.
+        let is_due = down <= now || preempts.is_some_and(|when| when <= now);
+        if !is_due {
+            return;
+        }
+        // Believed once: a process that is always late must still take over.
+        if late > self.dead(backup.learned) && !backup.listens {
+            return self.listen_once_more(late, now);
+        }
+        let why = match self.heard {
+            _ if backup.listens && backup.keeping.is_some() => Why::StillFirst,
+            Some(heard) if down > now => Why::Preempted { from: heard.from },
+            Some(_) | None => Why::Silence { after: backup.span },
+        };
+        self.take_over(why, now);
+    }
+
+    /// What was sent while this process did not run may be lost. The Active one is given the time
+    /// to say that it is there.
+    fn listen_once_more(&mut self, late: Duration, now: Moment) {
+        self.notice(Notice::Late { by: late }, now);
+        let (version, priority) = (self.config.version, self.priority());
+        if let Phase::Backup(backup) = &mut self.phase {
+            backup.preempts = None;
+            backup.wait(timers::listen(version, priority, backup.learned), now);
+            backup.listens = true;
+        }
+    }
+}
+
+impl Backup {
+    /// Active_Down_Timer starts anew.
+    pub(super) fn wait(&mut self, span: Duration, now: Moment) {
+        (self.down, self.span, self.listens) = (now + span, span, false);
+    }
+
+    /// Active_Down_Timer fires at the earliest then.
+    pub(super) fn lengthen(&mut self, span: Duration, now: Moment) {
+        if now + span > self.down {
+            (self.down, self.span) = (now + span, span);
+        }
+    }
+
+    /// Active_Down_Timer fires at the latest then.
+    pub(super) fn shorten(&mut self, span: Duration, now: Moment) {
+        if now + span < self.down {
+            (self.down, self.span) = (now + span, span);
+        }
+    }
+}

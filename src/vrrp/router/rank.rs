@@ -1,0 +1,132 @@
+//! What is known of the other directors, and who of them could take over.
+//!
+//! All directors are in the cluster file, so each knows its rank: by priority, then by address.
+//! What the connections between them tell is remembered here for as long as it is true; of a
+//! director of which nothing is known, the worst is assumed: that it is there and ranks as the
+//! files say.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use super::input::PeerNews;
+use super::timers::LONGEST_RESTART;
+use super::{Heard, State};
+use crate::clock::Moment;
+use crate::vrrp::config::{Peer, RouterConfig};
+
+/// What was told last of one director.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Told {
+    #[default]
+    Unknown,
+    Gone,
+    Resigned,
+    Present {
+        state: State,
+        priority: u8,
+    },
+}
+
+impl Told {
+    /// Whether it could become Active now.
+    fn could_take_over(self) -> bool {
+        match self {
+            Told::Unknown => true,
+            Told::Gone | Told::Resigned => false,
+            Told::Present { state, .. } => state != State::Fault,
+        }
+    }
+
+    fn is_surely_not_active(self) -> bool {
+        match self {
+            Told::Unknown => false,
+            Told::Gone | Told::Resigned => true,
+            Told::Present { state, .. } => state != State::Active,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Standing {
+    told: Told,
+    /// Until when its process is being replaced. A connection that is refused says nothing then.
+    restarting: Option<Moment>,
+}
+
+/// The other directors, by address.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Peers(BTreeMap<IpAddr, Standing>);
+
+impl Peers {
+    /// Takes in what is told of a director.
+    pub(super) fn hear(&mut self, peer: IpAddr, news: PeerNews, now: Moment) {
+        let standing = self.0.entry(peer).or_default();
+        match news {
+            PeerNews::Gone => standing.told = Told::Gone,
+            PeerNews::Unknown => standing.told = Told::Unknown,
+            PeerNews::Resigned => *standing = Standing { told: Told::Resigned, restarting: None },
+            PeerNews::Present { state, priority } => {
+                *standing = Standing { told: Told::Present { state, priority }, restarting: None };
+            }
+            PeerNews::Restarting(within) => {
+                standing.restarting = Some(now + within.min(LONGEST_RESTART));
+            }
+        }
+    }
+
+    /// Forgets who is no longer a peer.
+    pub(super) fn keep_only(&mut self, config: &RouterConfig) {
+        self.0.retain(|address, _| config.peers.iter().any(|peer| peer.address == *address));
+    }
+
+    /// Until when the process there is being replaced.
+    pub(super) fn restarting(&self, peer: IpAddr, now: Moment) -> Option<Moment> {
+        self.0.get(&peer).and_then(|standing| standing.restarting).filter(|until| *until > now)
+    }
+
+    /// Whether the advertisements heard last are this director's. Over IPv6 they come from a
+    /// link-local address, and the files may have another: then what it told of itself decides.
+    pub(super) fn sends(&self, config: &RouterConfig, peer: IpAddr, heard: &Heard) -> bool {
+        if config.peers.iter().any(|known| known.address == heard.from) {
+            return heard.from == peer;
+        }
+        let active = Told::Present { state: State::Active, priority: heard.priority };
+        self.told(peer) == active
+    }
+
+    /// Whether nobody who could take over ranks above this host. `resigned` just ceased to be
+    /// Active, whatever was told of it before.
+    pub(super) fn this_host_is_first(
+        &self,
+        config: &RouterConfig,
+        own: u8,
+        resigned: Option<IpAddr>,
+    ) -> bool {
+        let mut rivals = config.peers.iter().filter(|peer| {
+            Some(peer.address) != resigned && self.told(peer.address).could_take_over()
+        });
+        rivals.all(|peer| (self.priority(peer), peer.address) < (own, config.source))
+    }
+
+    /// Whether each director is known not to be Active.
+    pub(super) fn all_are_surely_not_active(&self, config: &RouterConfig) -> bool {
+        config.peers.iter().all(|peer| self.told(peer.address).is_surely_not_active())
+    }
+
+    /// Whether somebody could take over from this host.
+    pub(super) fn anybody_could_take_over(&self, config: &RouterConfig) -> bool {
+        config.peers.iter().any(|peer| self.told(peer.address).could_take_over())
+    }
+
+    fn told(&self, peer: IpAddr) -> Told {
+        self.0.get(&peer).map_or(Told::Unknown, |standing| standing.told)
+    }
+
+    /// What it said itself counts; tracking may have moved it.
+    fn priority(&self, peer: &Peer) -> u8 {
+        match self.told(peer.address) {
+            Told::Present { priority, .. } => priority,
+            Told::Unknown | Told::Gone | Told::Resigned => peer.priority.get(),
+        }
+    }
+}

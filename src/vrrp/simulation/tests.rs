@@ -1,0 +1,59 @@
+//! The rules hold over many seeds, and every planted bug breaks one of them.
+//!
+//! `CONVERGE_SEEDS=n` looks at that many; `CONVERGE_SEED=n` at that one, and prints all of it.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// How many seeds a test looks at: what takes half a minute without optimisation.
+const SEEDS: u64 = 3000;
+
+fn seeds() -> u64 {
+    let told = std::env::var("CONVERGE_SEEDS").ok();
+    told.and_then(|told| told.parse().ok()).unwrap_or(SEEDS)
+}
+
+#[test]
+fn the_rules_hold_whatever_happens() {
+    let one = std::env::var("CONVERGE_SEED").ok().and_then(|told| told.parse().ok());
+    if let Some(seed) = one {
+        let verdict = replay(&Scenario::random(seed), None);
+        println!("{}\n{}", verdict.timeline.join("\n"), verdict);
+        return assert!(verdict.is_good());
+    }
+    let mut broken: BTreeMap<&str, Vec<Verdict>> = BTreeMap::new();
+    let mut tally = Tally::default();
+    for seed in 0..seeds() {
+        let verdict = run(&Scenario::random(seed), None);
+        tally += verdict.tally;
+        if let Some(violation) = &verdict.violation {
+            let rule = violation.rule;
+            broken.entry(rule).or_default().push(verdict);
+        }
+    }
+    println!("{} seeds: {tally:?}", seeds());
+    for (rule, verdicts) in &broken {
+        let numbers: Vec<u64> = verdicts.iter().map(|verdict| verdict.seed).collect();
+        println!("{rule} is broken with {} seeds: {numbers:?}", numbers.len());
+    }
+    if let Some(verdict) = broken.values().flatten().min_by_key(|v| v.timeline.len()) {
+        panic!("{verdict}");
+    }
+}
+
+#[test]
+fn every_planted_bug_is_found() {
+    let found = |bug| {
+        let broken = |seed| run(&Scenario::random(seed), Some(bug)).violation.map(|v| v.rule);
+        (0..seeds()).find_map(|seed| Some((seed, broken(seed)?)))
+    };
+    let mut missed = Vec::new();
+    for bug in Bug::ALL {
+        match found(bug) {
+            Some((seed, rule)) => println!("{bug:?}: {rule} after {} seeds", seed + 1),
+            None => missed.push(bug),
+        }
+    }
+    assert!(missed.is_empty(), "not found with {} seeds: {missed:?}", seeds());
+}
