@@ -24,7 +24,7 @@ pub(crate) fn is_apart() -> bool {
 
 /// Starts this program again with these arguments, as the first process of new namespaces, with
 /// directories of its own for what programs leave in `/run` and `/var/lib`.
-pub(crate) fn apart(arguments: &[&str]) -> io::Result<ExitStatus> {
+pub(crate) fn apart(arguments: &[String]) -> io::Result<ExitStatus> {
     let empty = "mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && exec \"$@\"";
     Command::new("unshare")
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
