@@ -2,8 +2,9 @@
 //! which VIPs.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -15,6 +16,8 @@ use nix::unistd::Pid;
 use super::keepalived::{self, Keepalived};
 use super::segment::{Net, PREFIX};
 
+/// The directors' key, in a directory that goes with the namespaces.
+const KEY: &str = "/run/bench.key";
 const CONVERGE: &str = env!("CARGO_BIN_EXE_converge");
 
 /// Who is measured.
@@ -164,7 +167,9 @@ impl Converge {
         fs::create_dir_all(place.join("roles"))?;
         fs::write(place.join("roles/director.toml"), role(told))?;
         fs::write(place.join("cluster.toml"), cluster(told))?;
-        fs::write(place.join("cluster.key"), "0123456789abcdef".repeat(4))?;
+        let mut key = fs::OpenOptions::new();
+        key.write(true).create(true).truncate(true).mode(0o600);
+        key.open(KEY)?.write_all("0123456789abcdef".repeat(4).as_bytes())?;
         let log = fs::File::create(place.join("log"))?;
         let own = "for own in /run/converge /var/lib/converge; do mkdir -p $own && \
                    mount -t tmpfs own $own || exit; done; cd \"$1\" && \
@@ -196,7 +201,7 @@ fn role(told: Settings) -> String {
 }
 
 fn cluster(told: Settings) -> String {
-    let mut text = "version = 1\nname = \"bench\"\n\n[vip]\n".to_owned();
+    let mut text = format!("version = 1\nname = \"bench\"\nkey-file = \"{KEY}\"\n\n[vip]\n");
     for number in 1..=told.instances {
         text += &format!("v{number} = \"{}\"\n", vip(number));
     }
