@@ -171,7 +171,7 @@ impl Element<'_> {
         texts.filter(|text| !text.value.is_empty()).collect()
     }
 
-    /// A text that is not empty, placed where the cluster file sets it, if it comes from a variable.
+    /// A text that is not empty, placed where the cluster file sets it if a variable gives it.
     pub fn origin(&self, key: &'static str) -> Option<Spanned<String>> {
         let text = self.get::<String>(key).filter(|text| !text.value.is_empty())?;
         let mut names = super::variables::named_in(text.place.text());

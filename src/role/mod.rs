@@ -44,7 +44,7 @@ use crate::host::survey::Survey;
 use crate::resource::module::Module;
 use crate::resource::sysctl::Sysctl;
 use crate::resource::{Desired, Id, Resource};
-use crate::situation::{Situation, Standing};
+use crate::situation::Situation;
 use crate::track::config::TrackConfig;
 use crate::vrrp::config::RouterConfig;
 use election::{Candidate, Election, Member};
@@ -219,9 +219,13 @@ impl Role {
         if found.has_errors() { Err(found) } else { Ok(desired) }
     }
 
-    /// The VIPs that no other host could hold.
+    /// The VIPs that no other host could hold. Of a router that nothing is known of they are held:
+    /// nobody else would.
     fn held_alone(&self, situation: &Situation) -> impl Iterator<Item = &hold::Hold> {
-        let is_alone = |member: &&Member| situation.of(&member.config.name) == Standing::Alone;
+        let is_alone = |member: &&Member| {
+            let standing = situation.standing.get(&member.config.name);
+            member.config.peers.is_empty() && standing.is_none_or(|standing| standing.holds())
+        };
         let alone = self.election.of(&self.host).filter(is_alone);
         let unrouted = self.election.unrouted().filter(|(host, _)| *host == self.host);
         alone.flat_map(|member| &member.holds).chain(unrouted.map(|(_, hold)| hold))

@@ -5,13 +5,15 @@
 //! leaves alone what is watched as before; what has a new beat or limit only keeps its verdict.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 
 use super::condition::{Verdicts, condition};
 use super::config::{TrackConfig, Watch};
-use super::tally::{Outcome, Tally, Verdict};
+use super::tally::{Failure, Outcome, Tally, Verdict};
 use super::watch::watch;
 use crate::vrrp::config::RouterConfig;
 use crate::vrrp::router::Condition;
@@ -74,6 +76,18 @@ impl Tracker {
         self.verdicts.subscribe()
     }
 
+    /// Waits until all has been looked at, within a limit. Whether it has. Routers are best started
+    /// after it: one that goes on as the Active one must not hear of a fault that is none.
+    pub async fn settled(&self, limit: Duration) -> bool {
+        let is_known = |verdict: &Verdict| match verdict {
+            Verdict::Unknown | Verdict::Joining => false,
+            Verdict::Good | Verdict::Bad(_) | Verdict::Number(_) => true,
+        };
+        let mut verdicts = self.verdicts();
+        let all = verdicts.wait_for(|verdicts| verdicts.values().all(is_known));
+        timeout(limit, all).await.is_ok()
+    }
+
     /// What all of it means now for this router.
     pub fn condition(&self, router: &RouterConfig) -> Condition {
         condition(&router.name, &router.interface, &self.tracks, &self.verdicts.borrow())
@@ -118,7 +132,11 @@ impl Speaker {
     fn tell(&mut self, outcome: Outcome) -> bool {
         tracing::debug!(track = self.name, ?outcome, "looked");
         self.tally.note(outcome);
-        let verdict = self.tally.verdict();
+        self.say(self.tally.verdict());
+        self.tally.is_settled()
+    }
+
+    fn say(&self, verdict: &Verdict) {
         self.verdicts.send_if_modified(|current| {
             let Some(own) = current.get_mut(&self.name) else { return false };
             if self.licensed.strong_count() == 0 || own == verdict {
@@ -128,7 +146,15 @@ impl Speaker {
             own.clone_from(verdict);
             true
         });
-        self.tally.is_settled()
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        // Nobody would look any more, and the last verdict would stand for ever.
+        if std::thread::panicking() {
+            self.say(&Verdict::Bad(Failure::new("converge itself failed to watch it")));
+        }
     }
 }
 
@@ -154,4 +180,26 @@ fn essence(track: &TrackConfig) -> TrackConfig {
 /// Whether a verdict on the one holds for the other.
 fn is_akin(one: &TrackConfig, other: &TrackConfig) -> bool {
     (&one.name, &one.what, one.weight) == (&other.name, &other.what, other.weight)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU8;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_longer_watched_because_of_a_fault_of_ours_is_bad() {
+        let (verdicts, current) = watch::channel(Verdicts::from([("it".into(), Verdict::Good)]));
+        let licence = Arc::new(());
+        let tally = Tally::new(NonZeroU8::MIN, NonZeroU8::MIN, Verdict::Good);
+        let licensed = Arc::downgrade(&licence);
+        let speaker = Speaker { name: "it".into(), tally, verdicts, licensed };
+        let watching = std::thread::spawn(move || {
+            let _speaker = speaker;
+            panic!("on purpose");
+        });
+        assert!(watching.join().is_err());
+        assert!(matches!(current.borrow()["it"], Verdict::Bad(_)));
+    }
 }

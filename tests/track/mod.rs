@@ -12,6 +12,7 @@ use std::net::IpAddr;
 use std::num::NonZeroU8;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -139,10 +140,13 @@ impl Scratch {
         self.0.join(name)
     }
 
-    /// Writes a file as most programs do, by replacing it.
+    /// Writes a file as most programs do, by replacing it. Another process writes it: what this
+    /// one has open, a fork of another test has open too, and what is open cannot be executed.
     fn write(&self, name: &str, text: &str, mode: u32) -> PathBuf {
         let (new, path) = (self.path("new"), self.path(name));
-        fs::write(&new, text).expect("ours");
+        let command = ["-c", "printf %s \"$0\" > \"$1\"", text];
+        let written = Command::new("sh").args(command).arg(&new).status().expect("a shell");
+        assert!(written.success(), "cannot write {}", new.display());
         fs::set_permissions(&new, Permissions::from_mode(mode)).expect("ours");
         fs::rename(new, &path).expect("ours");
         path
@@ -156,10 +160,19 @@ impl Drop for Scratch {
     }
 }
 
-/// Whether a process is there and no zombie: not every PID 1 buries what it is left with.
-fn lives(pid: &str) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+/// Waits for a process that was killed: it has gone or is a zombie, for not every PID 1 buries
+/// what it is left with.
+async fn dies(pid: &str) {
+    let start = Instant::now();
+    loop {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        match stat.rsplit_once(") ") {
+            Some((_, rest)) if !rest.starts_with(['Z', 'X']) => {}
+            Some(_) | None => return,
+        }
+        assert!(start.elapsed() < PATIENCE, "process {pid} lives on");
+        tokio::time::sleep(BEAT).await;
+    }
 }
 
 fn script(path: &Path) -> Watch {

@@ -1,6 +1,6 @@
 //! Processes that start and end.
 
-use std::process::{Child, Command};
+use std::process::Child;
 
 use super::*;
 use crate::kinds::apart;

@@ -78,3 +78,17 @@ async fn what_is_taken_out_is_neither_watched_nor_counted() {
     assert_eq!(runs(&scratch, "check"), before, "it is still run");
     assert!(watched.verdicts.borrow().is_empty());
 }
+
+#[tokio::test]
+async fn all_is_known_as_soon_as_all_was_looked_at() {
+    let scratch = Scratch::new();
+    let slow = scratch.write("slow", "#!/bin/sh\nsleep 0.3\nexit 1\n", 0o755);
+    let tracks = vec![
+        noting(&scratch, "check"),
+        TrackConfig { name: "slow".into(), ..track(script(&slow)) },
+    ];
+    let tracker = Tracker::start(tracks);
+    assert!(!tracker.settled(BEAT).await, "one takes longer");
+    assert!(tracker.settled(PATIENCE).await);
+    assert_eq!(tracker.condition(&router()).faults.len(), 1);
+}

@@ -75,7 +75,7 @@ async fn a_script_that_hangs_fails_at_its_limit_and_is_killed_with_its_children(
     watched.until_good().await;
     let children = fs::read_to_string(scratch.path("check.children")).expect("they were written");
     for child in children.split_whitespace() {
-        assert!(!lives(child), "process {child} lives on");
+        dies(child).await;
     }
 }
 
@@ -90,7 +90,7 @@ async fn runs_of_a_slow_script_do_not_overlap_and_keep_to_the_beat() {
     assert_eq!(watched.verdict(), Verdict::Good);
     let runs = fs::read_to_string(scratch.path("check.runs")).expect("it ran").lines().count();
     // Each takes more than one beat and less than two, where the machine is not busy.
-    assert!((3..=11).contains(&runs), "{runs} runs");
+    assert!((2..=11).contains(&runs), "{runs} runs");
 }
 
 #[tokio::test]
@@ -105,11 +105,7 @@ async fn a_script_in_the_way_of_a_stop_is_killed() {
         }
     };
     drop(watched);
-    let start = Instant::now();
-    while lives(&pid) {
-        assert!(start.elapsed() < PATIENCE, "process {pid} lives on");
-        tokio::time::sleep(BEAT).await;
-    }
+    dies(&pid).await;
 }
 
 #[tokio::test]

@@ -19,14 +19,17 @@ use converge::vrrp::router::{Start, State};
 use futures_util::StreamExt;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv, socket,
+    AddressFamily, LinkAddr, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
+    recvfrom, socket,
 };
 use rtnetlink::packet_route::address::{AddressAttribute, AddressProtocol};
-use socket2::{Domain, Socket, Type};
 
 use crate::kinds::apart::Neighbour;
 
 pub(crate) const VIP: &str = "10.77.0.100/24";
+
+/// Of a frame on its way out.
+const PACKET_OUTGOING: u8 = 4;
 
 /// Two directors and what is between them.
 pub(crate) struct Lan {
@@ -185,16 +188,19 @@ type Frames = Vec<(Instant, Vec<u8>)>;
 impl Tap {
     /// Hears frames of that EtherType from now on.
     pub(crate) fn open(ethertype: u16) -> Self {
-        let protocol = i32::from(ethertype.to_be()).into();
-        let socket = Socket::new(Domain::PACKET, Type::RAW, Some(protocol)).expect("root");
+        // Of all types: what a bridge passes on is shown to no other.
+        let (family, kind, all) = (AddressFamily::Packet, SockType::Raw, SockProtocol::EthAll);
+        let socket = socket(family, kind, SockFlag::SOCK_CLOEXEC, all).expect("root");
         let seen = Arc::<Mutex<Frames>>::default();
         let writer = Arc::clone(&seen);
         std::thread::spawn(move || {
-            use std::io::Read;
             let mut frame = [0; 2000];
-            while let Ok(length) = (&socket).read(&mut frame) {
-                let mut seen = writer.lock().expect("whole");
-                seen.push((Instant::now(), frame[..length].to_vec()));
+            while let Ok((length, from)) = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame) {
+                let leaves = from.is_some_and(|from| from.pkttype() == PACKET_OUTGOING);
+                if !leaves && frame[12..14] == ethertype.to_be_bytes() {
+                    let mut seen = writer.lock().expect("whole");
+                    seen.push((Instant::now(), frame[..length].to_vec()));
+                }
             }
         });
         Tap { seen }
@@ -207,6 +213,20 @@ impl Tap {
             let seen = self.seen.lock().expect("whole");
             seen.iter().find(|(at, frame)| *at >= since && what(frame)).map(|(at, _)| *at)
         })
+    }
+
+    /// The first such frame after that moment.
+    #[track_caller]
+    pub(crate) fn frame(&self, since: Instant, what: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let at = self.first(since, what);
+        let seen = self.seen.lock().expect("whole");
+        let found = seen.iter().find(|(when, _)| *when == at);
+        found.map(|(_, frame)| frame.clone()).expect("it was there")
+    }
+
+    /// How many such frames there were so far.
+    pub(crate) fn count(&self, what: impl Fn(&[u8]) -> bool) -> usize {
+        self.seen.lock().expect("whole").iter().filter(|(_, frame)| what(frame)).count()
     }
 }
 

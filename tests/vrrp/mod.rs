@@ -2,5 +2,6 @@
 
 mod crash;
 mod lan;
+mod packets;
 mod takeover;
 mod vips;

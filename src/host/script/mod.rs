@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::blocking::Blocking;
 use super::users::UserError;
@@ -28,6 +28,10 @@ use safety::UnsafeError;
 pub const OUTPUT: usize = 4096;
 /// How much a program may be given to read: a pipe takes a page at once, whoever reads it when.
 pub const INPUT: usize = 4096;
+
+/// How long a run waits for the end of the one before, if that was killed: twice the time between
+/// asking it to end and killing it. Who does not end then waits in the kernel.
+const DYING: Duration = Duration::from_secs(2);
 
 /// What is to be run.
 #[derive(Clone, Debug, Default)]
@@ -154,13 +158,13 @@ impl Runner {
         limit: Duration,
         strays: Strays,
     ) -> Result<Ran, ScriptError> {
-        let over = Instant::now() + limit;
         if let Some(dying) = &mut self.dying {
-            let gone = timeout_at(over, dying).await;
+            let gone = timeout(DYING, dying).await;
             // Its task cannot fail; that it is over is what counts.
             let _over = gone.map_err(|_| ScriptError::Unkillable)?.is_ok();
             self.dying = None;
         }
+        let over = Instant::now() + limit;
         let (argv, user) = (script.argv.clone(), script.user.clone());
         let looking = self.blocking.call(move || prepare(&argv, user.as_deref()));
         let looked = timeout_at(over, looking).await;

@@ -164,6 +164,22 @@ fn one_router_cannot_be_two_things() {
 }
 
 #[test]
+fn a_proxy_may_bind_vips_of_either_family_that_are_elsewhere() {
+    let proxies = pair("forward = \"fullnat\"").replace("\"director-", "\"proxy-");
+    let six = proxies.replace("\"192.0.2.", "\"2001:db8::").replace("/24", "/64");
+    let wanted = |cluster: &str| {
+        let role = role("one", cluster, None);
+        let desired = role.desired(&role.at_start()).expect("it does not contradict itself");
+        format!("{:?}", desired.state)
+    };
+    let both = wanted(&six);
+    assert!(both.contains("net.ipv6.ip_nonlocal_bind"), "{both}");
+    assert!(both.contains("listen [2001:db8::10]:80;"), "{both}");
+    assert!(both.contains("server [2001:db8::3]:80 weight=1;"), "{both}");
+    assert!(!wanted(&proxies).contains("ipv6"), "no VIP is of that family");
+}
+
+#[test]
 fn the_carriers_of_a_routers_interfaces_are_watched_in_any_case() {
     let unit = "[[track]]\nname = \"nginx\"\nunit = \"nginx.service\"\nweight = -20\n";
     let other = HOLD.replace("eth0", "eth1").replace(".10", ".11");

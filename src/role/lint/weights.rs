@@ -131,9 +131,8 @@ fn report(member: &Member, track: &Track, backup: &Member) -> Diagnostic {
         ),
         false => (format!("`{peer}` has {has}"), enough(member, track, backup)),
     };
-    let title = format!(
-        "track `{name}` never moves the VIPs of `{router}`: it can lower `{host}` to {to}, but {but}"
-    );
+    let can = format!("it can lower `{host}` to {to}, but {but}");
+    let title = format!("track `{name}` never moves the VIPs of `{router}`: {can}");
     Diagnostic::error(track.weight.clone(), title)
         .label(format!("`{host}` falls from {from} to {to}"))
         .related(backup.place().clone(), format!("priority {}", backup.config.priority))

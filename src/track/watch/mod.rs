@@ -56,7 +56,10 @@ pub(super) async fn watch(track: TrackConfig, tell: impl FnMut(Outcome) -> bool 
         Watch::Process { name, full_command } => {
             follow(process::Process::new(name, full_command), every, Some(timeout), tell).await;
         }
-        Watch::Unit(name) => follow(unit::Unit::new(name), every, Some(timeout), tell).await,
+        Watch::Unit(name) => {
+            let limit = timeout.max(unit::ANSWER_LIMIT);
+            follow(unit::Unit::new(name), every, Some(limit), tell).await;
+        }
         Watch::File(path) => {
             follow(file::File::new(path, number), every, Some(timeout), tell).await
         }
@@ -130,4 +133,27 @@ fn words(error: &io::Error) -> String {
     let mut chars = words.chars();
     let first = chars.next().map(|c| c.to_ascii_lowercase());
     first.into_iter().chain(chars).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beats_stay_where_they_are_and_missed_ones_are_left_out() {
+        let start = Instant::now();
+        let ms = |n| start + Duration::from_millis(n);
+        let every = Duration::from_millis(100);
+        for (now, due) in [(0, 100), (30, 100), (99, 100), (100, 200), (250, 300), (1000, 1100)] {
+            assert_eq!(next(start, every, ms(now)), ms(due), "at {now} ms");
+        }
+        assert!(next(start, Duration::ZERO, start) > start);
+    }
+
+    #[test]
+    fn an_error_of_the_kernel_is_said_in_its_own_words() {
+        assert_eq!(words(&Errno::ECONNREFUSED.into()), "connection refused");
+        assert_eq!(words(&Errno::EHOSTUNREACH.into()), "no route to host");
+        assert_eq!(words(&io::Error::other("odd")), "odd");
+    }
 }

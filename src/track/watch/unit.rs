@@ -4,10 +4,15 @@
 //! stopped is not active.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::{Outcome, Source, bad};
 use crate::host::chain;
 use crate::host::units::{Active, Load, UnitError, UnitNews, Units};
+
+/// systemd answers nobody while it reloads, which takes some seconds on a large host; that says
+/// nothing about the unit.
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) struct Unit {
     name: String,

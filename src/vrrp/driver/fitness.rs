@@ -69,3 +69,108 @@ fn down(interface: &str, ports: &BTreeMap<String, Port>) -> Option<String> {
         None => Some(format!("interface {interface} is missing")),
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::vrrp::config::{Announcing, Checksum, Interval, OWNER, Preempt, Version};
+
+    /// A router on eth0.
+    pub(in crate::vrrp::driver) fn config() -> RouterConfig {
+        RouterConfig {
+            name: "web".into(),
+            vrid: OWNER,
+            family: Family::Ipv4,
+            version: Version::V3,
+            interface: "eth0".into(),
+            source: [192, 0, 2, 1].into(),
+            transport: Transport::Unicast,
+            peers: Vec::new(),
+            priority: OWNER,
+            interval: Interval::DEFAULT,
+            preempt: Preempt::Now,
+            start_delay: Duration::ZERO,
+            checksum: Checksum::PseudoHeader,
+            password: None,
+            sync_group: None,
+            vips: vec![vip("192.0.2.100/32", "eth0")],
+            announcing: Announcing::default(),
+        }
+    }
+
+    fn vip(address: &str, interface: &str) -> Vip {
+        let address = address.parse().expect("a prefix");
+        Vip { address, interface: interface.into(), label: None }
+    }
+
+    fn port(running: bool, own: &[IpAddr]) -> Port {
+        let link_local = own.iter().find_map(|address| match address {
+            IpAddr::V6(a) if a.is_unicast_link_local() => Some(*a),
+            IpAddr::V4(_) | IpAddr::V6(_) => None,
+        });
+        let own = own.iter().copied().collect();
+        let (index, mac, arp, router) = (1, None, true, false);
+        Port { index, mac, running, arp, router, own, link_local }
+    }
+
+    fn ports<const N: usize>(ports: [(&str, Port); N]) -> BTreeMap<String, Port> {
+        ports.into_iter().map(|(name, port)| (name.to_owned(), port)).collect()
+    }
+
+    fn found(config: &RouterConfig, ports: &BTreeMap<String, Port>) -> (Vec<String>, bool) {
+        let condition = condition(config, None, ports, None, &BTreeMap::new());
+        (condition.faults.into_iter().collect(), condition.unreachable)
+    }
+
+    #[test]
+    fn a_router_whose_link_is_lost_is_unreachable_and_says_why() {
+        let own = [[192, 0, 2, 1].into()];
+        for (ports, fault) in [
+            (ports([]), "interface eth0 is missing"),
+            (ports([("eth0", port(false, &own))]), "interface eth0 is down"),
+            (ports([("eth0", port(true, &[]))]), "interface eth0 has no address 192.0.2.1"),
+        ] {
+            assert_eq!(found(&config(), &ports), (vec![fault.to_owned()], true));
+        }
+        assert_eq!(found(&config(), &ports([("eth0", port(true, &own))])), (vec![], false));
+    }
+
+    #[test]
+    fn a_vip_on_another_interface_that_is_down_is_a_fault_of_which_peers_can_be_told() {
+        let mut config = config();
+        config.vips.push(vip("198.51.100.1/32", "eth1"));
+        let own = [[192, 0, 2, 1].into()];
+        let ports = ports([("eth0", port(true, &own)), ("eth1", port(false, &[]))]);
+        assert_eq!(found(&config, &ports), (vec!["interface eth1 is down".to_owned()], false));
+    }
+
+    #[test]
+    fn ipv6_multicast_comes_from_the_link_local_address_and_unicast_from_the_configured_one() {
+        let address = |text: &str| -> IpAddr { text.parse().expect("an address") };
+        let own = [address("2001:db8::1"), address("fe80::1")];
+        let ports = ports([("eth0", port(true, &own))]);
+        let (family, source) = (Family::Ipv6, own[0]);
+        for (transport, expected) in [(Transport::Multicast, own[1]), (Transport::Unicast, own[0])]
+        {
+            let config = RouterConfig { family, source, transport, ..config() };
+            let resolved = resolved(&config, &ports);
+            assert_eq!(resolved.source, expected);
+            assert_eq!(found(&resolved, &ports), (vec![], false));
+        }
+    }
+
+    #[test]
+    fn what_tracking_says_counts_beside_the_interfaces() {
+        let faults = BTreeSet::from(["nginx has failed".to_owned()]);
+        let tracked = Condition { faults, adjust: -20, unreachable: false };
+        let refused = BTreeMap::from([(config().vips[0].clone(), "refused".to_owned())]);
+        let own = [[192, 0, 2, 1].into()];
+        let ports = ports([("eth0", port(true, &own))]);
+        let condition = condition(&config(), Some(&tracked), &ports, None, &refused);
+        assert_eq!(condition.adjust, -20);
+        assert!(!condition.unreachable);
+        assert_eq!(condition.faults.len(), 2, "{condition:?}");
+    }
+}

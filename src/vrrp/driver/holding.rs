@@ -17,6 +17,9 @@ use crate::vrrp::speaker::Speaker;
 /// Without a VIP, how often the other thread hears that there is none.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How soon a letter that found no room is written anew.
+const BUSY: Duration = Duration::from_millis(50);
+
 /// After a planned restart, how long the VIPs wait for the next process beyond the time that the
 /// other directors were asked for.
 const OVERLAP: Duration = Duration::from_secs(2);
@@ -51,6 +54,11 @@ impl Holding {
     /// It has to, for something else has changed.
     pub(super) fn hurry(&mut self) {
         self.renew = Moment::ZERO;
+    }
+
+    /// The letter could not be sent.
+    pub(super) fn put_off(&mut self, now: Moment) {
+        self.renew = now + BUSY;
     }
 
     /// The letter. `soon`: routers that there will be; `restarting`: it is for the next process.

@@ -20,6 +20,11 @@ const BACKLOG: i32 = 16;
 /// How long bytes may be on their way. A machine that answers nothing for so long is lost.
 const UNANSWERED: Duration = Duration::from_secs(3);
 
+/// Descriptors from here on are the links'. When a process dies the kernel closes the highest one
+/// first, and for each packet socket it waits for tens of milliseconds; until it has come to these,
+/// the other director does not know.
+const HIGH: i32 = 256;
+
 /// How dialling stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialling {
@@ -49,6 +54,7 @@ pub(super) fn listen(at: SocketAddr) -> io::Result<Socket> {
 /// The next connection, and whose it is.
 pub(super) fn accept(listener: &Socket) -> io::Result<(Socket, Option<IpAddr>)> {
     let (socket, from) = listener.accept()?;
+    let socket = raise(socket);
     socket.set_nonblocking(true)?;
     let from = from.as_socket().map(|from| from.ip().to_canonical());
     prepare(&socket, from)?;
@@ -111,9 +117,14 @@ pub(super) fn write(socket: BorrowedFd<'_>, bytes: &[u8]) -> bool {
 }
 
 fn open(of: SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(of), Type::STREAM, Some(Protocol::TCP))?;
+    let socket = raise(Socket::new(Domain::for_address(of), Type::STREAM, Some(Protocol::TCP))?);
     socket.set_nonblocking(true)?;
     Ok(socket)
+}
+
+/// The same socket under a high number, if there is one left.
+fn raise(socket: Socket) -> Socket {
+    rustix::io::fcntl_dupfd_cloexec(&socket, HIGH).map_or(socket, Socket::from)
 }
 
 /// Each word is sent at once, before other traffic, and is not waited for in vain.

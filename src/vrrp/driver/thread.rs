@@ -125,6 +125,8 @@ pub(super) struct Thread {
     moved: bool,
     published: Moment,
     ending: Ending,
+    /// The VIPs are left to the next process.
+    restarts: bool,
     buffer: Vec<u8>,
 }
 
@@ -163,6 +165,7 @@ impl Thread {
             moved: true,
             published: now,
             ending: Ending::No,
+            restarts: false,
             buffer: vec![0; MOST_BYTES + 60],
         };
         thread.look_around(now);
@@ -273,7 +276,7 @@ impl Thread {
             self.speaker.handle_release(now);
         }
         if orders.restart && self.ending == Ending::No {
-            self.ending = Ending::Restarting;
+            (self.ending, self.restarts) = (Ending::Restarting, true);
             self.speaker.handle_restart(now);
         }
     }
@@ -295,18 +298,9 @@ impl Thread {
 
     /// Has everything follow the interfaces and the configuration.
     fn look_around(&mut self, now: Moment) {
-        if self.blind.is_some_and(|generation| self.news.generation < generation) {
-            return;
-        }
-        self.blind = None;
-        let ports = &self.news.ports;
-        let resolve = |config| fitness::resolved(config, ports);
-        let resolved: Vec<RouterConfig> = self.ordered.iter().map(resolve).collect();
-        if resolved != self.resolved {
-            self.resolved.clone_from(&resolved);
-            self.speaker.handle_config(resolved, now);
-            self.moved = true;
-            self.holding.hurry();
+        self.blind = self.blind.filter(|generation| self.news.generation < *generation);
+        if self.blind.is_none() {
+            self.resolve(now);
         }
         let configs = self.speaker.routers().map(|(_, router)| router.config());
         for ((interface, family), why) in self.sockets.follow(configs, &self.news.ports, now) {
@@ -318,6 +312,19 @@ impl Thread {
             self.ways.teller.tell(Event::SocketFailed { interface, family, why });
         }
         self.tell_conditions(now);
+    }
+
+    /// The configuration as it is ordered, with the addresses that there are.
+    fn resolve(&mut self, now: Moment) {
+        let ports = &self.news.ports;
+        let resolve = |config| fitness::resolved(config, ports);
+        let resolved: Vec<RouterConfig> = self.ordered.iter().map(resolve).collect();
+        if resolved != self.resolved {
+            self.resolved.clone_from(&resolved);
+            self.speaker.handle_config(resolved, now);
+            self.moved = true;
+            self.holding.hurry();
+        }
     }
 
     fn tell_conditions(&mut self, now: Moment) {
@@ -412,7 +419,7 @@ impl Thread {
             Ending::No => false,
             Ending::Releasing if !self.speaker.is_done() => false,
             Ending::Releasing | Ending::Restarting => {
-                self.send_order(self.ending == Ending::Restarting, now);
+                self.send_order(now);
                 self.ending = Ending::Last(self.holding.generation(), now + FAREWELL);
                 false
             }

@@ -169,3 +169,6 @@ fn is_connected(interfaces: &Interfaces, index: u32, address: IpNet) -> bool {
         !found.finite && net.addr() != address.addr() && net.trunc() == address.trunc()
     })
 }
+
+#[cfg(test)]
+mod tests;

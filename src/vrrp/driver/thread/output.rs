@@ -58,7 +58,7 @@ impl Thread {
             }
             let now = now();
             if self.holding.is_due(&self.speaker, now) {
-                self.send_order(false, now);
+                self.send_order(now);
             }
             self.tell_peers(now);
             let Some(links) = &mut self.links else { break };
@@ -141,11 +141,10 @@ impl Thread {
     }
 
     /// What is wanted, to the thread that does it.
-    pub(super) fn send_order(&mut self, restarting: bool, now: Moment) {
-        let order = self.holding.order(&self.speaker, &self.ordered, restarting, now);
+    pub(super) fn send_order(&mut self, now: Moment) {
+        let order = self.holding.order(&self.speaker, &self.ordered, self.restarts, now);
         if !self.ways.to_addresses.send(order) {
-            // It is far behind; the next beat tries again.
-            self.holding.hurry();
+            self.holding.put_off(now);
         }
     }
 
@@ -254,7 +253,8 @@ fn stands(router: &Router) -> RouterStatus {
 }
 
 fn standing((name, router): (&str, &Router)) -> Standing {
-    Standing { router: name.to_owned(), state: router.state(), priority: router.priority() }
+    let (state, priority) = (router.state(), router.priority());
+    Standing { router: name.to_owned(), state, priority }
 }
 
 /// One frame. What does not leave is not repeated: more of them follow.
