@@ -54,7 +54,7 @@ pub async fn run<L>(host: &Host, first: Configuration, load: L) -> Result<(), Wa
 where
     L: AsyncFn() -> Result<Configuration, String>,
 {
-    let mut resident = Resident::new(host, first)?;
+    let mut resident = Resident::new(host, first).await?;
     loop {
         match resident.next().await {
             Turn::Worked(result) => resident.worked(result)?,

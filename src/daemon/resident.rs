@@ -29,6 +29,8 @@ use crate::vrrp::router::{Condition, Start, State};
 
 /// How long a release may take: the peers' answer, then the VIPs go in any case.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+/// How long the first look at what is tracked may take before routers are taken up again.
+const LOOK_LIMIT: Duration = Duration::from_secs(2);
 /// How long the hooks may take that are told of the end.
 const HOOK_LIMIT: Duration = Duration::from_secs(5);
 /// How long systemd may take to say whether this is a stop or a restart.
@@ -88,7 +90,7 @@ pub struct Resident<'h> {
 
 impl<'h> Resident<'h> {
     /// Begins. Routers that were left to us are taken up at once, the others after a first look.
-    pub fn new(host: &'h Host, first: Configuration) -> Result<Self, WatchError> {
+    pub async fn new(host: &'h Host, first: Configuration) -> Result<Self, WatchError> {
         let wait = |what| move |source| WatchError::Wait { what, source };
         let service = Service::default();
         let every = service.watchdog().map_or(BEAT, |limit| (limit / 3).min(BEAT));
@@ -121,6 +123,8 @@ impl<'h> Resident<'h> {
         };
         log::warnings(&first.warnings);
         if !resident.resumed.is_empty() {
+            // What was not looked at yet would be taken for a fault.
+            resident.tracker.settled(LOOK_LIMIT).await;
             resident.elect()?;
         }
         Ok(resident)

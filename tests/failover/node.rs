@@ -94,7 +94,10 @@ impl<'s> Node<'s> {
 
     /// Gives it the key of the cluster.
     pub fn with_key(self) -> Self {
-        self.write("cluster.key", &"0123456789abcdef".repeat(4));
+        let path = self.directory.join("cluster.key");
+        fs::write(&path, "0123456789abcdef".repeat(4)).expect("a file of our own");
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        fs::set_permissions(&path, mode).expect("a file of our own");
         self
     }
 

@@ -137,8 +137,10 @@ impl Router {
     pub(super) fn notice_stall(&mut self, now: Moment) {
         match &self.phase {
             Phase::Active(active) => {
+                // The others have counted since the last advertisement, one interval before.
                 let late = now.since(active.advert);
-                if late > self.dead(self.config.interval) {
+                let silent = late + self.config.interval.get();
+                if !late.is_zero() && silent > self.dead(self.config.interval) {
                     self.notice(Notice::Late { by: late }, now);
                     self.listen(Why::Stalled { by: late }, now);
                 }
