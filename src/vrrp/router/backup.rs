@@ -186,6 +186,9 @@ impl Router {
             _ if backup.down <= now && backup.listens && backup.keeping.is_some() => {
                 Why::StillFirst
             }
+            Some(heard) if backup.down <= now && self.is_lower_and_alive(&heard, now) => {
+                Why::Preempted { from: heard.from }
+            }
             _ if backup.down <= now => {
                 let silence = Why::Silence { after: backup.span };
                 backup.cause.clone().unwrap_or(silence)
@@ -196,6 +199,10 @@ impl Router {
             Some(_) | None => return,
         };
         self.take_over(why, now);
+    }
+
+    fn is_lower_and_alive(&self, heard: &Heard, now: Moment) -> bool {
+        heard.priority < self.priority() && now.since(heard.at) < self.dead(heard.interval)
     }
 
     /// What was sent while this process did not run may be lost. The Active one is given the time
