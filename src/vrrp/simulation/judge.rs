@@ -30,6 +30,8 @@ pub struct Account {
     pub sent: Moment,
     /// Since when it is Active.
     pub active_since: Option<Moment>,
+    /// When it last took over, and how often in a row without an interval's rest.
+    pub flaps: (Moment, u32),
     /// It was Active when its process was stopped, for longer than the others wait, and has not
     /// changed since.
     pub stalled: Option<Moment>,
@@ -83,6 +85,7 @@ impl Judge {
             ear: Ear::new(config, Moment::ZERO, false),
             sent: Moment::ZERO,
             active_since: None,
+            flaps: (Moment::ZERO, 0),
             stalled: None,
         };
         let of_host = |routers: &[RouterConfig]| routers.iter().map(account).collect();
@@ -228,7 +231,9 @@ impl World<'_> {
         for (router, resumed) in resumed.iter().enumerate() {
             let ear = Ear::new(&self.hosts[host].routers[router], clock, *resumed);
             let (sent, active_since, stalled) = (self.now, None, None);
-            self.judge.accounts[host][router] = Account { ear, sent, active_since, stalled };
+            let flaps = (Moment::ZERO, 0);
+            self.judge.accounts[host][router] =
+                Account { ear, sent, active_since, flaps, stalled };
         }
     }
 

@@ -16,6 +16,10 @@ use crate::vrrp::router::State;
 /// How long a process may take to be woken, beside what the network takes.
 const PROMPT: Duration = Duration::from_millis(5);
 
+/// Takeovers of one router without an interval between any two. Shorter intervals of others, and
+/// what comes late after a stall, make a few.
+const MOST_FLAPS: u32 = 6;
+
 impl World<'_> {
     /// A router on a host changes its state.
     pub(super) fn changed(
@@ -34,6 +38,7 @@ impl World<'_> {
             self.a_takeover_needs_silence(host, router);
             self.a_departure_is_answered_at_once(host, router);
             self.a_move_is_one_step(host, router);
+            self.nobody_takes_over_again_and_again(host, router);
         }
         if (from, to) == (State::Active, State::Backup) {
             self.only_a_better_one_is_yielded_to(host, router, causes);
@@ -117,6 +122,18 @@ impl World<'_> {
         if apart && moves > 1 {
             let what = format!("host {host} r{router} is takeover number {moves}");
             self.broken("a_move_is_one_step", what);
+        }
+    }
+
+    /// However bad the network is, a host does not take over many times within few intervals.
+    fn nobody_takes_over_again_and_again(&mut self, host: HostId, router: RouterId) {
+        let interval = self.hosts[host].routers[router].interval.get();
+        let (last, times) = self.judge.accounts[host][router].flaps;
+        let times = if self.now.since(last) < interval { times + 1 } else { 1 };
+        self.judge.accounts[host][router].flaps = (self.now, times);
+        if times > MOST_FLAPS {
+            let what = format!("host {host} r{router} has taken over {times} times in a row");
+            self.broken("nobody_takes_over_again_and_again", what);
         }
     }
 
