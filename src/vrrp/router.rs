@@ -45,34 +45,35 @@ pub struct Router {
     config: RouterConfig,
     condition: Condition,
     peers: Peers,
-    /// Whose advertisement was heard last, unless it has resigned since.
+    /// Who is Active as far as was heard: the best of those who say so and have not resigned.
     heard: Option<Heard>,
     phase: Phase,
     episodes: Episodes,
     outputs: VecDeque<Output>,
 }
 
-/// The sender of an advertisement.
+/// The sender of an advertisement, the last of which came at `at`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Heard {
     from: IpAddr,
     priority: u8,
     interval: Interval,
+    at: Moment,
 }
 
 impl Router {
     /// A router that has not started: the first timeout is due at once, or after the start delay.
     pub fn new(config: RouterConfig, start: Start, now: Moment) -> Self {
-        let waiting = match start {
-            Start::Fresh => Waiting { until: now + config.start_delay, resumes: false },
-            Start::Resume => Waiting { until: now, resumes: true },
+        let until = match start {
+            Start::Fresh => now + config.start_delay,
+            Start::Resume | Start::Leaving => now,
         };
         Router {
             config,
             condition: Condition::default(),
             peers: Peers::default(),
             heard: None,
-            phase: Phase::Waiting(waiting),
+            phase: Phase::Waiting(Waiting { until, start }),
             episodes: Episodes::default(),
             outputs: VecDeque::new(),
         }
@@ -113,7 +114,7 @@ impl Router {
         self.notice_stall(now);
         let before = self.priority();
         self.condition = condition;
-        let is_fit = self.condition.faults.is_empty();
+        let is_fit = self.is_fit();
         match &self.phase {
             Phase::Waiting(_) | Phase::Leaving(_) | Phase::Released => {}
             Phase::Fault(_) if is_fit => self.recover(now),
@@ -202,7 +203,7 @@ impl Router {
     pub fn handle_timeout(&mut self, now: Moment) {
         self.notice_stall(now);
         match &self.phase {
-            Phase::Waiting(waiting) if waiting.until <= now => self.start(waiting.resumes, now),
+            Phase::Waiting(waiting) if waiting.until <= now => self.start(waiting.start, now),
             Phase::Backup(_) => {
                 self.keeping_timeout(now);
                 self.backup_timeout(now);
@@ -267,13 +268,33 @@ impl Router {
     }
 
     /// RFC 9568 6.4.1 and RFC 3768 6.4.1: the event Startup.
-    fn start(&mut self, resumes: bool, now: Moment) {
-        match () {
-            () if !self.condition.faults.is_empty() => self.fail(now),
-            () if resumes => self.take_over(Why::Resumed, now),
-            () if self.config.priority == OWNER => self.take_over(Why::Owner, now),
-            () => self.watch(Why::Started, now),
+    fn start(&mut self, start: Start, now: Moment) {
+        match start {
+            Start::Leaving => self.release(now),
+            Start::Fresh | Start::Resume if !self.is_fit() => self.fail(now),
+            Start::Resume => self.take_over(Why::Resumed, now),
+            Start::Fresh if self.config.priority == OWNER => self.take_over(Why::Owner, now),
+            Start::Fresh => self.watch(Why::Started, now),
         }
+    }
+
+    /// Whether it may be Active.
+    fn is_fit(&self) -> bool {
+        self.condition.faults.is_empty()
+    }
+
+    /// Notes who is Active. While two are, it is the better one that counts, for the other is about
+    /// to yield: says whether it is this one.
+    fn follow(&mut self, from: IpAddr, advert: &Advert, now: Moment) -> bool {
+        let (priority, interval) = (advert.priority, advert.interval);
+        let has_better = self.heard.is_some_and(|known| {
+            let is_alive = now.since(known.at) < self.dead(known.interval);
+            known.from != from && is_alive && (known.priority, known.from) > (priority, from)
+        });
+        if !has_better {
+            self.heard = Some(Heard { from, priority, interval, at: now });
+        }
+        !has_better
     }
 
     fn enter(&mut self, phase: Phase, why: Why) {
@@ -286,7 +307,7 @@ impl Router {
     }
 
     fn notice(&mut self, notice: Notice, now: Moment) {
-        if self.episodes.begins(&notice, now) {
+        if !matches!(self.phase, Phase::Released) && self.episodes.begins(&notice, now) {
             self.outputs.push_back(Output::Noticed(notice));
         }
     }

@@ -183,9 +183,9 @@ impl Speaker {
         self.members.get(name).map(|member| &member.router)
     }
 
-    /// After a release: every router is done.
+    /// Every router was released and is done.
     pub fn is_done(&self) -> bool {
-        self.released && self.members.is_empty()
+        self.members.is_empty()
     }
 }
 

@@ -11,7 +11,7 @@ use super::phase::Keeping;
 use super::*;
 
 impl Router {
-    /// RFC 9568 6.4.2 (350) to (375): advertises itself first, then the VIPs are added, then
+    /// RFC 9568 6.4.2: advertises itself first, then the VIPs are added, then
     /// announced.
     pub(super) fn take_over(&mut self, why: Why, now: Moment) {
         self.heard = None;
@@ -41,7 +41,7 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.3 (700) to (770).
+    /// RFC 9568 6.4.3.
     pub(super) fn active_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         let (own, theirs) = (self.priority(), advert.priority);
         if theirs == 0 {
@@ -62,7 +62,7 @@ impl Router {
         self.announce_again(now);
     }
 
-    /// RFC 9568 6.4.3 (765): one of lower priority is answered at once. RFC 3768 would say
+    /// RFC 9568 6.4.3: one of lower priority is answered at once. RFC 3768 would say
     /// nothing, which prolongs the conflict. Two who both believe that they win do not answer each
     /// other's answers: one answer per interval.
     fn answer(&mut self, now: Moment) {
@@ -74,9 +74,13 @@ impl Router {
         }
     }
 
+    /// Says once more that it was Active: the winner may not have heard it yet, and announces the
+    /// VIPs again when it does. The RFCs say nothing here, and after a partition the neighbours on
+    /// this side would go on sending to this host.
     fn yield_to(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
+        self.send();
         let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval });
+        self.heard = Some(Heard { from, priority, interval, at: now });
         let backup = self.backup(interval, self.dead(interval), now);
         self.enter(Phase::Backup(backup), Why::Yielded { to: from, priority });
     }
@@ -93,7 +97,7 @@ impl Router {
     pub(super) fn active_timeout(&mut self, now: Moment) {
         let interval = self.config.interval;
         let Phase::Active(active) = &mut self.phase else { return };
-        // RFC 9568 6.4.3 (650): Adver_Timer fires.
+        // RFC 9568 6.4.3: Adver_Timer fires.
         if active.advert <= now {
             active.advert = timers::next(active.advert, interval, now);
             active.restarts = false;

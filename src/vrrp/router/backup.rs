@@ -40,7 +40,7 @@ impl Router {
         timers::dead(self.config.version, self.priority(), learned)
     }
 
-    /// RFC 9568 6.4.1 (145): Active_Adver_Interval starts as the own interval; but one who is
+    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is
     /// known to advertise less often is not taken for dead.
     fn learned(&self) -> Interval {
         let own = self.config.interval;
@@ -63,38 +63,56 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.2 (420) to (475).
+    /// RFC 9568 6.4.2, RFC 3768 6.4.2: an advertisement is received.
     pub(super) fn backup_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         if advert.priority == 0 {
-            // The sender is not always the Active one that was heard last: then that one will
-            // answer, and skew time is enough.
-            if self.heard.is_none_or(|heard| heard.from == from) {
-                self.lose_active(from, Why::Resigned { by: from }, now);
-            } else {
-                self.wait_skew_time(now);
-            }
-            return;
+            return self.hear_resignation(from, now);
         }
         let own = self.priority();
         if advert.priority == own {
             self.notice(Notice::EqualPriority { from, priority: own }, now);
         }
         self.let_vips_go(now);
-        let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval });
-        let dead = self.dead(interval);
-        let preempt = self.preempt();
+        let follows = self.follow(from, advert, now);
+        let (preempt, dead) = (self.preempt(), self.dead(advert.interval));
+        let preempts = self.preempts(from, now);
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.fresh = false;
-        let ranks_below = priority < own;
-        backup.preempts = match preempt {
-            Preempt::After(delay) if ranks_below => backup.preempts.or(Some(now + delay)),
-            Preempt::After(_) | Preempt::Now | Preempt::Never => None,
-        };
-        // One of lower priority is discarded: Active_Down_Timer goes on and preempts it.
-        if !(ranks_below && preempt == Preempt::Now) {
-            backup.learned = interval;
-            backup.wait(dead, now);
+        let ranks_below = advert.priority < own;
+        match preempt {
+            // Discarded: Active_Down_Timer goes on, and preempts it.
+            Preempt::Now if ranks_below => {}
+            // Beside a better one it puts the takeover off, but hastens nothing.
+            Preempt::Now | Preempt::Never | Preempt::After(_) if !follows => {
+                backup.lengthen(dead, now);
+            }
+            Preempt::Now | Preempt::Never | Preempt::After(_) => {
+                backup.preempts = if ranks_below { backup.preempts.or(preempts) } else { None };
+                backup.learned = advert.interval;
+                backup.wait(dead, now);
+            }
+        }
+    }
+
+    /// When one of lower priority that is heard now may be preempted. The best-ranked goes first,
+    /// the others only if it does not.
+    fn preempts(&self, from: IpAddr, now: Moment) -> Option<Moment> {
+        let Preempt::After(delay) = self.preempt() else { return None };
+        let (version, own) = (self.config.version, self.priority());
+        let is_first = self.peers.this_host_is_first(&self.config, own, Some(from));
+        let skew = timers::skew(version, own, self.config.interval);
+        Some(now + delay + if is_first { Duration::ZERO } else { skew })
+    }
+
+    fn hear_resignation(&mut self, from: IpAddr, now: Moment) {
+        if self.heard.is_none_or(|heard| heard.from == from) {
+            return self.lose_active(from, Why::Resigned { by: from }, now);
+        }
+        // Not of the one that is followed, which therefore is still there, and advertises itself
+        // once in this time. The packet may also have been overtaken by its successor's.
+        let (version, own) = (self.config.version, self.priority());
+        if let Phase::Backup(backup) = &mut self.phase {
+            backup.shorten(timers::listen(version, own, backup.learned), now);
         }
     }
 
@@ -117,7 +135,7 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.2 (425): Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
+    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
     /// that nobody keeps a Backup waiting by resigning again and again.
     fn wait_skew_time(&mut self, now: Moment) {
         let (version, priority) = (self.config.version, self.priority());
@@ -143,7 +161,7 @@ impl Router {
         let Phase::Backup(backup) = &self.phase else { return };
         let (down, preempts) = (backup.down, backup.preempts);
         let late = now.since(preempts.unwrap_or(down).min(down));
-        // RFC 9568 6.4.2 (345): Active_Down_Timer fires.
+        // RFC 9568 6.4.2: Active_Down_Timer fires.
         let is_due = down <= now || preempts.is_some_and(|when| when <= now);
         if !is_due {
             return;
@@ -177,6 +195,13 @@ impl Backup {
     /// Active_Down_Timer starts anew.
     pub(super) fn wait(&mut self, span: Duration, now: Moment) {
         (self.down, self.span, self.listens) = (now + span, span, false);
+    }
+
+    /// Active_Down_Timer fires at the earliest then.
+    pub(super) fn lengthen(&mut self, span: Duration, now: Moment) {
+        if now + span > self.down {
+            (self.down, self.span) = (now + span, span);
+        }
     }
 
     /// Active_Down_Timer fires at the latest then.

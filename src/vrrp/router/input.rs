@@ -16,6 +16,9 @@ pub enum Start {
     Fresh,
     /// As Active at once: the process before this one was, and was replaced as planned.
     Resume,
+    /// Only to resign: a process before this one was Active and ended without doing so, and its
+    /// VIPs are still here.
+    Leaving,
 }
 
 /// What tracking knows about this host.

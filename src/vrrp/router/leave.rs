@@ -39,7 +39,7 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.3 (600): the event Shutdown.
+    /// RFC 9568 6.4.2 and 6.4.3: the event Shutdown.
     pub(super) fn release(&mut self, now: Moment) {
         match &self.phase {
             Phase::Leaving(_) | Phase::Released => {}
@@ -75,8 +75,7 @@ impl Router {
             self.heard = self.heard.filter(|heard| heard.from != from);
             return;
         }
-        let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval });
+        self.follow(from, advert, now);
         self.let_vips_go(now);
     }
 
@@ -122,9 +121,9 @@ impl Router {
 
     /// Another router of the sync group became Active: so does this one.
     pub(crate) fn handle_group_active(&mut self, member: &str, now: Moment) {
-        let is_fit = self.condition.faults.is_empty();
         match &self.phase {
-            Phase::Waiting(_) | Phase::Backup(_) if is_fit => {
+            Phase::Waiting(Waiting { start: Start::Leaving, .. }) => {}
+            Phase::Waiting(_) | Phase::Backup(_) if self.is_fit() => {
                 self.take_over(Why::Group { member: member.to_owned() }, now);
             }
             Phase::Waiting(_)

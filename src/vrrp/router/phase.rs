@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use super::State;
 use super::announcer::Announcer;
 use super::timers::earliest;
+use super::{Start, State};
 use crate::clock::Moment;
 use crate::vrrp::config::Interval;
 
@@ -33,8 +33,8 @@ pub(super) enum Phase {
 pub(super) struct Waiting {
     /// The end of the start delay.
     pub(super) until: Moment,
-    /// The VIPs are here: the process before this one was Active.
-    pub(super) resumes: bool,
+    /// How it starts. Unless afresh, the VIPs are here.
+    pub(super) start: Start,
 }
 
 /// Watching the Active router.
@@ -109,7 +109,7 @@ impl Phase {
     /// Whether the VIPs belong on this host.
     pub(super) fn holds(&self) -> bool {
         match self {
-            Phase::Waiting(waiting) => waiting.resumes,
+            Phase::Waiting(waiting) => waiting.start != Start::Fresh,
             Phase::Active(_) | Phase::Leaving(_) => true,
             Phase::Backup(Backup { keeping, .. }) | Phase::Fault(keeping) => keeping.is_some(),
             Phase::Released => false,

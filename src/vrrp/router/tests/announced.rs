@@ -1,0 +1,103 @@
+//! When the VIPs are announced, and what an Active router does about others.
+
+use super::*;
+
+#[test]
+fn a_takeover_is_announced_at_once_and_once_more_after_the_delay() {
+    let mut bench = Bench::active(config(Version::V3));
+    assert_eq!(announced(&bench.run(ms(4999))), 0);
+    assert_eq!(announced(&bench.run(ms(1))), 2);
+    assert_eq!(announced(&bench.run(ms(59_999))), 0);
+}
+
+#[test]
+fn the_vips_are_announced_now_and_then() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(5000));
+    for _ in 0..3 {
+        assert_eq!(announced(&bench.run(ms(60_000))), 1);
+    }
+}
+
+#[test]
+fn without_delay_and_refresh_one_burst_is_all() {
+    let quiet = Announcing { repeat: 1, delay: Duration::ZERO, refresh: Duration::ZERO };
+    let mut bench = Bench::new(with(Version::V3, |c| c.announcing = quiet));
+    assert_eq!(announced(&bench.run(ms(1_000_000))), 1);
+}
+
+#[test]
+fn the_winner_of_a_conflict_announces_again_once_per_interval() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(10_000));
+    let outputs = bench.hear(LOW, 50);
+    assert_eq!((sent(&outputs), announced(&outputs)), (vec![100], 2));
+    let conflict = Notice::Conflict { from: ip(LOW), priority: 50 };
+    assert_eq!(noticed(&outputs), [conflict]);
+    for _ in 0..5 {
+        assert_eq!(bench.hear(LOW, 50), []);
+    }
+    let outputs = bench.run(SECOND);
+    assert_eq!(announced(&outputs), 2, "put off, not lost");
+    assert_eq!(announced(&bench.run(ms(4999))), 0);
+    assert_eq!(announced(&bench.run(ms(1))), 2, "and a second burst after the delay");
+}
+
+#[test]
+fn the_loser_of_a_conflict_speaks_once_more_so_that_the_winner_announces() {
+    let mut loser = Bench::active(config(Version::V3));
+    let outputs = loser.hear(HIGH, 150);
+    assert_eq!((sent(&outputs), announced(&outputs)), (vec![100], 0));
+    assert_eq!(loser.hear(HIGH, 150), []);
+    assert_eq!(sent(&loser.run(SECOND)), SILENT);
+}
+
+#[test]
+fn two_who_both_believe_that_they_win_do_not_echo() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(10_000));
+    let mut adverts = 0;
+    for _ in 0..1000 {
+        adverts += sent(&bench.hear(LOW, 50)).len();
+        adverts += sent(&bench.run(ms(1))).len();
+    }
+    assert!((1..=3).contains(&adverts), "{adverts} in one interval");
+}
+
+#[test]
+fn a_claim_of_another_host_is_answered_by_announcing() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(10_000));
+    bench.router.handle_claim(bench.now);
+    let outputs = bench.drain();
+    assert_eq!((announced(&outputs), noticed(&outputs)), (2, vec![Notice::Claimed]));
+    bench.router.handle_claim(bench.now);
+    assert_eq!(bench.drain(), [], "once per interval, and told once");
+}
+
+#[test]
+fn a_vip_that_was_put_back_is_announced_without_leaving_active() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(10_000));
+    let left = bench.left();
+    bench.router.handle_lost_vip(bench.now);
+    let outputs = bench.drain();
+    assert_eq!((announced(&outputs), noticed(&outputs)), (2, vec![Notice::VipLost]));
+    assert_eq!((bench.is(), bench.left()), ((State::Active, true), left));
+}
+
+#[test]
+fn a_backup_announces_nothing() {
+    let mut bench = Bench::new(config(Version::V3));
+    bench.router.handle_claim(bench.now);
+    bench.router.handle_lost_vip(bench.now);
+    assert_eq!(bench.drain(), []);
+    assert_eq!(bench.left(), DEAD);
+}
+
+#[test]
+fn another_director_that_says_it_is_active_too_is_told_of() {
+    let mut bench = Bench::active(config(Version::V3));
+    let outputs = bench.present(HIGH, State::Active, 150);
+    assert_eq!(outputs, [Output::Noticed(Notice::AlsoActive { peer: ip(HIGH) })]);
+}
