@@ -14,12 +14,16 @@ use crate::vrrp::router::{PeerNews, State};
 
 /// Clocks are exact here; a machine may round a timer down to this.
 const ROUNDING: Duration = Duration::from_micros(10);
+/// Intervals of silence after which the Active one is dead (RFC 9568 6.1).
+const DEAD: u32 = 3;
 
 /// The account of one router on one host, by the host's clock.
 #[derive(Clone, Debug)]
 pub struct Ear {
     /// Since when it has been listening.
     since: Moment,
+    /// For how many intervals, if it hears nobody.
+    waits: u32,
     /// The last advertisement that a Backup has to heed.
     better: Option<Heard>,
     /// The first and the last of the lower ones since.
@@ -58,15 +62,17 @@ impl Ear {
     pub fn new(config: &RouterConfig, now: Moment, resumed: bool) -> Self {
         let peers = config.peers.iter().map(|peer| (peer.address, Known::Nothing)).collect();
         let (better, lower, excused) = (None, None, resumed);
-        Ear { since: now, better, lower, excused, reweighed: false, peers }
+        Ear { since: now, waits: DEAD, better, lower, excused, reweighed: false, peers }
     }
 
-    /// It begins to listen anew, and keeps what the link told.
-    pub fn listens_again(&mut self, now: Moment) {
+    /// It begins to listen anew, and keeps what the link told. If the VIPs are still here, as long
+    /// as an Active one takes to say that it has them is enough.
+    pub fn listens_again(&mut self, now: Moment, keeps_vips: bool) {
         let peers = std::mem::take(&mut self.peers);
         let alone = peers.iter().all(|(_, known)| *known == Known::Absent);
         let (better, lower, excused) = (None, None, alone);
-        *self = Ear { since: now, better, lower, excused, reweighed: false, peers };
+        let waits = if keeps_vips { 1 } else { DEAD };
+        *self = Ear { since: now, waits, better, lower, excused, reweighed: false, peers };
     }
 
     /// An advertisement came that was not discarded, while its own priority was this one.
@@ -125,13 +131,13 @@ impl Ear {
             true => Duration::ZERO,
             false => skew(config.version, own, interval),
         };
-        let needed = (interval * 3 + skew).saturating_sub(ROUNDING);
+        let needed = (interval * DEAD + skew).saturating_sub(ROUNDING);
         if let (Preempt::After(delay), Some(lower)) = (config.preempt, self.lower) {
             let seen = now.since(lower.first);
             if seen + ROUNDING >= delay {
                 return None;
             }
-            if now.since(lower.last) < lower.interval * 3 {
+            if now.since(lower.last) < lower.interval * DEAD {
                 return Some(format!("it has seen the lower one for {seen:?} of {delay:?}"));
             }
         }
@@ -140,7 +146,7 @@ impl Ear {
                 let (since, from) = (now.since(*at), from);
                 Some(format!("it heard {from} {since:?} ago and had to wait {needed:?}"))
             }
-            None if now.since(self.since) < needed => {
+            None if now.since(self.since) < needed - interval * (DEAD - self.waits) => {
                 let since = now.since(self.since);
                 Some(format!("it has listened for {since:?} of {needed:?}"))
             }

@@ -44,12 +44,14 @@ impl World<'_> {
             self.only_a_better_one_is_yielded_to(host, router, causes);
         }
         let clock = self.hosts[host].clock(self.now);
+        let here = &self.hosts[host];
+        let keeps_vips = here.vips(router).all(|vip| here.kernel.contains_key(&vip));
         let account = &mut self.judge.accounts[host][router];
         account.active_since = (to == State::Active).then_some(self.now);
         account.stalled = None;
         account.sent = self.now;
         if to == State::Backup && from != State::Active {
-            account.ear.listens_again(clock);
+            account.ear.listens_again(clock, keeps_vips);
         }
     }
 

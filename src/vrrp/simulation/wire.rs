@@ -280,17 +280,12 @@ impl World<'_> {
             Family::Ipv6 => GROUP_IPV6.into(),
         };
         let multicast = config.transport == Transport::Multicast;
-        for to in 0..self.hosts.len() {
-            // Unicast never comes back to its sender; multicast may.
-            if to == host && !multicast {
-                continue;
-            }
+        for to in (0..self.hosts.len()).filter(|to| *to != host) {
             let destination = if multicast { group } else { self.hosts[to].address };
             let envelope = Envelope { source, destination, ttl: Some(packet::TTL) };
             let mut bytes = Vec::new();
             packet::emit(advert, source, destination, checksum, &mut bytes);
-            let junk = (to == host).then_some(Junk::Own);
-            self.carry(host, to, &Input::Packet { bytes, envelope, junk });
+            self.carry(host, to, &Input::Packet { bytes, envelope, junk: None });
         }
     }
 
