@@ -133,10 +133,15 @@ impl Router {
             return;
         }
         self.notice_stall(now);
-        let was_active =
-            self.heard.is_some_and(|heard| self.peers.sends(&self.config, peer, &heard));
+        let was_active = self.active_peer() == Some(peer);
         let restarts = self.peers.restarting(peer, now).is_some();
+        let returns = self.peers.is_out_of_touch(peer);
         self.peers.hear(peer, news, now);
+        if returns && matches!(news, PeerNews::Present { .. }) {
+            // There may have been a partition, and somebody Active on the other side of it who has
+            // left without a word.
+            self.announce_again(now);
+        }
         match news {
             PeerNews::Gone if was_active && !restarts => {
                 self.lose_active(peer, Why::Gone { peer }, now);
@@ -297,10 +302,18 @@ impl Router {
         !has_better
     }
 
+    /// The director that is Active, by its address in the configuration.
+    fn active_peer(&self) -> Option<IpAddr> {
+        self.heard.and_then(|heard| self.peers.sender(&self.config, &heard))
+    }
+
     fn enter(&mut self, phase: Phase, why: Why) {
         let from = self.state();
         self.phase = phase;
         let to = self.state();
+        if from == State::Active && to != State::Active {
+            self.outputs.retain(Output::outlives_active);
+        }
         if from != to {
             self.outputs.push_back(Output::Changed { from, to, why });
         }

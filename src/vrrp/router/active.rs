@@ -45,9 +45,11 @@ impl Router {
     pub(super) fn active_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         let (own, theirs) = (self.priority(), advert.priority);
         if theirs == 0 {
-            // Others may have heard it, too, and are waiting for nothing but their skew time.
+            // Others may have heard it, too, and are waiting for nothing but their skew time. Who
+            // resigns had the VIPs, and its neighbours may still send to it.
             self.send();
-            return self.restart_adver_timer(now);
+            self.restart_adver_timer(now);
+            return self.announce_again(now);
         }
         if theirs == own {
             self.notice(Notice::EqualPriority { from, priority: own }, now);
@@ -78,11 +80,11 @@ impl Router {
     /// VIPs again when it does. The RFCs say nothing here, and after a partition the neighbours on
     /// this side would go on sending to this host.
     fn yield_to(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
-        self.send();
         let (priority, interval) = (advert.priority, advert.interval);
         self.heard = Some(Heard { from, priority, interval, at: now });
         let backup = self.backup(interval, self.dead(interval), now);
         self.enter(Phase::Backup(backup), Why::Yielded { to: from, priority });
+        self.send();
     }
 
     /// Another director says that it is Active. That moves nothing but VIPs that are kept for it:
@@ -129,17 +131,28 @@ impl Router {
         self.send();
     }
 
-    /// Called before an Active router does anything: whoever was not run for longer than the dead
-    /// time is no longer sure to be the only one. It keeps the VIPs and listens.
+    /// Called before anything is done. An Active router that was not run for longer than the dead
+    /// time is no longer sure to be the only one: it keeps the VIPs and listens. A Backup that was
+    /// not may have missed what was sent meanwhile, and listens once more.
     pub(super) fn notice_stall(&mut self, now: Moment) {
-        let Phase::Active(active) = &self.phase else { return };
-        let own = self.config.interval;
-        let late = now.since(active.advert);
-        if late <= self.dead(own) {
-            return;
+        match &self.phase {
+            Phase::Active(active) => {
+                let late = now.since(active.advert);
+                if late > self.dead(self.config.interval) {
+                    self.notice(Notice::Late { by: late }, now);
+                    self.listen(Why::Stalled { by: late }, now);
+                }
+            }
+            Phase::Backup(backup) => {
+                let late = now.since(backup.preempts.unwrap_or(backup.down).min(backup.down));
+                // Once: a process that is always late must still take over.
+                if late > self.dead(backup.learned) && !backup.listens {
+                    self.notice(Notice::Late { by: late }, now);
+                    self.listen_once_more(now);
+                }
+            }
+            Phase::Waiting(_) | Phase::Fault(_) | Phase::Leaving(_) | Phase::Released => {}
         }
-        self.notice(Notice::Late { by: late }, now);
-        self.listen(Why::Stalled { by: late }, now);
     }
 
     /// Backup with the VIPs, for as long as it takes to hear who is Active.

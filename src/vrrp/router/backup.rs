@@ -106,7 +106,8 @@ impl Router {
 
     fn hear_resignation(&mut self, from: IpAddr, now: Moment) {
         if self.heard.is_none_or(|heard| heard.from == from) {
-            return self.lose_active(from, Why::Resigned { by: from }, now);
+            let peer = self.active_peer().unwrap_or(from);
+            return self.lose_active(peer, Why::Resigned { by: from }, now);
         }
         // Not of the one that is followed, which therefore is still there, and advertises itself
         // once in this time. The packet may also have been overtaken by its successor's.
@@ -125,7 +126,9 @@ impl Router {
     /// once, the others after their skew time.
     pub(super) fn lose_active(&mut self, active: IpAddr, why: Why, now: Moment) {
         self.heard = None;
-        if !matches!(self.phase, Phase::Backup(_)) {
+        let Phase::Backup(backup) = &self.phase else { return };
+        // After a stall, what comes in may be old; and it does not listen for long.
+        if backup.listens {
             return;
         }
         if self.peers.this_host_is_first(&self.config, self.priority(), Some(active)) {
@@ -159,29 +162,23 @@ impl Router {
 
     pub(super) fn backup_timeout(&mut self, now: Moment) {
         let Phase::Backup(backup) = &self.phase else { return };
-        let (down, preempts) = (backup.down, backup.preempts);
-        let late = now.since(preempts.unwrap_or(down).min(down));
-        // RFC 9568 6.4.2: Active_Down_Timer fires.
-        let is_due = down <= now || preempts.is_some_and(|when| when <= now);
-        if !is_due {
-            return;
-        }
-        // Believed once: a process that is always late must still take over.
-        if late > self.dead(backup.learned) && !backup.listens {
-            return self.listen_once_more(late, now);
-        }
         let why = match self.heard {
-            _ if backup.listens && backup.keeping.is_some() => Why::StillFirst,
-            Some(heard) if down > now => Why::Preempted { from: heard.from },
-            Some(_) | None => Why::Silence { after: backup.span },
+            // RFC 9568 6.4.2: Active_Down_Timer fires.
+            _ if backup.down <= now && backup.listens && backup.keeping.is_some() => {
+                Why::StillFirst
+            }
+            _ if backup.down <= now => Why::Silence { after: backup.span },
+            Some(heard) if backup.preempts.is_some_and(|when| when <= now) => {
+                Why::Preempted { from: heard.from }
+            }
+            Some(_) | None => return,
         };
         self.take_over(why, now);
     }
 
     /// What was sent while this process did not run may be lost. The Active one is given the time
     /// to say that it is there.
-    fn listen_once_more(&mut self, late: Duration, now: Moment) {
-        self.notice(Notice::Late { by: late }, now);
+    pub(super) fn listen_once_more(&mut self, now: Moment) {
         let (version, priority) = (self.config.version, self.priority());
         if let Phase::Backup(backup) = &mut self.phase {
             backup.preempts = None;

@@ -70,6 +70,18 @@ pub enum Output {
     Done,
 }
 
+impl Output {
+    /// Whether it is still to be carried out when the router is no longer Active. Several inputs
+    /// may come before the outputs are drained, and a Backup must not say that it is Active.
+    pub(crate) fn outlives_active(&self) -> bool {
+        match self {
+            Output::Send(advert) => advert.priority == 0,
+            Output::Announce => false,
+            Output::Changed { .. } | Output::Noticed(_) | Output::Done => true,
+        }
+    }
+}
+
 /// Why a state changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {

@@ -49,8 +49,14 @@ impl Told {
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
     told: Told,
-    /// Until when its process is being replaced. A connection that is refused says nothing then.
+    /// Until when its process is being replaced.
     restarting: Option<Moment>,
+}
+
+impl Standing {
+    fn restarts(&self, now: Moment) -> bool {
+        self.restarting.is_some_and(|until| until > now)
+    }
 }
 
 /// The other directors, by address.
@@ -62,6 +68,8 @@ impl Peers {
     pub(super) fn hear(&mut self, peer: IpAddr, news: PeerNews, now: Moment) {
         let standing = self.0.entry(peer).or_default();
         match news {
+            // While its process is being replaced, a refused connection says nothing.
+            PeerNews::Gone if standing.restarts(now) => standing.told = Told::Unknown,
             PeerNews::Gone => standing.told = Told::Gone,
             PeerNews::Unknown => standing.told = Told::Unknown,
             PeerNews::Resigned => *standing = Standing { told: Told::Resigned, restarting: None },
@@ -79,19 +87,29 @@ impl Peers {
         self.0.retain(|address, _| config.peers.iter().any(|peer| peer.address == *address));
     }
 
-    /// Until when the process there is being replaced.
-    pub(super) fn restarting(&self, peer: IpAddr, now: Moment) -> Option<Moment> {
-        self.0.get(&peer).and_then(|standing| standing.restarting).filter(|until| *until > now)
+    /// Whether its connection was lost, or never there.
+    pub(super) fn is_out_of_touch(&self, peer: IpAddr) -> bool {
+        matches!(self.told(peer), Told::Unknown | Told::Gone)
     }
 
-    /// Whether the advertisements heard last are this director's. Over IPv6 they come from a
-    /// link-local address, and the files may have another: then what it told of itself decides.
-    pub(super) fn sends(&self, config: &RouterConfig, peer: IpAddr, heard: &Heard) -> bool {
-        if config.peers.iter().any(|known| known.address == heard.from) {
-            return heard.from == peer;
+    /// Until when the process there is being replaced.
+    pub(super) fn restarting(&self, peer: IpAddr, now: Moment) -> Option<Moment> {
+        self.0.get(&peer).filter(|standing| standing.restarts(now))?.restarting
+    }
+
+    /// Whose the advertisements are that were heard. Over IPv6 they come from a link-local address,
+    /// and the files may have another: then the priority tells, which no two directors share.
+    pub(super) fn sender(&self, config: &RouterConfig, heard: &Heard) -> Option<IpAddr> {
+        let mut peers = config.peers.iter();
+        if peers.any(|peer| peer.address == heard.from) {
+            return Some(heard.from);
         }
         let active = Told::Present { state: State::Active, priority: heard.priority };
-        self.told(peer) == active
+        let matches = |peer: &&Peer| match self.told(peer.address) {
+            Told::Unknown => peer.priority.get() == heard.priority,
+            told @ (Told::Gone | Told::Resigned | Told::Present { .. }) => told == active,
+        };
+        config.peers.iter().find(matches).map(|peer| peer.address)
     }
 
     /// Whether nobody who could take over ranks above this host. `resigned` just ceased to be

@@ -44,6 +44,9 @@ impl Speaker {
         let result = input(router);
         let (state, holds) = (router.state(), router.holds());
         let step = Step { was_active, is_active: state == State::Active, held, holds, state };
+        if step.was_active && !step.is_active {
+            self.outputs.retain(|(other, output)| other != key || output.outlives_active());
+        }
         self.drain(key);
         Some((result, step))
     }

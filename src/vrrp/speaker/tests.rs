@@ -247,6 +247,18 @@ fn a_stalled_member_that_only_listens_takes_nobody_along() {
 }
 
 #[test]
+fn who_ceases_to_be_active_before_it_was_drained_announces_nothing() {
+    let mut bench = Bench::new(vec![config("a", 101, None), config("b", 102, None)]);
+    for (vrid, priority) in [(101, 150), (102, 150), (101, 0), (102, 0), (101, 160)] {
+        assert_eq!(bench.hear_on("eth0", vrid, priority), Ok(()));
+    }
+    let outputs = bench.drain();
+    let announce = |key: &str| outputs.contains(&(key.to_owned(), Output::Announce));
+    assert_eq!((announce("a"), announce("b")), (false, true));
+    assert_eq!(sent(&outputs), [("b", 100), ("a", 100)], "a's last one");
+}
+
+#[test]
 fn news_of_a_director_are_found_by_its_name() {
     let mut bench = Bench::new(vec![config("a", 101, None), config("b", 102, None)]);
     bench.speaker.handle_peer("b", "a", PeerNews::Gone, bench.now);

@@ -87,6 +87,31 @@ fn a_vip_that_was_put_back_is_announced_without_leaving_active() {
 }
 
 #[test]
+fn when_another_resigns_the_active_one_announces_again() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(10_000));
+    let outputs = bench.hear(LOW, 0);
+    assert_eq!((sent(&outputs), announced(&outputs)), (vec![100], 2));
+}
+
+#[test]
+fn when_a_connection_is_back_the_active_one_announces_again() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(10_000));
+    for (news, times) in [
+        (PeerNews::Present { state: State::Backup, priority: 50 }, 2),
+        (PeerNews::Present { state: State::Backup, priority: 60 }, 0),
+        (PeerNews::Unknown, 0),
+        (PeerNews::Present { state: State::Initialize, priority: 50 }, 2),
+        (PeerNews::Gone, 0),
+        (PeerNews::Present { state: State::Backup, priority: 50 }, 2),
+    ] {
+        bench.run(ms(10_000));
+        assert_eq!(announced(&bench.tell(LOW, news)), times, "{news:?}");
+    }
+}
+
+#[test]
 fn a_backup_announces_nothing() {
     let mut bench = Bench::new(config(Version::V3));
     bench.router.handle_claim(bench.now);
@@ -98,6 +123,7 @@ fn a_backup_announces_nothing() {
 #[test]
 fn another_director_that_says_it_is_active_too_is_told_of() {
     let mut bench = Bench::active(config(Version::V3));
+    bench.present(HIGH, State::Backup, 150);
     let outputs = bench.present(HIGH, State::Active, 150);
     assert_eq!(outputs, [Output::Noticed(Notice::AlsoActive { peer: ip(HIGH) })]);
 }

@@ -177,11 +177,20 @@ fn over_ipv6_the_active_one_is_known_by_what_it_says_of_itself() {
         c.vips[0].address = "2001:db8::100/64".parse().expect("a prefix");
     };
     let mut bench = Bench::new(with(Version::V3, six));
-    bench.present("2001:db8::30", State::Active, 150);
+    // 160 by its tracking.
+    bench.present("2001:db8::30", State::Active, 160);
     bench.present("2001:db8::10", State::Backup, 50);
-    bench.hear("fe80::30", 150);
+    bench.hear("fe80::30", 160);
     assert_eq!(bench.tell("2001:db8::10", PeerNews::Gone), []);
+    let mut other = bench.clone();
     bench.tell("2001:db8::30", PeerNews::Gone);
+    assert_eq!(bench.is(), (State::Active, true));
+    other.hear("fe80::30", 0);
+    assert_eq!(other.is(), (State::Active, true));
+    // Nothing was told, and the files have the priority.
+    let mut bench = Bench::new(with(Version::V3, six));
+    bench.hear("fe80::30", 150);
+    bench.hear("fe80::30", 0);
     assert_eq!(bench.is(), (State::Active, true));
 }
 

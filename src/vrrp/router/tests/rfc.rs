@@ -224,7 +224,7 @@ fn an_active_router_that_is_shut_down_resigns() {
 fn an_active_router_that_hears_priority_zero_advertises_at_once_and_starts_its_timer_anew() {
     for version in BOTH {
         let mut bench = Bench::active(config(version));
-        bench.run(ms(300));
+        bench.run(ms(10_300));
         assert_eq!(sent(&bench.hear(LOW, 0)), [100]);
         assert_eq!(bench.left(), SECOND);
         assert_eq!(bench.is(), (State::Active, true));

@@ -84,6 +84,30 @@ fn whatever_comes_first_after_a_stall_finds_it() {
 }
 
 #[test]
+fn an_old_resignation_makes_nobody_take_over_after_a_stall() {
+    let mut bench = Bench::new(config(Version::V3));
+    bench.hear(HIGH, 150);
+    bench.stall(DEAD * 2 + ms(1));
+    assert_eq!(entered(&bench.hear(HIGH, 0)), []);
+    assert_eq!((bench.is(), bench.left()), ((State::Backup, false), LISTEN));
+    bench.hear(LOW, 120);
+    assert_eq!(bench.left(), DEAD);
+}
+
+#[test]
+fn who_ceases_to_be_active_before_it_said_so_does_not_say_it_afterwards() {
+    let mut bench = Bench::new(config(Version::V3));
+    bench.hear(HIGH, 150);
+    let [resigns, wins] = [bench.advert(0), bench.advert(160)];
+    assert_eq!(bench.router.handle_advert(ip(HIGH), &resigns, bench.now), Ok(()));
+    assert!(bench.router.holds());
+    assert_eq!(bench.router.handle_advert(ip(LOW), &wins, bench.now), Ok(()));
+    let outputs = bench.drain();
+    assert_eq!((entered(&outputs).len(), announced(&outputs)), (2, 0));
+    assert_eq!(sent(&outputs), [100], "the loser's last one");
+}
+
+#[test]
 fn a_claim_after_a_stall_ends_the_listening() {
     let mut bench = stalled();
     bench.router.handle_claim(bench.now);
