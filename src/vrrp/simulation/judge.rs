@@ -30,6 +30,8 @@ pub struct Account {
     pub sent: Moment,
     /// Since when it is Active.
     pub active_since: Option<Moment>,
+    /// When it last ceased to be Active.
+    pub left: Option<Moment>,
     /// When it last took over, and how often in a row without an interval's rest.
     pub flaps: (Moment, u32),
     /// It was Active when its process was stopped, for longer than the others wait, and has not
@@ -85,6 +87,7 @@ impl Judge {
             ear: Ear::new(config, Moment::ZERO, false),
             sent: Moment::ZERO,
             active_since: None,
+            left: None,
             flaps: (Moment::ZERO, 0),
             stalled: None,
         };
@@ -233,7 +236,7 @@ impl World<'_> {
             let (sent, active_since, stalled) = (self.now, None, None);
             let flaps = (Moment::ZERO, 0);
             self.judge.accounts[host][router] =
-                Account { ear, sent, active_since, flaps, stalled };
+                Account { ear, sent, active_since, left: None, flaps, stalled };
         }
     }
 

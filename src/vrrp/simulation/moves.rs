@@ -48,6 +48,7 @@ impl World<'_> {
         let keeps_vips = here.vips(router).all(|vip| here.kernel.contains_key(&vip));
         let account = &mut self.judge.accounts[host][router];
         account.active_since = (to == State::Active).then_some(self.now);
+        account.left = (from == State::Active).then_some(self.now);
         account.stalled = None;
         account.sent = self.now;
         if to == State::Backup && from != State::Active {
@@ -202,13 +203,13 @@ impl World<'_> {
         }
     }
 
-    /// RFC 9568 6.4.2: a Backup sends none.
+    /// RFC 9568 6.4.2: a Backup sends none, and one that stalled says nothing of what is past.
     fn only_an_active_router_speaks(&mut self, host: HostId, router: RouterId) {
         let standing = self.hosts[host].standing(router);
         let speaks = standing.is_none_or(|(state, _)| state == State::Active);
-        // It may speak and then yield, all in one turn, but it has to have been Active.
-        let spoke = self.judge.accounts[host][router].active_since.is_some();
-        if !speaks && !spoke {
+        // Who yields says once more that it was Active, so that the winner knows of the conflict.
+        let last_word = self.judge.accounts[host][router].left == Some(self.now);
+        if !speaks && !last_word {
             let what = format!("host {host} r{router} advertises itself as {standing:?}");
             self.broken("only_an_active_router_speaks", what);
         }
