@@ -89,7 +89,10 @@ impl Peers {
 
     /// Whether its connection was lost, or never there.
     pub(super) fn is_out_of_touch(&self, peer: IpAddr) -> bool {
-        matches!(self.told(peer), Told::Unknown | Told::Gone)
+        match self.told(peer) {
+            Told::Unknown | Told::Gone => true,
+            Told::Resigned | Told::Present { .. } => false,
+        }
     }
 
     /// Until when the process there is being replaced.
