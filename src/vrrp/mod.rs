@@ -12,5 +12,5 @@ pub mod config;
 pub mod ndisc;
 pub mod packet;
 pub mod router;
-pub mod speaker;
 pub mod simulation;
+pub mod speaker;

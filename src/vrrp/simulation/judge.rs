@@ -270,6 +270,11 @@ impl World<'_> {
         advert: &Advert,
         own: u8,
     ) {
+        if self.host_at(from).is_none() {
+            // A stranger is a disturbance for as long as it speaks.
+            self.unsettle();
+            self.judge.episode = None;
+        }
         let here = &self.hosts[host];
         let clock = here.clock(self.now);
         let ear = &mut self.judge.accounts[host][router].ear;

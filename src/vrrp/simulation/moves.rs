@@ -11,7 +11,7 @@ use super::scenario::{Event, HostId, RouterId};
 use super::wire::Cause;
 use super::world::World;
 use crate::vrrp::packet::Advert;
-use crate::vrrp::router::State;
+use crate::vrrp::router::{RESTART, State};
 
 /// How long a process may take to be woken, beside what the network takes.
 const PROMPT: Duration = Duration::from_millis(5);
@@ -39,6 +39,7 @@ impl World<'_> {
             self.a_departure_is_answered_at_once(host, router);
             self.a_move_is_one_step(host, router);
             self.nobody_takes_over_again_and_again(host, router);
+            self.a_planned_restart_moves_nothing(host, router);
         }
         if (from, to) == (State::Active, State::Backup) {
             self.only_a_better_one_is_yielded_to(host, router, causes);
@@ -128,6 +129,17 @@ impl World<'_> {
         }
     }
 
+    /// Nobody takes over from a process that says that it will be back, and is.
+    fn a_planned_restart_moves_nothing(&mut self, host: HostId, router: RouterId) {
+        let Some(episode) = &self.judge.episode else { return };
+        let Event::Restart(left, away) = episode.event else { return };
+        let promised = away + PROMPT < RESTART;
+        if promised && host != left && episode.active[router] == Some(left) {
+            let what = format!("host {host} r{router} takes over during the restart of {left}");
+            self.broken("a_planned_restart_moves_nothing", what);
+        }
+    }
+
     /// However bad the network is, a host does not take over many times within few intervals.
     fn nobody_takes_over_again_and_again(&mut self, host: HostId, router: RouterId) {
         let interval = self.hosts[host].routers[router].interval.get();
@@ -154,11 +166,12 @@ impl World<'_> {
             members.contains(&member) && (priority, from) > (own, here.address)
         };
         let woken = self.judge.woken[host] == Some(self.now);
-        let called_for = woken || causes.iter().any(|cause| match cause {
-            Cause::Advert { router, from, priority } => better(*router, *from, *priority),
-            Cause::Timeout { late } => *late > here.routers[router].interval.get() * 3,
-            Cause::Other(what) => !matches!(*what, "a claim" | "junk"),
-        });
+        let called_for = woken
+            || causes.iter().any(|cause| match cause {
+                Cause::Advert { router, from, priority } => better(*router, *from, *priority),
+                Cause::Timeout { late } => *late > here.routers[router].interval.get() * 3,
+                Cause::Other(what) => !matches!(*what, "a claim" | "junk"),
+            });
         if !called_for {
             let what = format!("host {host} r{router} is Active and yields to {causes:?}");
             self.broken("only_a_better_one_is_yielded_to", what);
@@ -198,7 +211,8 @@ impl World<'_> {
             heard && since.is_some_and(|since| woken.since(since) > self.network.slowest())
         };
         if let Some(other) = others.into_iter().find(taken) {
-            let what = format!("host {host} r{router} sleeps, and sends although {other} is Active");
+            let what =
+                format!("host {host} r{router} sleeps, and sends although {other} is Active");
             self.broken("a_sleeper_listens_before_it_speaks", what);
         }
     }
@@ -241,7 +255,7 @@ impl World<'_> {
         let Some(episode) = &self.judge.episode else { return };
         let Some(router) = self.hosts[0].router_of(vip) else { return };
         let (clean, left) = match &episode.event {
-            Event::Restart(left, away) => (*away <= super::RESTART, Some(*left)),
+            Event::Restart(left, away) => (*away <= RESTART, Some(*left)),
             Event::Release(left) | Event::Kill(left) | Event::Stall(left, _) => (true, Some(*left)),
             Event::Fault(left, _, _) => (true, Some(*left)),
             Event::Weigh(..) | Event::Reload(..) | Event::Start(_) => (true, None),
@@ -251,8 +265,11 @@ impl World<'_> {
         let others = episode.able[router].iter().any(|able| Some(*able) != left);
         let held = |host: &super::host::Host| host.answers() && host.kernel.contains_key(&vip);
         if clean && had && others && !self.hosts.iter().any(held) {
-            let what = format!("{vip} is nowhere, {:?} after {:?}",
-                self.now.since(episode.at), episode.event);
+            let what = format!(
+                "{vip} is nowhere, {:?} after {:?}",
+                self.now.since(episode.at),
+                episode.event
+            );
             self.broken("a_clean_move_leaves_no_hole", what);
         }
     }

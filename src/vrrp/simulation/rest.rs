@@ -125,9 +125,7 @@ impl World<'_> {
         let Some(machine) = here.process.as_ref().and_then(|process| process.router(name)) else {
             return;
         };
-        let known = machine.active().and_then(|address| {
-            self.host_at(self.known_as(address))
-        });
+        let known = machine.active().and_then(|address| self.host_at(self.known_as(address)));
         let backup = here.is_awake() && machine.state() == State::Backup;
         if backup && known != Some(active) {
             let what = format!("host {host} r{router} takes {known:?} for Active, not {active}");

@@ -230,6 +230,11 @@ impl<'a> World<'a> {
                     self.throw_junk(*junk, *router, at);
                 }
             }
+            Event::Stranger(router, priority, count, apart) => {
+                for i in 0..*count {
+                    self.pass_by(*router, *priority, self.now + *apart * u32::from(i));
+                }
+            }
             Event::Reload(host, router, priority) => self.reload(*host, *router, *priority),
             Event::LoseVips(host, router) => self.give(*host, Input::LostVip { router: *router }),
         }
