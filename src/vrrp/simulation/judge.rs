@@ -30,6 +30,8 @@ pub struct Account {
     pub sent: Moment,
     /// Since when it is Active.
     pub active_since: Option<Moment>,
+    /// When it last announced its VIPs.
+    pub announced: Option<Moment>,
     /// When it last ceased to be Active.
     pub left: Option<Moment>,
     /// When it last took over, and how often in a row without an interval's rest.
@@ -37,6 +39,20 @@ pub struct Account {
     /// It was Active when its process was stopped, for longer than the others wait, and has not
     /// changed since.
     pub stalled: Option<Moment>,
+}
+
+impl Account {
+    fn new(ear: Ear, now: Moment) -> Self {
+        Account {
+            ear,
+            sent: now,
+            active_since: None,
+            announced: None,
+            left: None,
+            flaps: (Moment::ZERO, 0),
+            stalled: None,
+        }
+    }
 }
 
 /// The one event that happened since all was at rest.
@@ -83,14 +99,8 @@ pub struct Judge {
 impl Judge {
     /// One that has seen nothing.
     pub fn new(scenario: &Scenario) -> Self {
-        let account = |config: &RouterConfig| Account {
-            ear: Ear::new(config, Moment::ZERO, false),
-            sent: Moment::ZERO,
-            active_since: None,
-            left: None,
-            flaps: (Moment::ZERO, 0),
-            stalled: None,
-        };
+        let listening = |config: &RouterConfig| Ear::new(config, Moment::ZERO, false);
+        let account = |config: &RouterConfig| Account::new(listening(config), Moment::ZERO);
         let of_host = |routers: &[RouterConfig]| routers.iter().map(account).collect();
         Judge {
             accounts: scenario.hosts.iter().map(|host| of_host(&host.routers)).collect(),
@@ -233,10 +243,7 @@ impl World<'_> {
         let clock = self.hosts[host].clock(self.now);
         for (router, resumed) in resumed.iter().enumerate() {
             let ear = Ear::new(&self.hosts[host].routers[router], clock, *resumed);
-            let (sent, active_since, stalled) = (self.now, None, None);
-            let flaps = (Moment::ZERO, 0);
-            self.judge.accounts[host][router] =
-                Account { ear, sent, active_since, left: None, flaps, stalled };
+            self.judge.accounts[host][router] = Account::new(ear, self.now);
         }
     }
 

@@ -302,6 +302,7 @@ impl World<'_> {
     }
 
     fn announce(&mut self, host: HostId, router: RouterId) {
+        self.judge.accounts[host][router].announced = Some(self.now);
         let vips: Vec<IpAddr> = self.hosts[host].vips(router).collect();
         for address in vips {
             for to in (0..self.hosts.len()).filter(|to| *to != host) {
