@@ -44,6 +44,7 @@ const PURE: &[&str] = &[
     "src/vrrp/packet.rs",
     "src/vrrp/packet/",
     "src/vrrp/router",
+    "src/vrrp/simulation/",
     "src/vrrp/speaker",
 ];
 

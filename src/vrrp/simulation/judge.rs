@@ -128,8 +128,14 @@ impl Judge {
     }
 
     /// A host's link says something of a peer's router.
-    pub fn learns(&mut self, host: HostId, router: RouterId, peer: IpAddr, news: &PeerNews) {
-        self.accounts[host][router].ear.learns(peer, news);
+    pub fn learns(
+        &mut self,
+        (host, router): (HostId, RouterId),
+        peer: IpAddr,
+        news: &PeerNews,
+        clock: Moment,
+    ) {
+        self.accounts[host][router].ear.learns(peer, news, clock);
     }
 
     /// A router's priority or configuration changes.

@@ -77,12 +77,15 @@ pub fn make(kind: Junk, router: &RouterConfig, random: &mut Random) -> Option<(V
 }
 
 /// An advertisement of a router of another make, which is in no file. Only multicast carries it.
-pub fn stranger(router: &RouterConfig, priority: u8) -> Option<(Vec<u8>, Envelope)> {
-    let peer = router.peers.first()?.address;
-    let (source, destination): (IpAddr, IpAddr) = match (router.transport, router.family) {
+pub fn stranger(
+    router: &RouterConfig,
+    source: IpAddr,
+    priority: u8,
+) -> Option<(Vec<u8>, Envelope)> {
+    let destination: IpAddr = match (router.transport, router.family) {
         (Transport::Unicast, _) => return None,
-        (Transport::Multicast, Family::Ipv4) => (mirrored(peer), GROUP_IPV4.into()),
-        (Transport::Multicast, Family::Ipv6) => (mirrored(peer), GROUP_IPV6.into()),
+        (Transport::Multicast, Family::Ipv4) => GROUP_IPV4.into(),
+        (Transport::Multicast, Family::Ipv6) => GROUP_IPV6.into(),
     };
     let advert = Advert {
         version: router.version,

@@ -86,7 +86,8 @@ impl World<'_> {
             Input::News { peer, router, news } => {
                 let name = self.hosts[peer].name.clone();
                 self.note(|| format!("host {host} hears of {name} r{router}: {news:?}"));
-                self.judge.learns(host, router, self.hosts[peer].address, &news);
+                let (address, clock) = (self.hosts[peer].address, self.hosts[host].clock(self.now));
+                self.judge.learns((host, router), address, &news, clock);
                 let here = &mut self.hosts[host];
                 let told = bug.map_or(Some(news), |bug| bug.news(news));
                 if let (Some(process), Some(news)) = (&mut here.process, told) {
@@ -334,9 +335,10 @@ impl World<'_> {
 
     /// A router of another make, in no file, advertises itself to every host at that moment.
     pub(super) fn pass_by(&mut self, router: RouterId, priority: u8, at: Moment) {
+        let source = mirrored(self.hosts[0].address);
         for to in 0..self.hosts.len() {
             let config = &self.hosts[to].routers[router];
-            if let Some((bytes, envelope)) = junk::stranger(config, priority) {
+            if let Some((bytes, envelope)) = junk::stranger(config, source, priority) {
                 let input = Input::Packet { bytes, envelope, junk: None };
                 self.later(at, Happening::Arrival(to, input));
             }

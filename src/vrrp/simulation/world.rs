@@ -231,8 +231,10 @@ impl<'a> World<'a> {
                 }
             }
             Event::Stranger(router, priority, count, apart) => {
-                for i in 0..*count {
-                    self.pass_by(*router, *priority, self.now + *apart * u32::from(i));
+                // Where routers go together, so does whoever takes their place.
+                let members: Vec<RouterId> = self.hosts[0].group(*router).collect();
+                for (i, member) in (0..*count).flat_map(|i| members.iter().map(move |m| (i, m))) {
+                    self.pass_by(*member, *priority, self.now + *apart * u32::from(i));
                 }
             }
             Event::Reload(host, router, priority) => self.reload(*host, *router, *priority),
