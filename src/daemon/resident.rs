@@ -46,6 +46,8 @@ pub enum Turn {
     Worked(Result<Report, HostError>),
     /// VRRP says something.
     Vrrp(Event),
+    /// VRRP is no more, and nobody told it to end.
+    Died,
     /// Something tracked became good or bad.
     Tracked,
     /// Something on the host may have changed.
@@ -141,7 +143,7 @@ impl<'h> Resident<'h> {
                 Asked::Restart => Turn::Restart,
                 Asked::Reload => Turn::Reload,
             },
-            event = said(vrrp) => Turn::Vrrp(event),
+            event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
             result = worked(work) => Turn::Worked(result),
             _ = pulse.tick() => Turn::Beat,
@@ -359,13 +361,10 @@ async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostErro
     reconcile::reconcile(host, &desired, |change, outcome| log::change(change, outcome)).await
 }
 
-/// The next event of VRRP; never if there is none.
-async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Event {
+/// The next event of VRRP, `None` if it has died; never if there is no VRRP.
+async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Option<Event> {
     match vrrp {
-        Some((_, events)) => match events.next().await {
-            Some(event) => event,
-            None => std::future::pending().await,
-        },
+        Some((_, events)) => events.next().await,
         None => std::future::pending().await,
     }
 }

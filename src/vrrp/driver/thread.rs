@@ -93,6 +93,8 @@ enum Ending {
     Restarting,
     /// The last letter is on its way, and is waited for until that moment.
     Last(u64, Moment),
+    /// The thread that has the VIPs has died.
+    Broken,
 }
 
 /// The thread's own.
@@ -191,7 +193,9 @@ impl Thread {
         }
         // The other directors see the connections close, and the port refuse.
         drop(self.links.take());
-        self.ways.teller.tell(Event::Stopped);
+        if self.ending != Ending::Broken {
+            self.ways.teller.tell(Event::Stopped);
+        }
     }
 
     /// Waits for something to come in or to be due.
@@ -231,7 +235,7 @@ impl Thread {
         let refused = self.refused.values().map(|(_, until)| *until).min();
         let end = match self.ending {
             Ending::Last(_, until) => Some(until),
-            Ending::No | Ending::Releasing | Ending::Restarting => None,
+            Ending::No | Ending::Releasing | Ending::Restarting | Ending::Broken => None,
         };
         let times = [self.speaker.poll_timeout(), links, refused, end, self.sockets.poll_timeout()];
         times.into_iter().flatten().chain([self.holding.poll_timeout()]).min()
@@ -282,12 +286,13 @@ impl Thread {
     }
 
     fn take_news(&mut self) {
-        // Closed: the other thread has died, and with it every lease. The beat goes on, for the
-        // routers to be released; VIPs are refused by nobody and stand nowhere.
-        let Mail::Letters(letters) = self.ways.from_addresses.drain() else {
-            return;
-        };
         let now = now();
+        // Closed: the other thread has died, and nobody renews a lease any more. An Active router
+        // without VIPs keeps others from having them, so this is the end.
+        let Mail::Letters(letters) = self.ways.from_addresses.drain() else {
+            self.ending = Ending::Broken;
+            return self.speaker.handle_release(now);
+        };
         for letter in letters {
             self.hear_of_vips(&letter, now);
             self.news = letter;
@@ -424,6 +429,7 @@ impl Thread {
                 false
             }
             Ending::Last(generation, until) => self.news.generation >= generation || until <= now,
+            Ending::Broken => true,
         }
     }
 }
