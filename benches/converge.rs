@@ -310,8 +310,7 @@ fn lab_spec() -> LabSpec {
             host("web1", "realserver", "192.0.2.11/24"),
         ],
         cluster_file: Some(LAB_CLUSTER.to_owned()),
-        extra_files: std::collections::BTreeMap::new(),
-        urls: Vec::new(),
+        ..LabSpec::default()
     }
 }
 

@@ -5,8 +5,8 @@
 //! Read on in [`cluster`], [`role`] and [`situation`] (files become types, types become a desired
 //! state), [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to
 //! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (who holds the VIPs, told the time by
-//! [`clock`]), [`document`] and [`diagnostic`] (how files are read), and at last [`cli`], [`probe`]
-//! and [`lab`].
+//! [`clock`]) with [`track`] and [`hook`], [`document`] and [`diagnostic`] (how files are read),
+//! and at last [`cli`], [`probe`] and [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
 //! resource kind's verbs and the drivers touch the machine. We remove only what we own. A crash
@@ -16,8 +16,10 @@
 pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod daemon;
 pub mod diagnostic;
 pub mod document;
+pub mod hook;
 pub mod host;
 pub mod ipvs;
 pub mod lab;
@@ -27,4 +29,5 @@ pub mod reconcile;
 pub mod resource;
 pub mod role;
 pub mod situation;
+pub mod track;
 pub mod vrrp;

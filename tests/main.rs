@@ -2,9 +2,13 @@
 
 mod cli;
 mod crash;
+mod failover;
+mod interop;
 mod ipvs;
 mod kinds;
 mod lab;
 mod probe;
 mod tidy;
 mod topologies;
+mod track;
+mod vrrp;

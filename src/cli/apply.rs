@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::load::{self, Failure, Loaded};
 use super::{Exit, Format, Global};
+pub(super) use crate::host::chain;
 use crate::host::{Host, HostError};
 use crate::plan::{Change, Shown};
 use crate::reconcile::{self, Outcome, Report};
@@ -26,13 +27,13 @@ pub fn run(global: &Global) -> Exit {
         load::must_be_root()?;
         let _lock = load::lock(&host)?;
         let loaded = load::this_host(global, &host).await?;
-        let (desired, situation) = loaded.desired()?;
+        let situation = loaded.situation(&host).await?;
+        let desired = loaded.role.desired(&situation)?;
         load::print_warnings(&loaded.warnings);
         let report = converge(global, &host, &desired).await?;
-        let note = (!situation.holds_vips() && loaded.role.holds())
-            .then_some("the VIPs wait for VRRP between the directors, which is not here yet");
+        let note = loaded.vips_note(&situation);
         load::print_missing(&loaded.role);
-        Ok(conclude(global, &loaded, &report, note))
+        Ok(conclude(global, &loaded, &report, note.as_deref()))
     })
 }
 
@@ -65,21 +66,6 @@ pub(super) fn failure(error: &HostError) -> String {
     let mut text = format!("    {BAD}failed: {}{BAD:#}\n", chain(error));
     if let Some(hint) = error.hint() {
         text.push_str(&format!("    help: {hint}\n"));
-    }
-    text
-}
-
-/// An error with all its causes in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let said = source.to_string();
-        if !text.ends_with(&said) {
-            text.push_str(": ");
-            text.push_str(&said);
-        }
-        cause = source.source();
     }
     text
 }

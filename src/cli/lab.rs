@@ -17,13 +17,13 @@ use crate::host::survey::Survey;
 use crate::ipvs::{Protocol, VirtualServerId};
 use crate::lab::LabSpec;
 use crate::lab::cli::LabCommand;
-use crate::lab::from_cluster::lab_spec;
+use crate::lab::from_cluster::{lab_spec, reside};
 use crate::resource::Resource;
 use crate::role::{Catalog, Role};
-use crate::situation::{Situation, Standing};
+use crate::vrrp::key::Key;
 
 /// The cluster that a lab is without a file.
-const EXAMPLE: &str = include_str!("../../tests/topologies/one-director/cluster.toml");
+const EXAMPLE: &str = include_str!("../../tests/topologies/six-hosts/cluster.toml");
 
 /// Runs it.
 pub fn run(global: &Global, command: LabCommand) -> ExitCode {
@@ -52,7 +52,7 @@ fn spec(global: &Global, file: Option<&Path>) -> Result<LabSpec, Failure> {
     warnings.merge(found);
     load::print_warnings(&warnings);
     let mut spec = lab_spec(&cluster, own);
-    spec.urls = urls(&cluster, &catalog)?;
+    directors(&mut spec, &cluster, &catalog)?;
     Ok(spec)
 }
 
@@ -70,27 +70,27 @@ fn own_files(shelf: &Shelf) -> BTreeMap<String, String> {
     own
 }
 
-/// What a client may ask: every TCP virtual server of every director.
-fn urls(cluster: &Cluster, catalog: &Catalog) -> Result<Vec<String>, Failure> {
+/// What a client may ask: every TCP virtual server of every director. And on which directors
+/// converge has to stay, because there are others.
+fn directors(spec: &mut LabSpec, cluster: &Cluster, catalog: &Catalog) -> Result<(), Failure> {
+    let mut resident = Vec::new();
     let mut urls = BTreeSet::new();
-    let mut waits = false;
-    let situation = Situation { standing: Standing::Active };
     for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
         let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
-        waits |= role.has_peers();
-        let desired = role.desired(&situation)?;
+        if !role.routers().is_empty() {
+            resident.push(host.name.to_string());
+        }
+        let desired = role.desired(&role.at_start())?;
         urls.extend(desired.state.iter().filter_map(|(_, resource)| match resource {
             Resource::VirtualServer(server) => url(server.id()),
             _ => None,
         }));
     }
-    if waits {
-        anstream::eprintln!(
-            "note: with two directors the VIPs wait for VRRP, which is not here yet: nobody will \
-             answer through them"
-        );
+    spec.urls = urls.into_iter().collect();
+    if !resident.is_empty() {
+        reside(spec, resident, Key::text(&[7; 32]));
     }
-    Ok(urls.into_iter().collect())
+    Ok(())
 }
 
 fn url(id: VirtualServerId) -> Option<String> {

@@ -3,7 +3,7 @@
 //! It needs no root and looks at no host: roles are read as a Debian with everything installed
 //! would read them. Everything that is wrong is reported together.
 
-use super::load::{self, Failure, Loaded};
+use super::load::{self, Failure};
 use super::{Exit, Format, Global};
 use crate::diagnostic::Diagnostics;
 use crate::host::Host;
@@ -35,9 +35,8 @@ fn check(global: &Global) -> Result<Diagnostics, Failure> {
         match Role::load(&catalog, &cluster, entry, &survey) {
             Err(wrong) => found.merge(wrong),
             Ok((role, warnings)) => {
-                found.merge(warnings.clone());
-                let loaded = Loaded { role, warnings };
-                if let Err(Failure::Config(wrong)) = loaded.desired() {
+                found.merge(warnings);
+                if let Err(wrong) = role.desired(&role.at_start()) {
                     found.merge(wrong);
                 }
             }

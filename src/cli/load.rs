@@ -7,13 +7,15 @@ use std::future::Future;
 use std::path::Path;
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
+use crate::daemon::WatchError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
 use crate::host::{CommandError, FileError, Host, HostError};
 use crate::resource::Desired;
 use crate::role::{Catalog, Role};
-use crate::situation::Situation;
+use crate::situation::{Situation, Standing};
+use crate::vrrp::config::{RouterConfig, Vip};
 
 use super::{Exit, Global};
 
@@ -36,6 +38,10 @@ pub enum Failure {
     Host(HostError),
     /// The runtime did not start.
     Runtime(std::io::Error),
+    /// The directors' key is none.
+    Key(String),
+    /// It could not stay.
+    Watch(WatchError),
 }
 
 impl<E: Into<HostError>> From<E> for Failure {
@@ -56,6 +62,10 @@ pub struct Loaded {
     pub role: Role,
     /// What is not wrong but should be seen.
     pub warnings: Diagnostics,
+    /// The cluster file.
+    pub cluster: Cluster,
+    /// The roles of all its hosts.
+    pub catalog: Catalog,
 }
 
 impl Loaded {
@@ -64,11 +74,39 @@ impl Loaded {
         format!("{} ({})", self.role.host, self.role.name)
     }
 
+    /// How the routers stand, as far as the host's addresses tell: who has the VIPs is Active.
+    pub async fn situation(&self, host: &Host) -> Result<Situation, Failure> {
+        let mut situation = self.role.at_start();
+        if self.role.routers().is_empty() {
+            return Ok(situation);
+        }
+        let addresses = host.netlink().await?.addresses().await?;
+        let here = |vip: &Vip| addresses.iter().any(|a| a.vip && a.address == vip.address);
+        for router in self.role.routers().iter().filter(|r| r.vips.iter().all(here)) {
+            situation.standing.insert(router.name.clone(), Standing::Active);
+        }
+        Ok(situation)
+    }
+
+    /// For people, who wonder why no VIP is among the changes.
+    pub fn vips_note(&self, situation: &Situation) -> Option<String> {
+        let router = |router: &RouterConfig| {
+            let vips: Vec<String> = router.vips.iter().map(|v| v.address.to_string()).collect();
+            let place = match situation.of(&router.name).holds() {
+                true => "here now",
+                false => "not here now",
+            };
+            format!("{} ({}: {place})", vips.join(", "), router.name)
+        };
+        let routers: Vec<String> = self.role.routers().iter().map(router).collect();
+        (!routers.is_empty()).then(|| {
+            format!("{} moved by VRRP, in which `converge --watch` takes part", routers.join("; "))
+        })
+    }
+
     /// What the host is to be before any word from a peer.
-    pub fn desired(&self) -> Result<(Desired, Situation), Failure> {
-        let situation = Situation::at_start(self.role.has_peers());
-        let desired = self.role.desired(&situation)?;
-        Ok((desired, situation))
+    pub fn desired(&self) -> Result<Desired, Failure> {
+        Ok(self.role.desired(&self.role.at_start())?)
     }
 }
 
@@ -84,34 +122,57 @@ pub fn with_runtime(body: impl Future<Output = Result<Exit, Failure>>) -> Exit {
 /// Prints a failure; its exit code.
 pub fn say(failure: &Failure) -> Exit {
     match failure {
-        Failure::Config(found) => {
-            anstream::eprint!("{}", found.render(true));
-            return Exit::BadConfig;
+        Failure::Config(found) => anstream::eprint!("{}", found.render(true)),
+        other => {
+            let (text, help) = words(other);
+            error_line(&text, help);
         }
-        Failure::Unreadable(error) => error_line(&super::apply::chain(error), error.hint()),
-        Failure::NoCluster(path) => error_line(
-            &format!("there is no cluster file {}", path.display()),
-            Some("name one with --cluster FILE; `converge lab run` shows a whole cluster".into()),
-        ),
-        Failure::WhoAmI(text) => error_line(text, None),
-        Failure::NotRoot => error_line(
-            "only root may change this host",
-            Some("`converge plan` shows what would be changed".into()),
-        ),
-        Failure::Busy => error_line("another converge is at work on this host", None),
-        Failure::Host(error) => error_line(&super::apply::chain(error), error.hint()),
-        Failure::Runtime(error) => error_line(&format!("cannot start: {error}"), None),
     }
     match failure {
         Failure::NotRoot => Exit::NoPermission,
         Failure::Host(error) if error.is_permission() => Exit::NoPermission,
         Failure::Unreadable(error) if error.is_permission() => Exit::NoPermission,
         Failure::Busy => Exit::Busy,
-        Failure::Host(_) | Failure::Runtime(_) => Exit::Failed,
+        Failure::Host(_) | Failure::Runtime(_) | Failure::Watch(_) => Exit::Failed,
         Failure::Config(_)
         | Failure::Unreadable(_)
         | Failure::NoCluster(_)
+        | Failure::Key(_)
         | Failure::WhoAmI(_) => Exit::BadConfig,
+    }
+}
+
+/// A failure for a log.
+pub fn text(failure: &Failure) -> String {
+    let (text, help) = words(failure);
+    help.map_or_else(|| text.clone(), |help| format!("{text}; {help}"))
+}
+
+/// What went wrong, and what would help.
+fn words(failure: &Failure) -> (String, Option<String>) {
+    let text = |text: &str| text.to_owned();
+    match failure {
+        Failure::Config(found) => (found.render(false), None),
+        Failure::Unreadable(error) => (super::apply::chain(error), error.hint()),
+        Failure::NoCluster(path) => (
+            format!("there is no cluster file {}", path.display()),
+            Some(text("name one with --cluster FILE; `converge lab run` shows a whole cluster")),
+        ),
+        Failure::WhoAmI(said) | Failure::Key(said) => (said.clone(), None),
+        Failure::NotRoot => (
+            text("only root may change this host"),
+            Some(text("`converge plan` shows what would be changed")),
+        ),
+        Failure::Busy => (
+            text("another converge is at work on this host"),
+            Some(text(
+                "if it is converge.service: `systemctl reload converge` has it read its \
+                       files again",
+            )),
+        ),
+        Failure::Host(error) => (super::apply::chain(error), error.hint()),
+        Failure::Runtime(error) => (format!("cannot start: {error}"), None),
+        Failure::Watch(error) => (super::apply::chain(error), None),
     }
 }
 
@@ -168,7 +229,7 @@ pub async fn this_host(global: &Global, host: &Host) -> Result<Loaded, Failure> 
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     warnings.merge(own_address(entry, &survey));
-    Ok(Loaded { role, warnings })
+    Ok(Loaded { role, warnings, cluster, catalog })
 }
 
 /// A host that does not have the address that the others know it by.

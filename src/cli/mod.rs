@@ -6,12 +6,15 @@
 
 mod apply;
 mod exit;
+mod key;
 mod lab;
 mod lint;
 mod load;
 mod man;
 mod plan;
 mod render;
+mod routers;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +33,9 @@ pub use exit::Exit;
 pub struct Cli {
     #[command(flatten)]
     global: Global,
+    /// Stay: elect who holds the VIPs, track, and put right what drifts. The systemd unit does so.
+    #[arg(long)]
+    watch: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -121,6 +127,9 @@ pub enum Color {
 enum Command {
     /// Make this host be what its role says (the same as no command).
     Apply,
+    /// Give the VIPs of a converge that is gone to another director; converge.service does so when
+    /// it has ended.
+    Release,
     /// Show what would be changed, without changing it; exit 2 if there is anything.
     Plan,
     /// Check the cluster file and every role it uses, for all hosts.
@@ -136,6 +145,9 @@ enum Command {
         #[command(subcommand)]
         command: crate::lab::cli::LabCommand,
     },
+    /// Print a fresh key for the directors of a cluster.
+    #[command(after_help = key::KEY_HELP)]
+    Key,
     /// Print shell completions.
     Completion {
         /// The shell.
@@ -161,7 +173,7 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    log_to_stderr(&cli.global);
+    log_to_stderr(&cli.global, cli.watch);
     color_choice(cli.global.color);
     run(cli)
 }
@@ -175,14 +187,21 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn run(cli: Cli) -> ExitCode {
-    let Cli { global, command } = cli;
+    let Cli { global, watch, command } = cli;
     let exit = match command {
+        None | Some(Command::Apply) if watch => watch::run(&global),
+        _ if watch => {
+            load::error_line("--watch stays; it goes with no other command", None);
+            Exit::Usage
+        }
         None | Some(Command::Apply) => apply::run(&global),
+        Some(Command::Release) => watch::release(&global),
         Some(Command::Plan) => plan::run(&global),
         Some(Command::Lint) => lint::run(&global),
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => return probe(&global, args),
         Some(Command::Lab { command }) => return lab::run(&global, command),
+        Some(Command::Key) => key::run(),
         Some(Command::Completion { shell }) => man::completion(shell),
         Some(Command::Man { command }) => man::man(&command),
         Some(Command::Schema { of }) => man::schema(of),
@@ -199,9 +218,11 @@ fn color_choice(color: Color) {
     choice.write_global();
 }
 
-fn log_to_stderr(global: &Global) {
+/// Who stays has nothing but its log to say what happens. The journal has the time of its own.
+fn log_to_stderr(global: &Global, stays: bool) {
     let level = match (global.quiet, global.verbose) {
         (true, _) => "error",
+        (false, 0) if stays => "converge=info,warn",
         (false, 0) => "warn",
         (false, 1) => "converge=info,warn",
         (false, 2) => "converge=debug,info",
@@ -209,12 +230,15 @@ fn log_to_stderr(global: &Global) {
     };
     let filter = tracing_subscriber::EnvFilter::try_from_env("CONVERGE_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
-        .compact()
-        .init();
+        .compact();
+    match std::env::var_os("JOURNAL_STREAM") {
+        Some(_) => lines.without_time().with_ansi(false).init(),
+        None => lines.init(),
+    }
 }
 
 /// The runtime of every command: one thread is enough, and starts at once.

@@ -12,18 +12,20 @@ use crate::host::Host;
 use crate::plan::Plan;
 use crate::reconcile;
 use crate::resource::Observed;
+use crate::situation::Situation;
 
 /// Runs it.
 pub fn run(global: &Global) -> Exit {
     load::with_runtime(async {
         let host = Host::this();
         let loaded = load::this_host(global, &host).await?;
-        let (desired, _) = loaded.desired()?;
+        let situation = loaded.situation(&host).await?;
+        let desired = loaded.role.desired(&situation)?;
         load::print_warnings(&loaded.warnings);
         let (plan, observed) = reconcile::look(&host, &desired).await?;
         match global.output {
             Format::Json => super::print(&as_json(&loaded, &plan, &observed).to_string()),
-            Format::Text => text(global, &loaded, &plan, &observed),
+            Format::Text => text(global, &loaded, &plan, &observed, &situation),
         }
         load::print_missing(&loaded.role);
         let by_package = observed.unknown.iter().all(|(_, error)| error.is_missing_package());
@@ -37,7 +39,7 @@ pub fn run(global: &Global) -> Exit {
     })
 }
 
-fn text(global: &Global, loaded: &Loaded, plan: &Plan, observed: &Observed) {
+fn text(global: &Global, loaded: &Loaded, plan: &Plan, observed: &Observed, situation: &Situation) {
     for (kind, error) in &observed.unknown {
         anstream::eprint!("cannot look at any {kind}\n{}", failure(error));
     }
@@ -56,6 +58,9 @@ fn text(global: &Global, loaded: &Loaded, plan: &Plan, observed: &Observed) {
             format!("{heading}: {} pending, {} not installed", changes(n), missing.join(", "))
         }
     });
+    if let Some(note) = loaded.vips_note(situation) {
+        super::print(&format!("  {note}"));
+    }
 }
 
 fn as_json(loaded: &Loaded, plan: &Plan, observed: &Observed) -> serde_json::Value {

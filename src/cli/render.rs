@@ -9,13 +9,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::load::{self, Failure, Loaded};
-use super::{Exit, Format, Global};
+use super::{Exit, Format, Global, routers};
 use crate::host::Host;
 use crate::host::survey::Survey;
 use crate::plan::Plan;
 use crate::resource::{Desired, Observed, Resource};
 use crate::role::Role;
-use crate::situation::{Situation, Standing};
+use crate::situation::Situation;
 
 /// What to print.
 #[derive(Args, Debug)]
@@ -46,16 +46,16 @@ fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     load::print_warnings(&warnings);
-    let loaded = Loaded { role, warnings };
-    let mut situation = Situation::at_start(loaded.role.has_peers());
+    let loaded = Loaded { role, warnings, cluster, catalog };
+    let mut situation = loaded.role.at_start();
     if args.active {
-        situation.standing = Standing::Active;
+        situation.elect_all();
     }
     let desired = loaded.role.desired(&situation)?;
     match &args.file {
         Some(path) => Ok(one_file(&desired, path)),
         None => {
-            all(global, &loaded, &desired);
+            all(global, &loaded, &situation, &desired);
             Ok(Exit::Done)
         }
     }
@@ -82,7 +82,7 @@ fn one_file(desired: &Desired, path: &std::path::Path) -> Exit {
     }
 }
 
-fn all(global: &Global, loaded: &Loaded, desired: &Desired) {
+fn all(global: &Global, loaded: &Loaded, situation: &Situation, desired: &Desired) {
     match global.output {
         Format::Json => {
             let resources: Vec<_> = desired
@@ -95,12 +95,14 @@ fn all(global: &Global, loaded: &Loaded, desired: &Desired) {
                 "schema": "converge.render/1",
                 "host": host,
                 "role": loaded.role.name,
+                "vrrp": routers::as_json(&loaded.role, situation, desired),
                 "resources": resources,
             });
             super::print(&whole.to_string());
         }
         Format::Text => {
             super::print(&format!("# {}", loaded.heading()));
+            anstream::print!("{}", routers::text(&loaded.role, situation, desired));
             anstream::print!("{}", Plan::between(desired, &Observed::default()));
         }
     }

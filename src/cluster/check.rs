@@ -13,8 +13,8 @@ use super::{Cluster, HostEntry, InterfaceName, VipEntry};
 use crate::diagnostic::{Collector, Diagnostic, Place};
 use crate::document::{Spanned, listed};
 
-/// Role names that begin with this are directors: they hold VIPs.
-const DIRECTOR: &str = "director";
+/// Hosts whose role's name begins with one of these hold VIPs.
+const HOLDERS: [&str; 2] = ["director", "proxy"];
 
 pub(super) fn check(cluster: &Cluster, found: &Collector) {
     if cluster.hosts.is_empty() && !found.has_errors() {
@@ -39,10 +39,14 @@ pub(super) fn check(cluster: &Cluster, found: &Collector) {
     }
 }
 
-/// The hosts that may hold VIPs: all of them where no role is called director.
+fn is_director(host: &HostEntry) -> bool {
+    HOLDERS.iter().any(|prefix| host.role.as_str().starts_with(prefix))
+}
+
+/// The hosts that may hold VIPs: all of them where no role is called director or proxy.
 fn directors(cluster: &Cluster) -> Vec<&HostEntry> {
-    let director = |host: &&HostEntry| host.role.as_str().starts_with(DIRECTOR);
-    let directors: Vec<&HostEntry> = cluster.hosts.values().filter(director).collect();
+    let directors: Vec<&HostEntry> =
+        cluster.hosts.values().filter(|host| is_director(host)).collect();
     if directors.is_empty() { cluster.hosts.values().collect() } else { directors }
 }
 
@@ -167,7 +171,8 @@ fn label(vip: &VipEntry, directors: &[&HostEntry], found: &Collector) {
     );
 }
 
-/// Warns of a VIP that lies in no subnet of a director: without a route to it nobody gets there.
+/// Tells of a VIP that lies in no subnet of a director: without a route to it nobody gets there.
+/// Between several directors it is an error: such a route would lead to one of them alone.
 fn reachable(cluster: &Cluster, vip: &VipEntry, directors: &[&HostEntry], found: &Collector) {
     let addr = vip.address.addr();
     let same_family = |host: &&&HostEntry| host.address.addr().is_ipv4() == addr.is_ipv4();
@@ -175,24 +180,35 @@ fn reachable(cluster: &Cluster, vip: &VipEntry, directors: &[&HostEntry], found:
     let Some(host) = candidates.first() else {
         return;
     };
-    // Another interface is said to hold it: that one's subnet is not in the file.
+    // Another interface is said to hold it, or it brings a subnet of its own: that one's hosts are
+    // not in the file.
     let elsewhere = vip.interface.as_ref().is_some_and(|i| i.value != host.interface.value);
-    if elsewhere || candidates.iter().any(|host| host.address.contains(&addr)) {
+    let own_subnet = vip.address.prefix_len() < vip.address.max_prefix_len();
+    if elsewhere || own_subnet || candidates.iter().any(|host| host.address.contains(&addr)) {
         return;
     }
     let subnet = host.address.trunc();
-    let diagnostic = Diagnostic::warning(
-        vip.address.place.clone(),
-        format!("`{addr}` lies in no subnet of the hosts that hold it"),
-    )
-    .related(host.address.place.clone(), format!("host `{}` is in {subnet}", host.name));
+    let (place, vrrp) = (vip.address.place.clone(), directors.iter().filter(|h| is_director(h)));
+    let title = format!("`{addr}` lies in no subnet of the hosts that hold it");
+    let (diagnostic, help) = match vrrp.count() {
+        0 | 1 => (
+            Diagnostic::warning(place, title),
+            "clients reach an address outside the subnet only if a router sends it here".into(),
+        ),
+        _ => (
+            Diagnostic::error(place, title),
+            format!(
+                "if it has a subnet of its own on that link, write its prefix length: {addr}/{}",
+                host.address.prefix_len()
+            ),
+        ),
+    };
+    let diagnostic = diagnostic
+        .related(host.address.place.clone(), format!("host `{}` is in {subnet}", host.name));
     let meant = moved(addr, subnet).filter(|meant| free(cluster, *meant, subnet));
     found.push(match meant {
-        Some(meant) => diagnostic
-            .label(format!("did you mean {meant}?"))
-            .help("clients reach an address outside the subnet only if a router sends it here"),
-        None => diagnostic
-            .help("clients reach an address outside the subnet only if a router sends it here"),
+        Some(meant) => diagnostic.label(format!("did you mean {meant}?")).help(help),
+        None => diagnostic.help(help),
     });
 }
 
@@ -217,14 +233,14 @@ fn free(cluster: &Cluster, addr: IpAddr, subnet: IpNet) -> bool {
 
 /// Warns of hosts that are not in the subnet that most are in.
 fn one_subnet(cluster: &Cluster, found: &Collector) {
-    let director = |host: &&HostEntry| host.role.as_str().starts_with(DIRECTOR);
     let mut subnets: BTreeMap<IpNet, Vec<&HostEntry>> = BTreeMap::new();
     for host in cluster.hosts.values() {
         subnets.entry(host.address.trunc()).or_default().push(host);
     }
     for ipv4 in [true, false] {
         let family = || subnets.iter().filter(move |(net, _)| net.addr().is_ipv4() == ipv4);
-        let weight = |hosts: &[&HostEntry]| (hosts.len(), hosts.iter().any(director));
+        let weight =
+            |hosts: &[&HostEntry]| (hosts.len(), hosts.iter().any(|host| is_director(host)));
         let Some((most, members)) = family().max_by_key(|(_, hosts)| weight(hosts)) else {
             continue;
         };

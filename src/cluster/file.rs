@@ -4,12 +4,16 @@
 //! with a mistake is left out, and the rest is read all the same, so that all mistakes are told.
 
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use ipnet::IpNet;
 
 use super::{Cluster, HostEntry, HostName, Vars, VipEntry, VipName, check};
 use crate::diagnostic::{Collector, Diagnostic, Diagnostics};
 use crate::document::{Document, Field, Reader, Section, Shape, Spanned, Value};
+
+/// Where the directors' key is, unless the file says otherwise.
+const KEY_FILE: &str = "/etc/converge/cluster.key";
 
 /// The cluster file.
 pub static CLUSTER: Section = Section::new(
@@ -22,6 +26,13 @@ pub static CLUSTER: Section = Section::new(
             "The version of this file's format.",
         ),
         Field::required("name", Shape::Text, "What the cluster is called."),
+        Field::optional(
+            "key-file",
+            Shape::Path,
+            "Where each director has the key that the directors know each other by; the key itself \
+             never stands in this file.",
+        )
+        .default("\"/etc/converge/cluster.key\""),
         Field::optional("vip", Shape::Map(&VIP), "The virtual addresses, by name."),
         Field::required("host", Shape::Map(&HOST), "The hosts, by name."),
         Field::optional("vars", Shape::Table(&VARS), "Variables for every host."),
@@ -87,8 +98,9 @@ fn cluster(document: &Document, found: &Collector) -> Option<Cluster> {
     let hosts = hosts.map(|host| (host.name.value.clone(), host)).collect();
     let vips = root.map("vip").into_iter().filter_map(|(name, table)| vip(name, &table)).collect();
     let vars = root.table("vars").map_or_else(Vars::new, |table| vars(&table));
+    let key_file = root.get_or("key-file", PathBuf::from(KEY_FILE)).value;
     version?;
-    Some(Cluster { source: document.source().clone(), name: name?, hosts, vips, vars })
+    Some(Cluster { source: document.source().clone(), name: name?, key_file, hosts, vips, vars })
 }
 
 fn host(name: Spanned<String>, table: &Reader<'_>) -> Option<HostEntry> {

@@ -10,6 +10,7 @@ mod name;
 mod whoami;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use file::CLUSTER;
@@ -30,6 +31,8 @@ pub struct Cluster {
     pub source: Arc<Source>,
     /// What the cluster is called.
     pub name: Spanned<Word>,
+    /// Where a director has the key that the directors know each other by.
+    pub key_file: PathBuf,
     /// The hosts, by name.
     pub hosts: BTreeMap<HostName, HostEntry>,
     /// The VIPs, in the order of the file: a VIP's position gives its label's number.

@@ -78,6 +78,15 @@ fn a_cluster_file_becomes_types() {
 }
 
 #[test]
+fn the_directors_key_is_named_by_its_file_alone() {
+    assert_eq!(good().key_file.to_str(), Some("/etc/converge/cluster.key"));
+    let named = GOOD.replacen("[vip]", "key-file = \"/etc/shop.key\"\n[vip]", 1);
+    let (cluster, _) = Cluster::parse("cluster.toml", named).expect("a good file");
+    assert_eq!(cluster.key_file.to_str(), Some("/etc/shop.key"));
+    assert!(said("[vip]", "key-file = \"secret\"\n[vip]").contains("is not absolute"));
+}
+
+#[test]
 fn all_mistakes_of_a_file_are_told_at_once() {
     let text = r#"version = 2
 name = "s3"
@@ -173,6 +182,21 @@ warning: `192.168.45.100` lies in no subnet of the hosts that hold it
     assert_eq!(said("192.168.142.100", "192.168.45.100"), golden.trim_start());
     // Another interface holds it: its subnet is not in the file.
     assert_eq!(said("192.168.142.101/24", "10.0.0.1/24"), "");
+}
+
+#[test]
+fn between_two_directors_a_vip_outside_the_subnet_is_an_error() {
+    let second = "[host.director2]\nrole = \"director-backup\"\naddress = \"192.168.142.2/24\"\n\
+                  interface = \"ens33\"\n[host.web1]";
+    let two = GOOD.replacen("[host.web1]", second, 1);
+    let wrong = two.replacen("192.168.142.100", "192.168.45.100", 1);
+    let said = Cluster::parse("cluster.toml", wrong).expect_err("it is wrong").render(false);
+    assert!(said.contains("error: `192.168.45.100` lies in no subnet"), "{said}");
+    assert!(said.contains("did you mean 192.168.142.100?"), "{said}");
+    assert!(said.contains("write its prefix length: 192.168.45.100/24"), "{said}");
+    let own = two.replacen("192.168.142.100", "192.168.45.100/24", 1);
+    let (_, warnings) = Cluster::parse("cluster.toml", own).expect("it has a subnet of its own");
+    assert_eq!(warnings.render(false), "");
 }
 
 #[test]

@@ -228,6 +228,11 @@ impl Collector {
         self.found.borrow_mut().push(diagnostic);
     }
 
+    /// Adds what there is.
+    pub fn extend(&self, diagnostics: impl IntoIterator<Item = Diagnostic>) {
+        diagnostics.into_iter().for_each(|diagnostic| self.push(diagnostic));
+    }
+
     /// Takes over another file's.
     pub fn merge(&self, other: Diagnostics) {
         self.found.borrow_mut().merge(other);

@@ -26,6 +26,7 @@ pub(super) fn fits(shape: &Shape, key: &str, text: &str) -> Result<(), String> {
         Shape::AddressOrPrefix => IpAddr::parse(text).map(drop),
         Shape::Duration => Duration::parse(text).map(drop),
         Shape::Path => PathBuf::parse(text).map(drop),
+        Shape::OneOrMore(of) => fits(of, key, text),
         Shape::OneOf(_)
         | Shape::Text
         | Shape::Var

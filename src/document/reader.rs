@@ -94,7 +94,7 @@ impl<'a> Reader<'a> {
                 continue;
             };
             match (&field.shape, &node.content) {
-                (Shape::List(of), Content::List(items)) => {
+                (Shape::List(of) | Shape::OneOrMore(of), Content::List(items)) => {
                     items.iter().for_each(|item| self.check_scalar(item, field.key, of));
                 }
                 (Shape::Var | Shape::Table(_) | Shape::Tables(_) | Shape::Map(_), _) => {}
@@ -132,20 +132,26 @@ impl<'a> Reader<'a> {
         self.get(key).unwrap_or_else(|| Spanned::new(default, self.place()))
     }
 
-    /// The values of a list that are right; none if the key is absent.
+    /// The values of a list that are right; none if the key is absent. Where the section allows it,
+    /// a bare value is a list of one.
     pub fn list<T: Value>(&self, key: &'static str) -> Vec<Spanned<T>> {
         let field = self.field(key);
-        let Shape::List(of) = field.shape else {
+        let (Shape::List(of) | Shape::OneOrMore(of)) = field.shape else {
             panic!("`{key}` of section `{}` is no list", self.section.name);
         };
         let Some(node) = self.node(key) else {
             return Vec::new();
         };
-        let Content::List(items) = &node.content else {
-            self.wrong_type(node, key, &field.shape);
-            return Vec::new();
-        };
-        items.iter().filter_map(|item| self.scalar(item, key, of)).collect()
+        match (&node.content, field.shape) {
+            (Content::List(items), _) => {
+                items.iter().filter_map(|item| self.scalar(item, key, of)).collect()
+            }
+            (_, Shape::OneOrMore(_)) => self.scalar(node, key, of).into_iter().collect(),
+            (_, _) => {
+                self.wrong_type(node, key, &field.shape);
+                Vec::new()
+            }
+        }
     }
 
     /// The table behind a key.

@@ -71,6 +71,9 @@ fn shape(of: &Shape) -> Value {
             json!({ "anyOf": [scalar, { "type": "array", "items": scalar }] })
         }
         Shape::List(of) => json!({ "type": "array", "items": shape(of) }),
+        Shape::OneOrMore(of) => {
+            json!({ "anyOf": [shape(of), { "type": "array", "items": shape(of) }] })
+        }
         Shape::Table(section) => table(section),
         Shape::Tables(section) => json!({ "type": "array", "items": table(section) }),
         Shape::Map(section) => {

@@ -74,6 +74,8 @@ pub enum Shape {
     Var,
     /// A list.
     List(&'static Shape),
+    /// One value, or a list of such.
+    OneOrMore(&'static Shape),
     /// A table: `[key]`.
     Table(&'static Section),
     /// Any number of tables: `[[key]]`.
@@ -138,6 +140,7 @@ impl Shape {
             Shape::Path => "an absolute path".into(),
             Shape::Var => "a text, a number, true or false, or a list of those".into(),
             Shape::List(of) => format!("a list, each {}", of.what()),
+            Shape::OneOrMore(of) => format!("{}, or a list of such", of.what()),
             Shape::Table(_) => "a table".into(),
             Shape::Tables(_) => "tables".into(),
             Shape::Map(_) => "tables by name".into(),
@@ -156,6 +159,7 @@ impl Shape {
             Shape::Duration => "\"3s\"".into(),
             Shape::Path => "\"/…\"".into(),
             Shape::List(of) => format!("[{}]", of.example()?),
+            Shape::OneOrMore(of) => of.example()?,
             Shape::Table(_) | Shape::Tables(_) | Shape::Map(_) => return None,
         };
         Some(example)

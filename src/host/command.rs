@@ -1,13 +1,15 @@
 //! Runs a program and waits for it, within a time limit.
 //!
 //! Programs are the last resort: netlink and D-Bus come first. A missing program is its own error,
-//! which names the package that has it, for nothing is installed on a host.
+//! which names the package that has it, for nothing is installed on a host. None outlives us.
 
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
 use tokio::process::Command;
+
+use super::orphan;
 
 /// Long enough for `exportfs -a` with a slow name server; nothing we run takes longer in health.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -103,6 +105,7 @@ pub async fn run(argv: &[&str]) -> Result<Output, CommandError> {
     };
     let mut command = Command::new(path);
     command.args(&argv[1..]).stdin(Stdio::null()).kill_on_drop(true).env("LC_ALL", "C");
+    orphan::forbid(&mut command);
     let command_line = argv.join(" ");
     let output = match tokio::time::timeout(LIMIT, command.output()).await {
         Err(_) => {

@@ -6,14 +6,23 @@
 //! file kinds are tested.
 
 pub mod aside;
+pub mod births;
+pub mod blocking;
 pub mod command;
+pub mod directory;
+pub mod drift;
 pub mod files;
 pub mod ipvs;
 pub mod ledger;
 pub mod mounts;
 pub mod netlink;
+pub mod orphan;
+pub mod processes;
+pub mod ready;
 #[cfg(test)]
 pub(crate) mod scratch;
+pub mod script;
+pub mod service;
 pub mod shelf;
 pub mod survey;
 pub mod units;
@@ -163,4 +172,19 @@ impl Host {
     pub fn units(&self) -> &units::Units {
         &self.units
     }
+}
+
+/// An error with all its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let said = source.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        cause = source.source();
+    }
+    text
 }

@@ -19,12 +19,15 @@ const ROLES: &[(&str, &str)] = embedded!("roles":
     "director-backup" "director-backup.toml",
     "director-master" "director-master.toml",
     "nfs" "nfs.toml",
+    "proxy-backup" "proxy-backup.toml",
+    "proxy-master" "proxy-master.toml",
     "realserver" "realserver.toml",
 );
 
 const TEMPLATES: &[(&str, &str)] = embedded!("templates":
     "fallback.html" "fallback.html.hbs",
     "httpd-site.conf" "httpd-site.conf.hbs",
+    "nginx-proxy.conf" "nginx-proxy.conf.hbs",
     "nginx-site.conf" "nginx-site.conf.hbs",
     "page.html" "page.html.hbs",
 );

@@ -6,6 +6,7 @@
 //! failed is reported with systemd's reason and the last lines of the unit's log.
 
 mod error;
+mod news;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -22,11 +23,13 @@ use zbus::{DynamicType, MessageStream};
 
 use super::command;
 pub use error::UnitError;
+pub use news::UnitNews;
 
 const BUS: &str = "org.freedesktop.systemd1";
 const MANAGER_PATH: &str = "/org/freedesktop/systemd1";
 const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 const UNIT: &str = "org.freedesktop.systemd1.Unit";
+const JOB: &str = "org.freedesktop.systemd1.Job";
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 const JOB_REMOVED: &str = "type='signal',path='/org/freedesktop/systemd1',\
                            interface='org.freedesktop.systemd1.Manager',member='JobRemoved'";
@@ -170,6 +173,27 @@ impl Units {
         let reason = reason(&bus, unit).await.unwrap_or_default();
         let log = log(unit, since).await;
         Err(UnitError::Job { doing, unit: unit.into(), result, reason, log })
+    }
+
+    /// What systemd is doing with the unit that this process belongs to: `start`, `stop`,
+    /// `restart`, …; `None` if nothing, or if it belongs to none.
+    pub async fn own_job(&self) -> Result<Option<String>, UnitError> {
+        let bus = self.bus().await?;
+        let failed = |source| UnitError::bus("ask for this process's own job", source);
+        // 0 is whoever asks.
+        let unit: OwnedObjectPath = match call(&bus, "GetUnitByPID", &0u32).await {
+            Ok(unit) => unit,
+            Err(zbus::Error::MethodError(..)) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let unit = properties(&bus, unit.as_str(), UNIT).await.map_err(failed)?;
+        let job = unit.get("Job").and_then(|v| v.try_clone().ok());
+        let job = job.and_then(|v| <(u32, OwnedObjectPath)>::try_from(v).ok());
+        let Some((_, path)) = job.filter(|(number, _)| *number != 0) else {
+            return Ok(None);
+        };
+        let job = properties(&bus, path.as_str(), JOB).await.map_err(failed)?;
+        Ok(job.get("JobType").and_then(|v| <&str>::try_from(v).ok()).map(str::to_owned))
     }
 
     /// Has systemd forget that a unit failed, so that it may be started again.

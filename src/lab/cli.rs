@@ -15,7 +15,7 @@ use super::control::{HostStatus, Life};
 use super::rundir::RunDir;
 use super::spec::LabSpec;
 use super::switch::{Damage, Direction, Impairment};
-use super::{agent, daemon, keeper, shell, story};
+use super::{agent, daemon, drill, keeper, shell, story};
 
 /// A cluster of real machines on this machine.
 #[derive(Debug, clap::Subcommand)]
@@ -229,13 +229,21 @@ fn done<E: Error + 'static>(result: Result<(), E>) -> Outcome {
 fn run_story(spec: &LabSpec, options: &Options) -> Outcome {
     let lab = story::boot(spec, options, false)?;
     let converged = story::converge(&lab, spec)?;
+    let holder = if spec.resident.is_empty() { None } else { drill::elect(&lab, spec)? };
     let seen = story::look(&lab, spec)?;
-    Ok(if converged && seen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let moved = match &holder {
+        Some(holder) => drill::fail_over(&lab, spec, holder)?,
+        None => spec.resident.is_empty(),
+    };
+    Ok(if converged && seen && moved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn up(spec: &LabSpec, options: &Options) -> Outcome {
     let lab = story::boot(spec, options, true)?;
-    let converged = story::converge(&lab, spec)?;
+    let mut converged = story::converge(&lab, spec)?;
+    if !spec.resident.is_empty() {
+        converged &= drill::elect(&lab, spec)?.is_some();
+    }
     write!(io::stdout(), "{}", story::invitation(lab.name(), spec, converged))?;
     Ok(if converged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

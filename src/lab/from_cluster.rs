@@ -11,6 +11,10 @@ use crate::cluster::Cluster;
 /// Where cluster, roles and templates lie on every machine.
 pub const DIRECTORY: &str = "/etc/converge";
 
+/// The unit of the resident converge, and where an administrator puts it.
+const UNIT: &str = include_str!("../../systemd/converge.service");
+const UNIT_FILE: &str = "/etc/systemd/system/converge.service";
+
 /// The lab of a cluster. `own_files` are roles and templates that lie beside the cluster file, by
 /// their path relative to it.
 ///
@@ -34,7 +38,17 @@ pub fn lab_spec(cluster: &Cluster, own_files: BTreeMap<String, String>) -> LabSp
         cluster_file: Some(cluster.source.text.clone()),
         extra_files: own_files.into_iter().map(placed).collect(),
         urls: Vec::new(),
+        resident: Vec::new(),
+        vips: cluster.vips.iter().map(|vip| vip.address.addr()).collect(),
     }
+}
+
+/// Has converge stay on these hosts, as it is shipped to: with its unit, and with the key by which
+/// directors know each other.
+pub fn reside(spec: &mut LabSpec, hosts: Vec<String>, key: String) {
+    spec.extra_files.insert(UNIT_FILE.to_owned(), UNIT.to_owned());
+    spec.extra_files.insert(format!("{DIRECTORY}/cluster.key"), key);
+    spec.resident = hosts;
 }
 
 /// Whose turn it is: who serves others comes before them.

@@ -7,7 +7,7 @@
 //! Reading order: [`spec`] what a lab is; [`recipe`], [`sources`], [`image`] what its machines
 //! boot; [`switch`], [`pcap`], [`wire`] their network; [`frame`], [`agent`], [`line`] how commands
 //! reach them; [`keeper`], [`machine`] their life; [`control`], [`daemon`] the process that owns
-//! them; [`client`], [`host`], [`error`] the handle for tests; [`verdict`], [`story`], [`shell`]
+//! them; [`client`], [`host`], [`error`] the handle for tests; [`verdict`], [`story`], [`drill`], [`shell`]
 //! and [`cli`] what a person sees.
 
 pub mod agent;
@@ -15,6 +15,7 @@ pub mod cli;
 pub mod client;
 pub mod control;
 pub mod daemon;
+pub mod drill;
 pub mod error;
 pub mod exchange;
 pub mod frame;

@@ -32,6 +32,12 @@ pub struct LabSpec {
     /// What a client asks to see whether all is well, for example `http://192.0.2.100/`.
     #[serde(default)]
     pub urls: Vec<String>,
+    /// Hosts on which converge stays as a service, because others could hold their VIPs.
+    #[serde(default)]
+    pub resident: Vec<String>,
+    /// The addresses that move between those.
+    #[serde(default)]
+    pub vips: Vec<IpAddr>,
 }
 
 /// One machine.

@@ -127,7 +127,8 @@ fn at_once<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R
     })
 }
 
-fn say(who: &str, what: &str, took: Duration) {
+/// One line: who, how long, what.
+pub(super) fn say(who: &str, what: &str, took: Duration) {
     print(&format!("{who:<10} {:>6.1} s  {what}", took.as_secs_f64()));
 }
 

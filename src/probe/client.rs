@@ -111,11 +111,32 @@ impl Client {
                 Way::Tcp { host, port, shown } => connect(host, *port, shown).await,
             }
         };
+        match self.within_limit(asked).await {
+            Ok(by) => Outcome::Answered { by },
+            Err(failure) => Outcome::Failed(failure),
+        }
+    }
+
+    /// Asks for a page once, to its end, and returns the status, whatever it says. `None`: the port
+    /// took the connection, and there is no page.
+    pub async fn status(&self) -> Result<Option<u16>, Failure> {
+        let asked = async {
+            match &self.way {
+                Way::Http { client, url } => status(client, url).await.map(Some),
+                Way::Tcp { host, port, shown } => connect(host, *port, shown).await.map(|_| None),
+            }
+        };
+        self.within_limit(asked).await
+    }
+
+    async fn within_limit<T>(
+        &self,
+        asked: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
         // The time limit is ours alone: the HTTP client's would not cover a slow name lookup.
         match tokio::time::timeout(self.timeout, asked).await {
-            Ok(Ok(by)) => Outcome::Answered { by },
-            Ok(Err(failure)) => Outcome::Failed(failure),
-            Err(_) => Outcome::Failed(Failure {
+            Ok(answer) => answer,
+            Err(_) => Err(Failure {
                 kind: FailureKind::Timeout,
                 detail: format!("no answer within {:?}", self.timeout),
             }),
@@ -167,6 +188,13 @@ async fn page(client: &reqwest::Client, url: &Url) -> Result<String, Failure> {
     let server = header(SERVER.as_str()).map(String::from_utf8_lossy);
     let text = String::from_utf8_lossy(&head);
     Ok(answer::name(served_by.as_deref(), &text, server.as_deref()))
+}
+
+async fn status(client: &reqwest::Client, url: &Url) -> Result<u16, Failure> {
+    let request = client.get(url.clone()).send();
+    let mut response = request.await.map_err(|e| failure(&e))?;
+    read(&mut response).await?;
+    Ok(response.status().as_u16())
 }
 
 /// Reads the body to its end or to [`BODY`] bytes, and returns its head.

@@ -12,7 +12,7 @@ pub mod answer;
 pub mod beat;
 pub mod cli;
 pub mod client;
-mod histogram;
+pub(crate) mod histogram;
 pub mod report;
 pub mod show;
 pub mod tally;

@@ -207,6 +207,7 @@ mod tests {
             interface: "lo".into(),
             label: label.map(str::to_owned),
             marked,
+            vip: false,
             secondary: false,
         }
     }

@@ -359,6 +359,8 @@ kinds! {
     IpvsTimeouts, ipvs_timeouts, "ipvs-timeouts";
     /// An IPVS virtual server with its real servers.
     VirtualServer, virtual_server, "virtual-server";
+    /// A kernel thread that sends or takes in IPVS connections, for another director.
+    SyncDaemon, sync_daemon, "sync-daemon";
     /// An address on an interface; the VIP is one.
     Address, address, "address";
 }

@@ -100,6 +100,17 @@ impl Catalog {
         self.templates.get(name)
     }
 
+    /// The roles that the cluster's hosts have or extend, with their texts.
+    pub fn role_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        let roles = self.roles.iter();
+        roles.map(|(name, parsed)| (name.as_str(), parsed.document.source().text.as_str()))
+    }
+
+    /// All templates at hand, with their texts.
+    pub fn template_texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.templates.iter().map(|(name, source)| (name.as_str(), source.text.as_str()))
+    }
+
     /// All templates at hand.
     pub fn template_names(&self) -> impl Iterator<Item = &str> {
         self.templates.keys().map(String::as_str)

@@ -145,6 +145,11 @@ impl Element<'_> {
         self.reader.get(key)
     }
 
+    /// A value, else this default, which is placed at the table.
+    pub fn get_or<T: Value>(&self, key: &'static str, default: T) -> Spanned<T> {
+        self.reader.get_or(key, default)
+    }
+
     /// A text; `None` if it is left out or empty.
     pub fn text(&self, key: &'static str) -> Option<String> {
         self.get::<String>(key).map(|t| t.value).filter(|t| !t.is_empty())
@@ -153,6 +158,36 @@ impl Element<'_> {
     /// The values of a list.
     pub fn list(&self, key: &'static str) -> Vec<String> {
         self.reader.list::<String>(key).into_iter().map(|s| s.value).collect()
+    }
+
+    /// The values of a list with their places.
+    pub fn words<T: Value>(&self, key: &'static str) -> Vec<Spanned<T>> {
+        self.reader.list(key)
+    }
+
+    /// The texts of a list that are not empty, with their places.
+    pub fn names(&self, key: &'static str) -> Vec<Spanned<String>> {
+        let texts = self.reader.list::<String>(key).into_iter();
+        texts.filter(|text| !text.value.is_empty()).collect()
+    }
+
+    /// A text that is not empty, placed where the cluster file sets it if a variable gives it.
+    pub fn origin(&self, key: &'static str) -> Option<Spanned<String>> {
+        let text = self.get::<String>(key).filter(|text| !text.value.is_empty())?;
+        let mut names = super::variables::named_in(text.place.text());
+        let set = names.find_map(|name| self.facts.set_at(name, &text.value).next());
+        let place = set.unwrap_or(&text.place).clone();
+        Some(Spanned::new(text.value, place))
+    }
+
+    /// Whether the key is there, right or wrong.
+    pub fn has(&self, key: &'static str) -> bool {
+        self.reader.has(key)
+    }
+
+    /// Where a value stands; the table's place when it is not there.
+    pub fn place_of(&self, key: &'static str) -> Place {
+        self.reader.place_of(key)
     }
 
     /// Calls `read` for every host of a role, with its address and the same table, in which the

@@ -3,7 +3,8 @@
 //! Each section's keys are with the section. The same tables check a file, suggest the key that
 //! was meant, and make the JSON Schema.
 
-use super::{hold, network, receive, storage, timeouts, unit, virtual_server, web};
+use super::{hold, ipvs_sync, network, notify, receive, storage, timeouts, track, unit};
+use super::{virtual_server, vrrp, web};
 use crate::document::{Field, Section, Shape};
 
 const VARS: Section = Section::new(
@@ -30,6 +31,7 @@ pub const ROLE: Section = Section::new(
         Field::optional("modules", Shape::List(&Shape::Text), "Kernel modules that are loaded."),
         Field::optional("sysctl", Shape::Table(&SYSCTL), SYSCTL.doc),
         Field::optional("ipvs-timeouts", Shape::Table(&timeouts::SECTION), timeouts::SECTION.doc),
+        Field::optional("ipvs-sync", Shape::Table(&ipvs_sync::SECTION), ipvs_sync::SECTION.doc),
         Field::optional("link", Shape::Tables(&network::LINK), network::LINK.doc),
         Field::optional("address", Shape::Tables(&network::ADDRESS), network::ADDRESS.doc),
         Field::optional("route", Shape::Tables(&network::ROUTE), network::ROUTE.doc),
@@ -46,6 +48,9 @@ pub const ROLE: Section = Section::new(
             Shape::Tables(&virtual_server::SECTION),
             virtual_server::SECTION.doc,
         ),
+        Field::optional("vrrp", Shape::Tables(&vrrp::SECTION), vrrp::SECTION.doc),
+        Field::optional("track", Shape::Tables(&track::SECTION), track::SECTION.doc),
+        Field::optional("notify", Shape::Tables(&notify::SECTION), notify::SECTION.doc),
         Field::optional("hold", Shape::Tables(&hold::SECTION), hold::SECTION.doc),
     ],
 );

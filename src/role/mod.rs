@@ -3,39 +3,54 @@
 //! A role file is read against the facts of one cluster for one host: [`Catalog`] has the files,
 //! [`facts`] what their templates may name, and each section has a file here that turns its table
 //! into a type, and the type into what is wanted of the host. [`Role::desired`] is the whole of
-//! that: a pure function of the role and the [`Situation`].
+//! that: a pure function of the role and the [`Situation`]. [`election`] is what the other hosts
+//! say, as far as it decides who holds a VIP.
 
 pub mod catalog;
+mod command_line;
+pub mod election;
 pub mod element;
 pub mod facts;
 mod file;
 mod hold;
+mod ipvs_sync;
+mod lint;
 mod method;
 mod network;
+mod notify;
 mod receive;
 mod storage;
 mod timeouts;
+mod track;
 mod unit;
 pub mod variables;
 mod virtual_server;
+mod vrrp;
 mod want;
 mod web;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 pub use catalog::Catalog;
 pub use file::ROLE;
+pub use vrrp::words;
 
 use crate::cluster::{Cluster, HostEntry, HostName};
 use crate::diagnostic::{Collector, Diagnostics, Place};
 use crate::document::Reader;
+use crate::hook::config::HookConfig;
 use crate::host::survey::Survey;
 use crate::resource::module::Module;
 use crate::resource::sysctl::Sysctl;
-use crate::resource::{Desired, Resource};
+use crate::resource::{Desired, Id, Resource};
 use crate::situation::Situation;
+use crate::track::config::TrackConfig;
+use crate::vrrp::config::RouterConfig;
+use election::{Candidate, Election, Member};
 use element::{Element, Surroundings, each_element};
-use facts::Facts;
+use facts::{Facts, RoleDefaults};
+use notify::Notify;
 use want::Want;
 
 /// What a host is for.
@@ -47,13 +62,17 @@ pub struct Role {
     pub host: HostName,
     /// Programs that the role needs and that this host has not got.
     pub missing: Vec<String>,
-    peers: Vec<HostName>,
     plain: Vec<(Place, Resource)>,
     web: Vec<web::Web>,
     units: Vec<unit::UnitSection>,
     receive: Vec<receive::Receive>,
     servers: Vec<virtual_server::VirtualServers>,
-    hold: Vec<hold::Hold>,
+    sync: Vec<ipvs_sync::IpvsSync>,
+    election: Election,
+    routers: Vec<RouterConfig>,
+    tracks: Vec<TrackConfig>,
+    notify: Vec<Notify>,
+    hooks: Vec<HookConfig>,
 }
 
 impl Role {
@@ -66,50 +85,122 @@ impl Role {
     ) -> Result<(Role, Diagnostics), Diagnostics> {
         let found = Collector::default();
         let look = serde_json::to_value(survey).expect("a survey is made of texts and lists");
-        let facts = Facts::new(cluster, me, &catalog.defaults(), look, &found);
+        let defaults = catalog.defaults();
+        let facts = Facts::new(cluster, me, &defaults, look, &found);
         let around = Surroundings { cluster, catalog, me };
-        let mut role = Role::empty(catalog, cluster, me);
+        let mut role = Role::empty(me);
+        let mut own = Candidate::new(me);
         for document in catalog.chain(me.role.value.as_str()) {
             let reader = document.read(&ROLE, None, &found);
             role.read(&reader, &facts, around, survey);
+            own.read(&reader, &facts, around);
         }
+        role.elect(own, around, &defaults, &found);
+        role.hook(&found);
         found.into_diagnostics().refuse_or(Some(role))
     }
 
-    fn empty(catalog: &Catalog, cluster: &Cluster, me: &HostEntry) -> Role {
-        let others = cluster.hosts.values().filter(|h| h.name.value != me.name.value);
-        let peers = match catalog.holds(me.role.value.as_str()) {
-            true => others
-                .filter(|h| catalog.holds(h.role.value.as_str()))
-                .map(|h| h.name.value.clone())
-                .collect(),
-            false => Vec::new(),
-        };
+    fn empty(me: &HostEntry) -> Role {
         Role {
             name: me.role.value.to_string(),
             host: me.name.value.clone(),
             missing: Vec::new(),
-            peers,
             plain: Vec::new(),
             web: Vec::new(),
             units: Vec::new(),
             receive: Vec::new(),
             servers: Vec::new(),
-            hold: Vec::new(),
+            sync: Vec::new(),
+            election: Election::default(),
+            routers: Vec::new(),
+            tracks: Vec::new(),
+            notify: Vec::new(),
+            hooks: Vec::new(),
         }
     }
 
-    /// Whether another host could hold this one's VIPs.
-    pub fn has_peers(&self) -> bool {
-        !self.peers.is_empty()
+    /// Finds out who else stands for this host's routers.
+    fn elect(
+        &mut self,
+        own: Candidate<'_>,
+        around: Surroundings<'_>,
+        defaults: &RoleDefaults,
+        found: &Collector,
+    ) {
+        let Surroundings { cluster, catalog, me } = around;
+        if !catalog.holds(me.role.value.as_str()) {
+            return;
+        }
+        let mut candidates = vec![own];
+        let others = cluster.hosts.values().filter(|host| host.name.value != me.name.value);
+        for host in others.filter(|host| catalog.holds(host.role.value.as_str())) {
+            let around = Surroundings { me: host, ..around };
+            candidates.push(Candidate::load(around, defaults, found));
+        }
+        self.election = Election::new(&candidates, found);
+        lint::check(&self.election, found);
+        let own = self.election.of(&self.host).map(|member| &member.config);
+        self.routers = own.filter(|router| !router.peers.is_empty()).cloned().collect();
+        self.tracks = self.election.tracks(&self.host);
     }
 
-    /// Whether this host may hold VIPs.
-    pub fn holds(&self) -> bool {
-        !self.hold.is_empty()
+    /// The hooks, each for a router that is there.
+    fn hook(&mut self, found: &Collector) {
+        let own = self.election.of(&self.host).map(|member| member.config.name.as_str());
+        let names: Vec<&str> = own.collect();
+        for Notify { router, config } in self.notify.drain(..) {
+            match router {
+                Some(router) if !names.contains(&router.value.as_str()) => {
+                    found.push(election::no_such_router(&router, &names));
+                }
+                Some(_) | None => self.hooks.push(config),
+            }
+        }
     }
 
-    /// What is wanted of the host. `Err` if the role contradicts itself.
+    /// The virtual routers that this host has together with others, by name. The VIPs of all
+    /// others it holds at once.
+    pub fn routers(&self) -> &[RouterConfig] {
+        &self.routers
+    }
+
+    /// What [`Role::routers`] depend on: what the role says, and the carriers of their interfaces.
+    pub fn tracks(&self) -> &[TrackConfig] {
+        &self.tracks
+    }
+
+    /// What is run when a router of this host changes its state, in the role's order.
+    pub fn hooks(&self) -> &[HookConfig] {
+        &self.hooks
+    }
+
+    /// The section that one of this host's routers comes from.
+    pub fn place_of(&self, router: &str) -> Option<&Place> {
+        let member = self.election.of(&self.host).find(|member| member.config.name == router);
+        member.map(|member| &member.vrrp.place)
+    }
+
+    /// All virtual routers of the cluster, if this host has one or a VIP.
+    pub fn election(&self) -> &Election {
+        &self.election
+    }
+
+    /// How things stand before any word from a peer.
+    pub fn at_start(&self) -> Situation {
+        let own = self.election.of(&self.host).map(|member| &member.config);
+        Situation::at_start(own.map(|router| (router.name.as_str(), !router.peers.is_empty())))
+    }
+
+    /// What has to stand on this host before its router of this name may be Active: its VIPs would
+    /// draw traffic that goes nowhere. `desired` is what [`Role::desired`] gave.
+    pub fn vip_needs(&self, router: &str, desired: &Desired) -> BTreeSet<Id> {
+        let member = self.election.of(&self.host).find(|member| member.config.name == router);
+        let holds = member.into_iter().flat_map(|member| &member.holds);
+        holds.flat_map(|hold| hold.needs(desired)).collect()
+    }
+
+    /// What is wanted of the host. `Err` if the role contradicts itself. The VIPs of
+    /// [`Role::routers`] are not among it: VRRP moves them.
     pub fn desired(&self, situation: &Situation) -> Result<Desired, Diagnostics> {
         let mut want = Want::default();
         for (place, resource) in &self.plain {
@@ -119,9 +210,25 @@ impl Role {
         self.web.iter().for_each(|web| web.expand(&mut want));
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
         self.servers.iter().for_each(|servers| servers.expand(&mut want));
-        self.hold.iter().for_each(|hold| hold.expand(situation, &mut want));
+        if !self.routers.is_empty() {
+            let active = self.routers.iter().any(|router| situation.of(&router.name).holds());
+            self.sync.iter().for_each(|sync| sync.expand(active, &mut want));
+        }
+        self.held_alone(situation).for_each(|hold| hold.expand(&mut want));
         let (desired, found) = want.finish();
         if found.has_errors() { Err(found) } else { Ok(desired) }
+    }
+
+    /// The VIPs that no other host could hold. Of a router that nothing is known of they are held:
+    /// nobody else would.
+    fn held_alone(&self, situation: &Situation) -> impl Iterator<Item = &hold::Hold> {
+        let is_alone = |member: &&Member| {
+            let standing = situation.standing.get(&member.config.name);
+            member.config.peers.is_empty() && standing.is_none_or(|standing| standing.holds())
+        };
+        let alone = self.election.of(&self.host).filter(is_alone);
+        let unrouted = self.election.unrouted().filter(|(host, _)| *host == self.host);
+        alone.flat_map(|member| &member.holds).chain(unrouted.map(|(_, hold)| hold))
     }
 
     fn read(
@@ -131,7 +238,7 @@ impl Role {
         around: Surroundings<'_>,
         survey: &Survey,
     ) {
-        self.read_lists(&reader.with_facts(facts));
+        self.read_lists(&reader.with_facts(facts), around);
         let own = around.me.address.addr();
         let interface = around.me.interface.value.to_string();
         let directors = directors(around);
@@ -154,22 +261,24 @@ impl Role {
         tables("export", &mut |e| keep(e, storage::export(e).map(Into::into)));
         tables("unit", &mut |e| self.units.extend(unit::UnitSection::read(e)));
         tables("web", &mut |e| self.web.extend(web::Web::read(e, survey, &mut self.missing)));
+        tables("notify", &mut |e| self.notify.extend(Notify::read(e)));
         tables("receive", &mut |e| {
             self.receive.extend(receive::Receive::read(e, own, &interface, &directors));
         });
         tables("virtual-server", &mut |e| {
             self.servers.extend(virtual_server::VirtualServers::read(e, &interface));
         });
-        tables("hold", &mut |e| self.hold.extend(hold::Hold::read(e)));
     }
 
-    /// `modules`, `[ipvs-timeouts]` and `[sysctl]`, of which there is one each.
-    fn read_lists(&mut self, reader: &Reader<'_>) {
+    /// `modules`, `[ipvs-timeouts]`, `[ipvs-sync]` and `[sysctl]`, of which there is one each.
+    fn read_lists(&mut self, reader: &Reader<'_>, around: Surroundings<'_>) {
         for module in reader.list::<String>("modules") {
             self.plain.push((module.place, Module { module: module.value }.into()));
         }
         let timeouts = reader.table("ipvs-timeouts").and_then(|table| timeouts::read(&table));
         self.plain.extend(timeouts.map(|(place, timeouts)| (place, timeouts.into())));
+        let sync = reader.table("ipvs-sync");
+        self.sync.extend(sync.and_then(|table| ipvs_sync::IpvsSync::read(&table, around)));
         let Some(table) = reader.table("sysctl") else {
             return;
         };

@@ -61,6 +61,8 @@ pub fn claimed(frame: &[u8]) -> Option<Claim> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x0a];
@@ -144,6 +146,26 @@ mod tests {
         let whole = announcement(VIP, MAC);
         for length in 0..whole.len() {
             assert_eq!(claimed(&whole[..length]), None, "{length} bytes");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
+        #[test]
+        fn no_frame_makes_it_panic(
+            noise in proptest::collection::vec(any::<u8>(), 0..80),
+            damage in proptest::collection::vec((0..BYTES, any::<u8>()), 0..4),
+            length in 0..=BYTES,
+        ) {
+            claimed(&noise);
+            let mut frame = announcement(VIP, MAC);
+            damage.into_iter().for_each(|(place, byte)| frame[place] = byte);
+            if let Some(claim) = claimed(&frame[..length]) {
+                prop_assert!(length == BYTES && claim.mac == frame[22..28]);
+                let sender: [u8; 4] = frame[28..32].try_into().expect("four");
+                prop_assert_eq!(claim.address, IpAddr::from(sender));
+            }
         }
     }
 }

@@ -90,12 +90,15 @@ impl Router {
         now: Moment,
     ) -> Result<(), Discard> {
         let notes = accepts(&self.config, from, advert).inspect_err(|why| {
-            if is_misconfigured(why) {
+            if why.is_misconfiguration() {
                 self.notice(Notice::Refused { from, why: why.clone() }, now);
             }
         })?;
         self.handle_notes(from, &notes, now);
         self.notice_stall(now);
+        if advert.priority != 0 {
+            self.peers.hear_voice(from);
+        }
         match &self.phase {
             Phase::Waiting(_) | Phase::Released => {}
             Phase::Backup(_) => self.backup_hears(from, advert, now),
@@ -137,7 +140,6 @@ impl Router {
         }
         self.notice_stall(now);
         let was_active = self.active_peer() == Some(peer);
-        let restarts = self.peers.restarting(peer, now).is_some();
         let returns = self.peers.is_out_of_touch(peer);
         self.peers.hear(peer, news, now);
         if returns && matches!(news, PeerNews::Present { .. }) {
@@ -146,7 +148,7 @@ impl Router {
             self.announce_again(now);
         }
         match news {
-            PeerNews::Gone if was_active && !restarts => {
+            PeerNews::Gone if was_active && self.peers.is_gone(peer) => {
                 self.lose_active(peer, Why::Gone { peer }, now);
             }
             PeerNews::Resigned if was_active => {
@@ -370,19 +372,6 @@ impl Router {
             auth,
         }
     }
-}
-
-/// Whether somebody should do something about it: a router that is meant to be ours, and is told
-/// something else.
-fn is_misconfigured(why: &Discard) -> bool {
-    matches!(
-        why,
-        Discard::VersionDiffers { .. }
-            | Discard::IntervalDiffers { .. }
-            | Discard::NoPassword
-            | Discard::UnwantedPassword
-            | Discard::WrongPassword
-    )
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What the command says and how it ends, through the binary that people run.
 
 mod files;
+mod key;
 mod pages;
 
 use std::fs;

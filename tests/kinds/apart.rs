@@ -98,7 +98,7 @@ impl Neighbour {
         neighbour
     }
 
-    fn network(&self) -> String {
+    pub(crate) fn network(&self) -> String {
         format!("/proc/{}/ns/net", self.0.id())
     }
 
@@ -120,15 +120,19 @@ impl Neighbour {
         super::sh(&format!("nsenter --net={} sh -c '{command}'", self.network()))
     }
 
+    /// Calls `body` there. A socket stays where it was made.
+    pub(crate) fn within<T: Send>(&self, body: impl FnOnce() -> T + Send) -> T {
+        let network = fs::File::open(self.network()).expect("its namespace");
+        let there = || {
+            nix::sched::setns(network, CloneFlags::CLONE_NEWNET).expect("its namespace");
+            body()
+        };
+        std::thread::scope(|scope| scope.spawn(there).join()).expect("what ran there")
+    }
+
     /// A UDP socket there.
     pub(crate) fn bind(&self, address: &str) -> UdpSocket {
-        let network = fs::File::open(self.network()).expect("its namespace");
-        let address = address.to_owned();
-        let there = std::thread::spawn(move || {
-            nix::sched::setns(network, CloneFlags::CLONE_NEWNET).expect("its namespace");
-            UdpSocket::bind(&address).expect("an address of its own")
-        });
-        let socket = there.join().expect("a socket");
+        let socket = self.within(|| UdpSocket::bind(address).expect("an address of its own"));
         socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a limit");
         socket
     }

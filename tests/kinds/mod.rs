@@ -4,7 +4,7 @@
 //! in a fresh network namespace; what it may lack (modules, IPVS, tunnels) in user-mode Linux.
 
 mod address;
-mod apart;
+pub(crate) mod apart;
 mod arp_filter;
 mod crash;
 mod gue_port;
@@ -13,6 +13,7 @@ mod module;
 mod route;
 mod rule;
 mod snat;
+mod sync_daemon;
 mod uml;
 
 use std::process::Command;

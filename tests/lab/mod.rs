@@ -12,7 +12,7 @@ mod arp;
 mod boot;
 mod commands;
 mod fallback;
-mod inside;
+pub(crate) mod inside;
 mod killed;
 mod life;
 mod machines;

@@ -70,17 +70,20 @@ fn the_cluster_with_one_director_and_two_exports() {
 }
 
 #[test]
-fn the_two_proxies_with_a_role_of_their_own() {
+fn the_two_proxies_that_each_hold_one_vip() {
     every_host_is_as_in_its_golden_file("two-proxies", &["proxy101", "proxy102", "app1"]);
 }
 
 #[test]
 fn an_active_director_holds_the_vip_and_one_that_stands_by_does_not() {
     for host in ["master", "backup"] {
+        let vip = "vips.192.168.100.22/32 = on ens33, label ens33:0";
         let waiting = stdout(&converge("six-hosts", &["render", "--host", host]));
-        assert!(!waiting.contains("address 192.168.100.22/32"), "{waiting}");
+        assert!(waiting.contains(&format!("{vip}, while Active")), "{waiting}");
         let active = stdout(&converge("six-hosts", &["render", "--host", host, "--active"]));
-        assert!(active.contains("address 192.168.100.22/32 on ens33"), "{active}");
+        assert!(active.contains(&format!("{vip}, now")), "{active}");
+        // Only VRRP moves it.
+        assert!(!active.contains("+ address 192.168.100.22/32"), "{active}");
     }
 }
 

@@ -14,7 +14,7 @@ use rtnetlink::packet_route::address::{
 };
 
 use super::links::{Names, index};
-use super::{MARK, Netlink, NetlinkError, deleted, gather, made};
+use super::{MARK, Netlink, NetlinkError, VIP_MARK, deleted, gather, made};
 
 /// An address as the kernel has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub struct FoundAddress {
     pub label: Option<String>,
     /// Whether it carries [`MARK`]. Kernels before 5.18 drop the mark.
     pub marked: bool,
+    /// Whether it carries [`VIP_MARK`].
+    pub vip: bool,
     /// Whether it lives only as long as another address of its subnet does.
     pub secondary: bool,
 }
@@ -93,13 +95,13 @@ fn message(index: u32, address: IpNet, label: Option<&str>) -> AddressMessage {
 }
 
 fn found(message: &AddressMessage, names: &Names) -> Option<FoundAddress> {
-    let (mut local, mut address, mut label, mut marked) = (None::<IpAddr>, None, None, false);
+    let (mut local, mut address, mut label, mut protocol) = (None::<IpAddr>, None, None, 0);
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(a) => local = Some(*a),
             AddressAttribute::Address(a) => address = Some(*a),
             AddressAttribute::Label(l) => label = Some(l.clone()),
-            AddressAttribute::Protocol(p) => marked = u8::from(*p) == MARK,
+            AddressAttribute::Protocol(p) => protocol = u8::from(*p),
             _ => {}
         }
     }
@@ -109,7 +111,8 @@ fn found(message: &AddressMessage, names: &Names) -> Option<FoundAddress> {
         address,
         interface: names.name(message.header.index),
         label,
-        marked,
+        marked: protocol == MARK,
+        vip: protocol == VIP_MARK,
         secondary: message.header.flags.contains(AddressHeaderFlags::Secondary),
     })
 }

@@ -10,6 +10,8 @@
 )]
 
 mod addresses;
+mod carrier;
+mod changes;
 mod fou;
 mod generic;
 mod links;
@@ -23,6 +25,8 @@ use nix::errno::Errno;
 use rtnetlink::Handle;
 
 pub use addresses::FoundAddress;
+pub use carrier::{Carrier, CarrierNews};
+pub use changes::changes;
 pub use fou::FouPort;
 pub use links::FoundLink;
 pub use routes::{FoundRoute, RouteSpec};
@@ -32,6 +36,10 @@ pub use rules::FoundRule;
 /// rules (`FRA_PROTOCOL`). iproute2's `rt_protos` has no other use for it; `ip route show proto
 /// 118` lists what is ours. It must never change, or a new version would not know its own.
 pub const MARK: u8 = 118;
+
+/// Who holds it: the `IFA_PROTO` of a VIP that VRRP put on an interface. Such an address is VRRP's
+/// alone: it comes with a lease and is invisible to everything that looks for [`MARK`].
+pub const VIP_MARK: u8 = 119;
 
 /// What went wrong in a conversation with the kernel.
 #[derive(Debug, thiserror::Error)]

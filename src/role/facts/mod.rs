@@ -1,15 +1,17 @@
 //! What a role's templates can name, and the strict rendering of them for one host.
 //!
-//! The names: `vip.NAME`, `host.NAME.…`, `me.…`, `vars.NAME`, `cluster.name`, `roles.ROLE`, `vips`,
+//! The names: `vip.NAME`, `host.NAME.…`, `me.…`, `vars.NAME`, `cluster.…`, `roles.ROLE`, `vips`,
 //! `survey.…`, and within a repeated section `each.…`. An unknown name is an error at its place,
 //! with the name that was meant. A variable may itself be a template over everything but variables
 //! and the survey; it is rendered for the host that owns it.
 
+mod arithmetic;
 mod lookup;
 mod render;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -146,7 +148,9 @@ impl Facts {
             vips.clone().map(|v| (v.name.to_string(), json!(v.address.addr()))).collect();
         let vips: Vec<Json> = vips.enumerate().map(|(i, vip)| vip_object(i, vip)).collect();
         let mut base = Map::new();
-        base.insert("cluster".into(), json!({ "name": cluster.name.as_str() }));
+        let ipv6 = cluster.vips.iter().any(|vip| vip.address.addr().is_ipv6());
+        let about = json!({ "name": cluster.name.as_str(), "ipv6": ipv6 });
+        base.insert("cluster".into(), about);
         base.insert("roles".into(), roles(cluster, defaults, &hosts));
         base.insert("host".into(), Json::Object(hosts));
         base.insert("vip".into(), Json::Object(vip));
@@ -249,6 +253,10 @@ fn address(object: &mut Json, address: &IpNet) {
     object["address"] = json!(address.addr());
     object["prefix"] = json!(address.prefix_len());
     object["cidr"] = json!(address.to_string());
+    object["bracketed"] = json!(match address.addr() {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    });
 }
 
 /// The hosts of every role that has a file or a host, sorted by name.

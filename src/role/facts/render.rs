@@ -30,13 +30,14 @@ static HANDLEBARS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     handlebars.set_strict_mode(true);
     // Our files are no HTML.
     handlebars.register_escape_fn(handlebars::no_escape);
+    super::arithmetic::register(&mut handlebars);
     handlebars
 });
 
 /// What handlebars can do with a name, for a suggestion.
 const HELPERS: &[&str] = &[
     "each", "if", "unless", "with", "lookup", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or",
-    "not", "len",
+    "not", "len", "minus", "times",
 ];
 
 pub(super) fn render(facts: &Facts, text: &str, place: &Place) -> Result<String, Diagnostics> {

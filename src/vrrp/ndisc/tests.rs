@@ -1,5 +1,8 @@
 //! What is said of a VIP on the link, and what is heard, by its claim.
 
+use proptest::collection::vec;
+use proptest::prelude::*;
+
 use super::*;
 
 const MAC: [u8; 6] = [0x02, 0, 0, 0, 0, 0x0a];
@@ -108,10 +111,11 @@ fn an_answer_claims_its_target_with_and_without_the_option() {
 }
 
 #[test]
-fn options_that_are_not_known_are_passed_over() {
+fn options_of_other_kinds_are_passed_over() {
     let frame = changed(|frame| {
         let nonce = [14, 1, 1, 2, 3, 4, 5, 6];
         frame.splice(OPTIONS_AT..OPTIONS_AT, nonce);
+        frame.extend([option::SOURCE, 1, 1, 2, 3, 4, 5, 6]);
         frame.extend([253, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     });
     assert_eq!(claimed(&frame), claim(VIP, MAC));
@@ -189,5 +193,24 @@ fn a_frame_cut_anywhere_claims_nothing() {
     let whole = announcement(VIP, MAC, LINK_LOCAL, true);
     for length in 0..whole.len() {
         assert_eq!(claimed(&whole[..length]), None, "{length} bytes");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(5000))]
+
+    #[test]
+    fn no_frame_makes_it_panic(
+        noise in vec(any::<u8>(), 0..120),
+        damage in vec((ETHERNET..BYTES, any::<u8>()), 0..4),
+        options in vec(any::<u8>(), 0..40),
+        length in 0..=BYTES,
+    ) {
+        claimed(&noise);
+        let mut frame = announcement(VIP, MAC, LINK_LOCAL, true);
+        damage.into_iter().for_each(|(place, byte)| frame[place] = byte);
+        claimed(&frame[..length]);
+        frame.extend(options);
+        claimed(&mended(frame));
     }
 }

@@ -4,6 +4,9 @@
 
 use super::*;
 
+mod claims;
+mod round_trip;
+
 /// On the link's own group, with the TTL that it must have.
 const MULTICAST: Expect = Expect { multicast: true };
 const UNICAST: Expect = Expect { multicast: false };

@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::rank::Opening;
 use super::*;
 use crate::vrrp::config::{Preempt, Transport};
 
@@ -49,18 +50,21 @@ impl Router {
     }
 
     /// At the start, when every director is known not to be Active and this one ranks first, there
-    /// is nobody to wait for. Multicast may carry the voice of others, who get one interval.
+    /// is nobody to wait for. Multicast may carry the voice of others, and a host that refuses the
+    /// connection may run another program: they get one interval.
     pub(super) fn consider_start(&mut self, now: Moment) {
-        let alone = self.peers.all_are_surely_not_active(&self.config)
-            && self.peers.this_host_is_first(&self.config, self.priority(), None);
+        let opening = self.peers.opening(&self.config, self.priority());
         let listen = timers::listen(self.config.version, self.priority(), self.config.interval);
         let Phase::Backup(backup) = &mut self.phase else { return };
-        if !(alone && backup.fresh) {
+        if !backup.fresh {
             return;
         }
-        match self.config.transport {
-            Transport::Unicast => backup.hasten(Why::FirstOfAll, now),
-            Transport::Multicast => backup.shorten(listen, now),
+        match (opening, self.config.transport) {
+            (Opening::Closed, _) => {}
+            (Opening::Free, Transport::Unicast) => backup.hasten(Why::FirstOfAll, now),
+            (Opening::Quiet, _) | (Opening::Free, Transport::Multicast) => {
+                backup.shorten(listen, now);
+            }
         }
     }
 

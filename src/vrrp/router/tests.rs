@@ -172,6 +172,13 @@ impl Bench {
         self.tell(peer, PeerNews::Present { state, priority: value })
     }
 
+    /// It was heard on the connection, and its process has ended.
+    fn gone(&mut self, peer: &str) -> Vec<Output> {
+        let told = self.present(peer, State::Backup, 150);
+        assert_eq!(told, []);
+        self.tell(peer, PeerNews::Gone)
+    }
+
     fn fault(&mut self, reasons: &[&str]) -> Vec<Output> {
         let faults: BTreeSet<String> = reasons.iter().map(|&reason| reason.to_owned()).collect();
         let condition = Condition { faults, ..Condition::default() };

@@ -272,9 +272,9 @@ fn who_ceases_to_be_active_before_it_was_drained_announces_nothing() {
 #[test]
 fn news_of_a_director_are_found_by_its_name() {
     let mut bench = Bench::new(vec![config("a", 101, None), config("b", 102, None)]);
-    bench.speaker.handle_peer("b", "a", PeerNews::Gone, bench.now);
-    bench.speaker.handle_peer("nobody", "b", PeerNews::Gone, bench.now);
-    bench.speaker.handle_peer("b", "nothing", PeerNews::Gone, bench.now);
+    bench.speaker.handle_peer("b", "a", PeerNews::Resigned, bench.now);
+    bench.speaker.handle_peer("nobody", "b", PeerNews::Resigned, bench.now);
+    bench.speaker.handle_peer("b", "nothing", PeerNews::Resigned, bench.now);
     bench.settle();
     assert_eq!(bench.states(), [State::Active, State::Backup]);
 }

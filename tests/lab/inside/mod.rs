@@ -32,7 +32,7 @@ static MACHINE: LazyLock<Option<Mutex<Lab>>> = LazyLock::new(|| {
 });
 
 /// Runs a test's body in the machine. `name` is the test's path below the crate.
-fn inside(name: &str, body: impl AsyncFnOnce(&Host)) {
+pub(crate) fn inside(name: &str, body: impl AsyncFnOnce(&Host)) {
     if std::env::var_os(INSIDE).is_none() {
         let Some(machine) = MACHINE.as_ref() else { return };
         let machine = machine.lock().unwrap_or_else(PoisonError::into_inner);
@@ -65,7 +65,7 @@ macro_rules! each_inside {
         }
     )*};
 }
-use each_inside;
+pub(crate) use each_inside;
 
 /// A role that wants exactly these.
 fn desired(resources: &[Resource]) -> Desired {

@@ -55,7 +55,7 @@ fn a_released_router_resigns_once_more_and_drops_the_vips_after_a_bound() {
 #[test]
 fn without_anybody_who_could_take_over_the_bound_is_short() {
     let mut bench = Bench::active(config(Version::V3));
-    bench.tell(LOW, PeerNews::Gone);
+    bench.gone(LOW);
     bench.present(HIGH, State::Fault, 150);
     bench.router.handle_release(bench.now);
     bench.drain();

@@ -107,6 +107,7 @@ fn an_old_resignation_with_a_younger_advertisement_behind_it_moves_nothing() {
     for lose in news {
         let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::Never));
         bench.hear(HIGH, 150);
+        bench.present(HIGH, State::Active, 150);
         let younger = bench.advert(50);
         lose(&mut bench.router, bench.now);
         assert_eq!(bench.left(), Duration::ZERO, "without anything behind it, it takes over now");

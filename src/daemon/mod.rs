@@ -1,0 +1,88 @@
+//! `converge --watch`: stays, elects, tracks, repairs.
+//!
+//! One loop. Everything that happens updates the situation or says "look again"; the one reconcile
+//! does the rest, one at a time, beside the loop and never in its way. VRRP has a thread of its
+//! own, which holds the VIPs and is told only whether this host may be Active. A bad file at a
+//! reload changes nothing: what ran goes on.
+
+mod log;
+mod planned;
+pub mod release;
+mod resident;
+mod signals;
+mod upkeep;
+
+use crate::host::{FileError, Host};
+use crate::role::Role;
+use crate::vrrp::driver::{Settings, VrrpError};
+use resident::{Resident, Turn};
+
+/// What the files say that this host is to be.
+pub struct Configuration {
+    /// `dr1 (director-master)`.
+    pub heading: String,
+    /// The role of the host.
+    pub role: Role,
+    /// What the VRRP thread needs to know beside the routers.
+    pub vrrp: Settings,
+    /// What a person should see, one text for each.
+    pub warnings: Vec<String>,
+}
+
+/// Why it cannot stay, or not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum WatchError {
+    /// Events cannot be waited for.
+    #[error("cannot wait for {what}")]
+    Wait {
+        /// Which events.
+        what: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// VRRP cannot be spoken.
+    #[error(transparent)]
+    Vrrp(#[from] VrrpError),
+    /// A file of its own cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+/// Stays until it is told to end. `load` reads the files again for a reload; its error is a text
+/// for people.
+pub async fn run<L>(host: &Host, first: Configuration, load: L) -> Result<(), WatchError>
+where
+    L: AsyncFn() -> Result<Configuration, String>,
+{
+    let mut resident = Resident::new(host, first)?;
+    loop {
+        match resident.next().await {
+            Turn::Worked(result) => resident.worked(result)?,
+            Turn::Vrrp(event) => resident.heard(event),
+            Turn::Tracked => resident.tell_conditions(),
+            Turn::Drifted => resident.drifted(),
+            Turn::Due => resident.work(),
+            Turn::Beat => resident.beat(),
+            Turn::Reload => {
+                resident.reloading();
+                resident.reloaded(load().await)?;
+            }
+            Turn::Stop => return resident.stop().await,
+            Turn::Restart => return resident.give_over().await,
+        }
+    }
+}
+
+/// An error with all its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        let said = source.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        cause = source.source();
+    }
+    text
+}

@@ -1,0 +1,384 @@
+//! The resident converge: what it has, and one step for everything that can happen to it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+
+use super::signals::{Asked, Signals};
+use super::upkeep::Upkeep;
+use super::{Configuration, WatchError, log, planned};
+use crate::hook::Notifier;
+use crate::hook::queue::Happening;
+use crate::host::drift::Drift;
+use crate::host::service::Service;
+use crate::host::{Host, HostError};
+use crate::reconcile::{self, Report};
+use crate::resource::{Desired, Id, Resource};
+use crate::role::Role;
+use crate::situation::{Situation, Standing};
+use crate::track::Tracker;
+use crate::track::condition::Verdicts;
+use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
+use crate::vrrp::router::{Condition, Start, State};
+
+/// How long a release may take: the peers' answer, then the VIPs go in any case.
+const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+/// How long the hooks may take that are told of the end.
+const HOOK_LIMIT: Duration = Duration::from_secs(5);
+/// How long systemd may take to say whether this is a stop or a restart.
+const JOB_LIMIT: Duration = Duration::from_millis(500);
+/// How often the VRRP thread has to show that it turns, unless systemd asks more often.
+const BEAT: Duration = Duration::from_secs(2);
+
+type Work<'h> = Pin<Box<dyn Future<Output = Result<Report, HostError>> + 'h>>;
+
+/// What the loop woke up for.
+pub enum Turn {
+    /// A look at the host ended.
+    Worked(Result<Report, HostError>),
+    /// VRRP says something.
+    Vrrp(Event),
+    /// Something tracked became good or bad.
+    Tracked,
+    /// Something on the host may have changed.
+    Drifted,
+    /// It is time to look.
+    Due,
+    /// It is time to show that we live.
+    Beat,
+    /// The files are to be read again.
+    Reload,
+    /// To end.
+    Stop,
+    /// To end and come back.
+    Restart,
+}
+
+/// The resident converge.
+pub struct Resident<'h> {
+    host: &'h Host,
+    heading: String,
+    role: Role,
+    settings: Settings,
+    situation: Situation,
+    upkeep: Upkeep,
+    work: Option<Work<'h>>,
+    service: Service,
+    vrrp: Option<(Vrrp, Events)>,
+    /// Routers that a converge before this one left Active on purpose.
+    resumed: BTreeSet<String>,
+    told: BTreeMap<String, Condition>,
+    /// What has to stand before a router may be Active.
+    needs: BTreeMap<String, BTreeSet<Id>>,
+    tracker: Tracker,
+    verdicts: watch::Receiver<Verdicts>,
+    notifier: Notifier,
+    drift: Drift,
+    signals: Signals,
+    pulse: Interval,
+    last_beat: u64,
+    ready: bool,
+}
+
+impl<'h> Resident<'h> {
+    /// Begins. Routers that were left to us are taken up at once, the others after a first look.
+    pub fn new(host: &'h Host, first: Configuration) -> Result<Self, WatchError> {
+        let wait = |what| move |source| WatchError::Wait { what, source };
+        let service = Service::default();
+        let every = service.watchdog().map_or(BEAT, |limit| (limit / 3).min(BEAT));
+        let mut pulse = tokio::time::interval(every);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let situation = first.role.at_start();
+        let resumed = planned::read(host.files(), driver::now())?;
+        let tracker = Tracker::start(first.role.tracks().to_vec());
+        let mut resident = Resident {
+            host,
+            heading: first.heading,
+            verdicts: tracker.verdicts(),
+            tracker,
+            notifier: Notifier::start(first.role.hooks().to_vec()),
+            role: first.role,
+            settings: first.vrrp,
+            situation,
+            upkeep: Upkeep::new(Instant::now()),
+            work: None,
+            service,
+            vrrp: None,
+            resumed,
+            told: BTreeMap::new(),
+            needs: BTreeMap::new(),
+            drift: Drift::open().map_err(wait("changes on the host"))?,
+            signals: Signals::new().map_err(wait("signals"))?,
+            pulse,
+            last_beat: 0,
+            ready: false,
+        };
+        log::warnings(&first.warnings);
+        if !resident.resumed.is_empty() {
+            resident.elect()?;
+        }
+        Ok(resident)
+    }
+
+    /// Waits for what comes next.
+    pub async fn next(&mut self) -> Turn {
+        let Resident { work, vrrp, verdicts, drift, signals, pulse, upkeep, .. } = self;
+        let idle = work.is_none();
+        tokio::select! {
+            biased;
+            asked = signals.next() => match asked {
+                Asked::Stop => Turn::Stop,
+                Asked::Restart => Turn::Restart,
+                Asked::Reload => Turn::Reload,
+            },
+            event = said(vrrp) => Turn::Vrrp(event),
+            Ok(()) = verdicts.changed() => Turn::Tracked,
+            result = worked(work) => Turn::Worked(result),
+            _ = pulse.tick() => Turn::Beat,
+            () = tokio::time::sleep_until(upkeep.due()), if idle => Turn::Due,
+            () = drift.changed() => Turn::Drifted,
+        }
+    }
+
+    /// Something on the host may have changed.
+    pub fn drifted(&mut self) {
+        self.upkeep.drifted(Instant::now());
+    }
+
+    /// Begins to look at the host and to put right what differs.
+    pub fn work(&mut self) {
+        self.upkeep.begin(Instant::now());
+        match self.role.desired(&self.situation) {
+            Ok(desired) => {
+                let needs = |name: &str| self.role.vip_needs(name, &desired);
+                let routers = self.role.routers().iter();
+                self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
+                self.drift.follow(&files(self.host, &desired));
+                self.work = Some(Box::pin(reconcile_all(self.host, desired)));
+            }
+            // A role that contradicts itself is refused when it is loaded.
+            Err(found) => log::contradiction(&found),
+        }
+    }
+
+    /// A look at the host ended.
+    pub fn worked(&mut self, result: Result<Report, HostError>) -> Result<(), WatchError> {
+        self.work = None;
+        log::report(&result);
+        self.upkeep.done(result.as_ref(), Instant::now());
+        if self.vrrp.is_none() {
+            self.elect()?;
+        }
+        self.tell_conditions();
+        if !self.ready {
+            self.ready = true;
+            self.service.ready();
+        }
+        self.show();
+        Ok(())
+    }
+
+    /// VRRP says something.
+    pub fn heard(&mut self, event: Event) {
+        log::event(&event);
+        if let Event::Changed { router, from, to, why, priority } = event {
+            self.situation.standing.insert(router.clone(), standing(to));
+            let reason = why.to_string();
+            self.notifier.tell(Happening { router, from, to, priority, reason });
+            self.upkeep.wanted(Instant::now());
+            self.show();
+        }
+    }
+
+    /// Tells VRRP what keeps this host from being Active and what its priority is worth.
+    pub fn tell_conditions(&mut self) {
+        let Some((vrrp, _)) = &self.vrrp else {
+            return;
+        };
+        let none = BTreeSet::new();
+        for router in self.role.routers() {
+            let name = router.name.as_str();
+            let active = self.situation.of(name) == Standing::Active;
+            let mut condition = self.tracker.condition(router);
+            if !(self.resumed.contains(name) && !self.ready) {
+                let needs = self.needs.get(name).unwrap_or(&none);
+                condition.faults.extend(self.upkeep.unmet(needs, active));
+            }
+            if self.told.get(name) != Some(&condition) {
+                vrrp.condition(name, condition.clone());
+                self.told.insert(name.to_owned(), condition);
+            }
+        }
+    }
+
+    /// Shows that we live, if VRRP does.
+    pub fn beat(&mut self) {
+        let Some((vrrp, _)) = &self.vrrp else {
+            return self.service.alive();
+        };
+        let beat = vrrp.beat();
+        match beat == self.last_beat {
+            true => tracing::warn!("the VRRP thread did not turn since the last look at it"),
+            false => self.service.alive(),
+        }
+        self.last_beat = beat;
+    }
+
+    /// The files are being read again.
+    pub fn reloading(&self) {
+        self.service.reloading();
+    }
+
+    /// Takes over what the files say now. If they are wrong, nothing changes.
+    pub fn reloaded(&mut self, loaded: Result<Configuration, String>) -> Result<(), WatchError> {
+        match loaded {
+            Err(text) => log::refused(&text),
+            Ok(new) => {
+                log::warnings(&new.warnings);
+                self.heading = new.heading;
+                self.role = new.role;
+                self.settings = new.vrrp;
+                self.situation.become_like(self.role.at_start());
+                self.tracker.configure(self.role.tracks().to_vec());
+                self.notifier.configure(self.role.hooks().to_vec());
+                self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));
+                match &self.vrrp {
+                    Some((vrrp, _)) => {
+                        vrrp.configure(self.role.routers().to_vec());
+                        if let Some(link) = &self.settings.link {
+                            vrrp.digests(Arc::clone(&link.digests));
+                        }
+                    }
+                    None => self.elect()?,
+                }
+                self.upkeep.wanted(Instant::now());
+                self.tell_conditions();
+                tracing::info!(host = self.heading, "files read again");
+            }
+        }
+        self.service.ready();
+        self.show();
+        Ok(())
+    }
+
+    /// Ends: gives the VIPs to a peer, unless systemd is about to start us again.
+    pub async fn stop(mut self) -> Result<(), WatchError> {
+        let asking = tokio::time::timeout(JOB_LIMIT, self.host.units().own_job());
+        let restarts = match asking.await {
+            Ok(Ok(Some(job))) => matches!(job.as_str(), "restart" | "try-restart"),
+            Ok(Ok(None)) | Ok(Err(_)) | Err(_) => false,
+        };
+        if restarts {
+            return self.give_over().await;
+        }
+        tracing::info!("stopping");
+        self.service.stopping(RELEASE_LIMIT * 2);
+        if let Some((vrrp, events)) = self.vrrp.take() {
+            vrrp.release();
+            finish(events, |event| self.heard(event)).await;
+        }
+        self.notifier.finish(HOOK_LIMIT).await;
+        Ok(())
+    }
+
+    /// Ends, but leaves the VIPs where they are, for the converge that comes.
+    pub async fn give_over(mut self) -> Result<(), WatchError> {
+        tracing::info!("ending, to be started again; the VIPs stay");
+        self.service.stopping(RELEASE_LIMIT);
+        let active = self.situation.active().map(str::to_owned).collect();
+        planned::leave(self.host.files(), active, driver::now())?;
+        if let Some((vrrp, events)) = self.vrrp.take() {
+            vrrp.restart();
+            finish(events, |event| log::event(&event)).await;
+        }
+        Ok(())
+    }
+
+    /// Starts VRRP, if this host has a router to speak for.
+    fn elect(&mut self) -> Result<(), WatchError> {
+        if self.role.routers().is_empty() {
+            return Ok(());
+        }
+        let start = |name: &str| match self.resumed.contains(name) {
+            true => Start::Resume,
+            false => Start::Fresh,
+        };
+        let routers = self.role.routers().iter().cloned();
+        let routers = routers.map(|router| (start(&router.name), router)).map(|(s, r)| (r, s));
+        self.vrrp = Some(Vrrp::start(self.settings.clone(), routers.collect())?);
+        planned::clear(self.host.files())?;
+        self.told.clear();
+        self.tell_conditions();
+        Ok(())
+    }
+
+    /// A line for `systemctl status`.
+    fn show(&mut self) {
+        let standings = self.situation.standing.iter();
+        let routers: Vec<String> =
+            standings.map(|(name, standing)| format!("{name} {standing}")).collect();
+        let line = match routers.is_empty() {
+            true => self.heading.clone(),
+            false => format!("{}: {}", self.heading, routers.join(", ")),
+        };
+        self.service.status(&line);
+    }
+}
+
+fn standing(state: State) -> Standing {
+    match state {
+        State::Active => Standing::Active,
+        State::Initialize | State::Backup => Standing::Backup,
+        State::Fault => Standing::Fault,
+    }
+}
+
+/// The files whose change is drift.
+fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
+    let path = |resource: &Resource| match resource {
+        Resource::File(file) => Some(host.files().real(&file.path)),
+        _ => None,
+    };
+    desired.state.iter().filter_map(|(_, resource)| path(resource)).collect()
+}
+
+async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostError> {
+    reconcile::reconcile(host, &desired, |change, outcome| log::change(change, outcome)).await
+}
+
+/// The next event of VRRP; never if there is none.
+async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Event {
+    match vrrp {
+        Some((_, events)) => match events.next().await {
+            Some(event) => event,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+/// The end of the look that is under way; never if none is.
+async fn worked(work: &mut Option<Work<'_>>) -> Result<Report, HostError> {
+    match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until VRRP has ended, but not for ever.
+pub(super) async fn finish(mut events: Events, mut hear: impl FnMut(Event)) {
+    let end = Instant::now() + RELEASE_LIMIT;
+    while let Ok(Some(event)) = tokio::time::timeout_at(end, events.next()).await {
+        if matches!(event, Event::Stopped) {
+            return;
+        }
+        hear(event);
+    }
+    tracing::warn!("VRRP did not end within {RELEASE_LIMIT:?}");
+}

@@ -1,0 +1,185 @@
+//! Keeps the host what its role says: reconciles when something changed, when something may have
+//! drifted, and from time to time unasked.
+//!
+//! One reconcile at a time; what comes up meanwhile makes for one more. A failure is tried again
+//! after a while that doubles. What failed is remembered, because a director on which the IPVS
+//! table could not be made must not draw the traffic.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::host::HostError;
+use crate::plan::Change;
+use crate::reconcile::{Outcome, Report};
+use crate::resource::{Id, Kind};
+
+/// After an event, for those that come with it.
+const SETTLE: Duration = Duration::from_millis(100);
+/// A look unasked: for what changes without an event.
+const FLOOR: Duration = Duration::from_secs(30);
+/// The first and the longest wait before something that failed is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// When to look next, and what the last look left undone.
+#[derive(Debug)]
+pub struct Upkeep {
+    due: Instant,
+    retry: Duration,
+    /// Whether the host was ever what its role says, as far as it can be.
+    looked: bool,
+    failing: Failing,
+    before: Failing,
+}
+
+/// No look is ever further away than this.
+const LATEST: Duration = Duration::from_secs(120);
+
+/// What could not be made or seen, and why.
+#[derive(Clone, Debug, Default)]
+struct Failing {
+    resources: BTreeMap<Id, String>,
+    kinds: BTreeMap<Kind, String>,
+}
+
+impl Upkeep {
+    /// To look at once.
+    pub fn new(now: Instant) -> Self {
+        let (failing, before) = (Failing::default(), Failing::default());
+        Upkeep { due: now, retry: RETRY.0, looked: false, failing, before }
+    }
+
+    /// When to look next.
+    pub fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// The desired state is another one: look at once.
+    pub fn wanted(&mut self, now: Instant) {
+        self.due = self.due.min(now);
+    }
+
+    /// Something may have drifted: look, but not for every single event.
+    pub fn drifted(&mut self, now: Instant) {
+        self.due = self.due.min(now + SETTLE);
+    }
+
+    /// Takes in how a look ended that began when [`Upkeep::due`] had come.
+    pub fn done(&mut self, result: Result<&Report, &HostError>, now: Instant) {
+        let settled = match result {
+            Ok(report) => {
+                self.looked = true;
+                self.before = std::mem::replace(&mut self.failing, failing(report));
+                report.converged()
+            }
+            Err(_) => false,
+        };
+        let wait = if settled { FLOOR } else { self.retry };
+        self.retry = if settled { RETRY.0 } else { (self.retry * 2).min(RETRY.1) };
+        self.due = self.due.min(now + wait);
+    }
+
+    /// Begins a look: what comes up from now on makes for another one.
+    pub fn begin(&mut self, now: Instant) {
+        self.due = now + LATEST;
+    }
+
+    /// Why a router that needs these may not be Active; empty if it may. A single failure does not
+    /// make an Active one step down: the next look decides.
+    pub fn unmet(&self, needs: &BTreeSet<Id>, active: bool) -> BTreeSet<String> {
+        if !self.looked {
+            return BTreeSet::from(["the host is not converged yet".to_owned()]);
+        }
+        let of = |failing: &Failing| -> BTreeMap<Id, String> {
+            let why = |id: &Id| failing.resources.get(id).or_else(|| failing.kinds.get(&id.kind));
+            needs.iter().filter_map(|id| Some((id.clone(), why(id)?.clone()))).collect()
+        };
+        let before = of(&self.before);
+        let lasting = |id: &Id| !active || before.contains_key(id);
+        let unmet = of(&self.failing).into_iter().filter(|(id, _)| lasting(id));
+        unmet.map(|(id, why)| format!("{id}: {why}")).collect()
+    }
+}
+
+fn failing(report: &Report) -> Failing {
+    let why = |(change, outcome): &(Change, Outcome)| match outcome {
+        Outcome::Done => None,
+        Outcome::Failed(error) => Some((change.id(), error.to_string())),
+        Outcome::Held { by } => Some((change.id(), format!("needs {by}, which failed"))),
+    };
+    let unsettled = report.unsettled.changes.iter();
+    let unsettled = unsettled.map(|c| (c.id(), "differs still after it was changed".to_owned()));
+    Failing {
+        resources: report.changes.iter().filter_map(why).chain(unsettled).collect(),
+        kinds: report.unknown.iter().map(|(kind, error)| (*kind, error.to_string())).collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> Id {
+        Id { kind: Kind::VirtualServer, name: name.into() }
+    }
+
+    fn blind() -> Report {
+        let error = HostError::Unit(crate::host::UnitError::NoSystemd);
+        Report { unknown: vec![(Kind::VirtualServer, error)], ..Report::default() }
+    }
+
+    #[test]
+    fn nobody_is_active_before_the_first_look() {
+        let now = Instant::now();
+        let mut upkeep = Upkeep::new(now);
+        assert!(!upkeep.unmet(&BTreeSet::new(), false).is_empty());
+        upkeep.done(Ok(&Report::default()), now);
+        assert!(upkeep.unmet(&BTreeSet::from([id("a")]), false).is_empty());
+    }
+
+    #[test]
+    fn an_active_router_steps_down_only_for_what_fails_twice() {
+        let now = Instant::now();
+        let mut upkeep = Upkeep::new(now);
+        let needs = BTreeSet::from([id("a")]);
+        upkeep.done(Ok(&Report::default()), now);
+        upkeep.done(Ok(&blind()), now);
+        assert!(upkeep.unmet(&needs, true).is_empty());
+        assert!(!upkeep.unmet(&needs, false).is_empty(), "another one may not become Active");
+        upkeep.done(Ok(&blind()), now);
+        assert!(!upkeep.unmet(&needs, true).is_empty());
+        upkeep.done(Ok(&Report::default()), now);
+        assert!(upkeep.unmet(&needs, true).is_empty());
+    }
+
+    #[test]
+    fn what_fails_is_tried_again_ever_less_often_and_what_is_well_now_and_then() {
+        let now = Instant::now();
+        let mut upkeep = Upkeep::new(now);
+        let wait = |upkeep: &mut Upkeep, report: &Report| {
+            upkeep.begin(now);
+            upkeep.done(Ok(report), now);
+            upkeep.due() - now
+        };
+        assert_eq!(wait(&mut upkeep, &blind()), Duration::from_secs(1));
+        assert_eq!(wait(&mut upkeep, &blind()), Duration::from_secs(2));
+        let longest = (0..10).map(|_| wait(&mut upkeep, &blind())).max();
+        assert_eq!(longest, Some(RETRY.1));
+        assert_eq!(wait(&mut upkeep, &Report::default()), FLOOR);
+        upkeep.drifted(now);
+        assert_eq!(upkeep.due() - now, SETTLE);
+        upkeep.wanted(now);
+        assert_eq!(upkeep.due(), now);
+    }
+
+    #[test]
+    fn what_comes_up_during_a_look_makes_for_another_one() {
+        let now = Instant::now();
+        let mut upkeep = Upkeep::new(now);
+        upkeep.begin(now);
+        upkeep.drifted(now);
+        upkeep.done(Ok(&Report::default()), now);
+        assert_eq!(upkeep.due() - now, SETTLE);
+    }
+}

@@ -1,0 +1,172 @@
+//! What VRRP needs of the machine: two threads, apart from everything else that this process does.
+//!
+//! [`thread`] advertises, listens and tells the time to the pure machines; it opens no file, writes
+//! no log and never waits for anything but poll(2). [`addresses`] has the kernel's addresses follow
+//! what the first one wants, and hears of interfaces. Each looks at what is and not at what has
+//! changed, so nothing that is missed does lasting harm. When the process dies or hangs, leases
+//! end, and the kernel removes the VIPs.
+//!
+//! Deleting the first address of a subnet takes the others of that subnet along unless the
+//! interface has `promote_secondaries` set. A file would have to be written for it, so that is left
+//! to whoever prepares the host; a VIP with the whole host as prefix needs none of it.
+
+mod addresses;
+mod claim_filter;
+mod clock;
+mod events;
+mod fitness;
+mod holding;
+mod interfaces;
+mod lateness;
+mod links;
+mod listening;
+mod packet_socket;
+mod post;
+mod realtime;
+mod requests;
+mod route_socket;
+mod socket;
+mod sockets;
+mod status;
+mod tcp;
+mod thread;
+mod vips;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::{io, thread as threads};
+
+use nix::errno::Errno;
+
+use super::config::RouterConfig;
+use super::fingerprint::Digests;
+use super::router::{Condition, Start};
+use addresses::Addresses;
+use post::Slot;
+use thread::{Orders, Thread, Ways};
+
+pub use clock::now;
+pub use events::{Event, Events};
+pub use interfaces::VIP_MARK;
+pub use lateness::Lateness;
+pub use links::LinkSettings;
+pub use realtime::RealtimeError;
+pub use status::{RouterStatus, Status};
+
+/// The stack of each thread: the most that either uses is less than a quarter of it. Only what was
+/// touched is memory.
+const STACK: usize = 512 * 1024;
+
+/// What the threads are told once.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// How to speak with the other directors beside the protocol; none, and only the protocol is
+    /// spoken.
+    pub link: Option<LinkSettings>,
+}
+
+/// Why VRRP cannot be spoken at all.
+#[derive(Debug, thiserror::Error)]
+pub enum VrrpError {
+    /// The kernel's addresses cannot be read.
+    #[error("cannot read this host's addresses")]
+    Addresses(#[source] Errno),
+    /// No packet socket, or none to be woken by.
+    #[error("cannot open the sockets of VRRP; it needs root, or CAP_NET_RAW and CAP_NET_ADMIN")]
+    Sockets(#[source] io::Error),
+    /// No thread.
+    #[error("cannot start a thread for VRRP")]
+    Thread(#[source] io::Error),
+}
+
+/// The running threads, as the daemon has them. Dropping it releases.
+pub struct Vrrp {
+    orders: Slot<Orders>,
+    beat: Arc<AtomicU64>,
+    status: Arc<Mutex<Status>>,
+}
+
+impl Vrrp {
+    /// Starts to speak, in the network namespace of the caller.
+    pub fn start(
+        settings: Settings,
+        routers: Vec<(RouterConfig, Start)>,
+    ) -> Result<(Vrrp, Events), VrrpError> {
+        let addresses = Addresses::open().map_err(VrrpError::Addresses)?;
+        let sockets = |errno: Errno| VrrpError::Sockets(errno.into());
+        let orders = Slot::new().map_err(sockets)?;
+        let (to_addresses, from_thread) = post::post().map_err(sockets)?;
+        let (to_thread, from_addresses) = post::post().map_err(sockets)?;
+        let (teller, events) = events::channel();
+        let vrrp = Vrrp { orders, beat: Arc::default(), status: Arc::default() };
+        let ways = Ways {
+            orders: vrrp.orders.clone(),
+            to_addresses,
+            from_addresses,
+            teller,
+            beat: Arc::clone(&vrrp.beat),
+            status: Arc::clone(&vrrp.status),
+        };
+        let thread =
+            Thread::new(settings, routers, &addresses, ways).map_err(VrrpError::Sockets)?;
+        spawn("vrrp-addresses", move || addresses.run(&from_thread, &to_thread))?;
+        spawn("vrrp", move || thread.run())?;
+        Ok((vrrp, events))
+    }
+
+    /// The routers that there are to be. What did not change does not move.
+    pub fn configure(&self, routers: Vec<RouterConfig>) {
+        self.orders.put(|orders| orders.routers = Some(routers));
+    }
+
+    /// What tracking knows about a router now, without its interfaces: those are seen here.
+    pub fn condition(&self, router: &str, condition: Condition) {
+        self.orders.put(|orders| drop(orders.conditions.insert(router.to_owned(), condition)));
+    }
+
+    /// The files were read anew.
+    pub fn digests(&self, digests: Arc<Digests>) {
+        self.orders.put(|orders| orders.digests = Some(digests));
+    }
+
+    /// Resigns, keeps the VIPs until another director has them or a bound is over, and ends with
+    /// [`Event::Stopped`].
+    pub fn release(&self) {
+        self.orders.put(|orders| orders.release = true);
+    }
+
+    /// Asks the others for patience, leaves the VIPs where they are, and ends with
+    /// [`Event::Stopped`]. The next process is to begin with [`Start::Resume`] where this one was
+    /// Active.
+    pub fn restart(&self) {
+        self.orders.put(|orders| orders.restart = true);
+    }
+
+    /// Counts the rounds of the thread, at least one a second: what does not move is stuck.
+    pub fn beat(&self) -> u64 {
+        self.beat.load(Ordering::Relaxed)
+    }
+
+    /// How everything stood when it last changed, at most a second ago for what is only counted.
+    pub fn status(&self) -> Status {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Drop for Vrrp {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<(), VrrpError> {
+    let builder = threads::Builder::new().name(name.to_owned()).stack_size(STACK);
+    builder.spawn(body).map(drop).map_err(VrrpError::Thread)
+}
+
+/// How each router begins, by its name.
+fn starts(routers: &[(RouterConfig, Start)]) -> BTreeMap<String, Start> {
+    routers.iter().map(|(config, start)| (config.name.clone(), *start)).collect()
+}

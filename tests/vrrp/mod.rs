@@ -1,0 +1,7 @@
+//! VRRP on real kernels: directors in network namespaces on one bridge.
+
+mod crash;
+mod lan;
+mod packets;
+mod takeover;
+mod vips;
