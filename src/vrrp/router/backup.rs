@@ -152,9 +152,13 @@ impl Router {
     /// said may have come before the resignation that made it so. If it has yielded instead, one
     /// interval shows that.
     fn successor(&self, now: Moment) -> Option<Heard> {
-        let is_discarded = |priority| priority < self.priority() && self.preempt() == Preempt::Now;
         let other = self.beside.filter(|other| self.is_alive(other, now))?;
-        (!is_discarded(other.priority)).then_some(other)
+        (!self.is_discarded(other.priority)).then_some(other)
+    }
+
+    /// Whether an advertisement of this priority puts no takeover off.
+    fn is_discarded(&self, priority: u8) -> bool {
+        priority < self.priority() && self.preempt() == Preempt::Now
     }
 
     /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
@@ -177,6 +181,23 @@ impl Router {
         {
             backup.wait(until.since(now), now);
         }
+    }
+
+    /// Until when a Backup watches an Active router that it would not preempt.
+    pub(crate) fn watches_until(&self, now: Moment) -> Option<Moment> {
+        let Phase::Backup(backup) = &self.phase else { return None };
+        let until = backup.preempts.unwrap_or(backup.down).min(backup.down);
+        let is_discarded = self.is_discarded(self.heard?.priority);
+        (until > now && !is_discarded).then_some(until)
+    }
+
+    /// A Backup that would take over now does not before `until`: its sync group cannot.
+    pub(crate) fn put_off(&mut self, until: Moment, now: Moment) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        if backup.down <= now {
+            backup.lengthen(until.since(now), now);
+        }
+        backup.preempts = backup.preempts.map(|when| if when <= now { until } else { when });
     }
 
     pub(super) fn backup_timeout(&mut self, now: Moment) {
