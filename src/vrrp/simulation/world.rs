@@ -181,6 +181,10 @@ impl<'a> World<'a> {
             Happening::Resume(host) => self.resume(host),
             Happening::Return(host, states) => self.come_back(host, &states),
         }
+        if concerns.len() > 1 {
+            // Hosts and cables may be other than before.
+            self.no_vip_is_on_two_hosts_longer_than_its_lease();
+        }
         for host in concerns {
             self.wakes[host] = self.hosts[host].wakes();
         }
