@@ -43,5 +43,5 @@ pub mod wire;
 pub use client::{Lab, Options};
 pub use error::{LabError, Output};
 pub use host::{Host, Link};
-pub use spec::{HostSpec, LabSpec};
+pub use spec::{Electors, HostSpec, LabSpec};
 pub use switch::Direction;
