@@ -1,4 +1,7 @@
 //! `converge --watch` and `converge release`: the resident converge, and what comes after it.
+//!
+//! Reads the files, once at the start and again at every reload, and the directors' key beside
+//! them. What is done with them is in [`crate::daemon`].
 
 use std::sync::Arc;
 

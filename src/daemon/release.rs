@@ -5,7 +5,7 @@
 //! nothing: the VIPs are waited for.
 
 use super::{Configuration, log, planned, resident};
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, chain};
 use crate::vrrp::driver::{self, Settings, Vrrp};
 use crate::vrrp::router::Start;
 
@@ -41,7 +41,7 @@ pub async fn run(host: &Host, configuration: Option<Configuration>) -> Result<Re
             vrrp.release();
             resident::finish(events, |event| log::event(&event)).await;
         }
-        Err(error) => tracing::error!(error = super::chain(&error), "cannot resign"),
+        Err(error) => tracing::error!(error = chain(&error), "cannot resign"),
     }
     let after = vips(host).await?;
     Ok(if after == 0 { Released::Gone(before) } else { Released::Left(before, after) })

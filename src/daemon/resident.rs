@@ -1,4 +1,8 @@
 //! The resident converge: what it has, and one step for everything that can happen to it.
+//!
+//! No step waits for anything but a stop: a look at the host goes on beside the loop, VRRP, tracks
+//! and hooks have threads and tasks of their own. So a slow change to the host delays neither the
+//! word that a service died nor the watchdog.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -210,7 +214,7 @@ impl<'h> Resident<'h> {
             let name = router.name.as_str();
             let active = self.situation.of(name) == Standing::Active;
             let mut condition = self.tracker.condition(router);
-            if !(self.resumed.contains(name) && !self.ready) {
+            if self.ready || !self.resumed.contains(name) {
                 let needs = self.needs.get(name).unwrap_or(&none);
                 condition.faults.extend(self.upkeep.unmet(needs, active));
             }
@@ -353,7 +357,7 @@ fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
 }
 
 async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostError> {
-    reconcile::reconcile(host, &desired, |change, outcome| log::change(change, outcome)).await
+    reconcile::reconcile(host, &desired, log::change).await
 }
 
 /// The next event of VRRP; never if there is none.

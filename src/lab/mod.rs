@@ -7,8 +7,8 @@
 //! Reading order: [`spec`] what a lab is; [`recipe`], [`sources`], [`image`] what its machines
 //! boot; [`switch`], [`pcap`], [`wire`] their network; [`frame`], [`agent`], [`line`] how commands
 //! reach them; [`keeper`], [`machine`] their life; [`control`], [`daemon`] the process that owns
-//! them; [`client`], [`host`], [`error`] the handle for tests; [`verdict`], [`story`], [`drill`], [`shell`]
-//! and [`cli`] what a person sees.
+//! them; [`client`], [`host`], [`error`] the handle for tests; [`verdict`], [`story`], [`drill`],
+//! [`shell`] and [`cli`] what a person sees.
 
 pub mod agent;
 pub mod cli;

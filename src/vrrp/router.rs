@@ -47,6 +47,8 @@ pub struct Router {
     peers: Peers,
     /// Who is Active as far as was heard: the best of those who say so and have not resigned.
     heard: Option<Heard>,
+    /// Another one, of those who are not the best.
+    beside: Option<Heard>,
     phase: Phase,
     episodes: Episodes,
     outputs: VecDeque<Output>,
@@ -73,6 +75,7 @@ impl Router {
             condition: Condition::default(),
             peers: Peers::default(),
             heard: None,
+            beside: None,
             phase: Phase::Waiting(Waiting { until, start }),
             episodes: Episodes::default(),
             outputs: VecDeque::new(),
@@ -209,15 +212,16 @@ impl Router {
     /// Time has passed. What is not due does not happen.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.notice_stall(now);
+        if let Phase::Waiting(Waiting { until, start }) = self.phase
+            && until <= now
+        {
+            self.start(start, now);
+        }
+        self.keeping_timeout(now);
         match &self.phase {
-            Phase::Waiting(waiting) if waiting.until <= now => self.start(waiting.start, now),
-            Phase::Backup(_) => {
-                self.keeping_timeout(now);
-                self.backup_timeout(now);
-            }
+            Phase::Backup(_) => self.backup_timeout(now),
             Phase::Active(_) => self.active_timeout(now),
-            Phase::Fault(_) | Phase::Leaving(_) => self.keeping_timeout(now),
-            Phase::Waiting(_) | Phase::Released => {}
+            Phase::Waiting(_) | Phase::Fault(_) | Phase::Leaving(_) | Phase::Released => {}
         }
     }
 
@@ -294,14 +298,23 @@ impl Router {
     /// to yield: says whether it is this one.
     fn follow(&mut self, from: IpAddr, advert: &Advert, now: Moment) -> bool {
         let (priority, interval) = (advert.priority, advert.interval);
+        let heard = Heard { from, priority, interval, at: now };
         let has_better = self.heard.is_some_and(|known| {
-            let is_alive = now.since(known.at) < self.dead(known.interval);
-            known.from != from && is_alive && (known.priority, known.from) > (priority, from)
+            let ranks_above = (known.priority, known.from) > (priority, from);
+            known.from != from && ranks_above && self.is_alive(&known, now)
         });
-        if !has_better {
-            self.heard = Some(Heard { from, priority, interval, at: now });
+        if has_better {
+            self.beside = Some(heard);
+        } else {
+            self.beside = self.beside.filter(|other| other.from != from);
+            self.heard = Some(heard);
         }
         !has_better
+    }
+
+    /// Whether it was heard within its dead time.
+    fn is_alive(&self, heard: &Heard, now: Moment) -> bool {
+        now.since(heard.at) < self.dead(heard.interval)
     }
 
     /// The director that is Active, by its address in the configuration.

@@ -91,6 +91,8 @@ enum Ending {
     Releasing,
     /// The next process takes the routers over as they are.
     Restarting,
+    /// The other thread has died; the routers resign, and that is all.
+    Crippled,
     /// The last letter is on its way, and is waited for until that moment.
     Last(u64, Moment),
 }
@@ -121,7 +123,8 @@ pub(super) struct Thread {
     /// Routers whose advertisements do not leave.
     speechless: BTreeMap<String, Errno>,
     put_back: BTreeMap<Vip, Moment>,
-    /// The other directors, or the status, do not know yet how the routers stand.
+    /// The other directors do not know yet how the routers stand, or the status does not.
+    untold: bool,
     moved: bool,
     published: Moment,
     ending: Ending,
@@ -162,6 +165,7 @@ impl Thread {
             discards: Discards::default(),
             speechless: BTreeMap::new(),
             put_back: BTreeMap::new(),
+            untold: true,
             moved: true,
             published: now,
             ending: Ending::No,
@@ -191,7 +195,9 @@ impl Thread {
         }
         // The other directors see the connections close, and the port refuse.
         drop(self.links.take());
-        self.ways.teller.tell(Event::Stopped);
+        if self.ending != Ending::Crippled {
+            self.ways.teller.tell(Event::Stopped);
+        }
     }
 
     /// Waits for something to come in or to be due.
@@ -231,7 +237,7 @@ impl Thread {
         let refused = self.refused.values().map(|(_, until)| *until).min();
         let end = match self.ending {
             Ending::Last(_, until) => Some(until),
-            Ending::No | Ending::Releasing | Ending::Restarting => None,
+            Ending::No | Ending::Releasing | Ending::Restarting | Ending::Crippled => None,
         };
         let times = [self.speaker.poll_timeout(), links, refused, end, self.sockets.poll_timeout()];
         times.into_iter().flatten().chain([self.holding.poll_timeout()]).min()
@@ -282,18 +288,22 @@ impl Thread {
     }
 
     fn take_news(&mut self) {
-        // Closed: the other thread has died, and with it every lease. The beat goes on, for the
-        // routers to be released; VIPs are refused by nobody and stand nowhere.
-        let Mail::Letters(letters) = self.ways.from_addresses.drain() else {
-            return;
-        };
         let now = now();
+        let Mail::Letters(letters) = self.ways.from_addresses.drain() else {
+            // The other thread has died: leases will end, so somebody else should be Active.
+            self.ending = Ending::Crippled;
+            return self.speaker.handle_release(now);
+        };
+        let mut differs = self.blind.is_some();
         for letter in letters {
             self.hear_of_vips(&letter, now);
+            differs |= letter.ports != self.news.ports || !letter.refused.is_empty();
             self.news = letter;
         }
-        self.look_around(now);
         self.announce_ready();
+        if differs {
+            self.look_around(now);
+        }
     }
 
     /// Has everything follow the interfaces and the configuration.
@@ -322,7 +332,7 @@ impl Thread {
         if resolved != self.resolved {
             self.resolved.clone_from(&resolved);
             self.speaker.handle_config(resolved, now);
-            self.moved = true;
+            (self.untold, self.moved) = (true, true);
             self.holding.hurry();
         }
     }
@@ -338,7 +348,7 @@ impl Thread {
             let condition = fitness::condition(config, tracked, &self.news.ports, deaf, &refused);
             if self.told.get(&config.name) != Some(&condition) {
                 self.speaker.handle_condition(&config.name, condition.clone(), now);
-                self.moved = true;
+                (self.untold, self.moved) = (true, true);
             }
             told.insert(config.name.clone(), condition);
         }
@@ -417,6 +427,7 @@ impl Thread {
         let now = now();
         match self.ending {
             Ending::No => false,
+            Ending::Crippled => true,
             Ending::Releasing if !self.speaker.is_done() => false,
             Ending::Releasing | Ending::Restarting => {
                 self.send_order(now);

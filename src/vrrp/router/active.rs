@@ -14,7 +14,7 @@ impl Router {
     /// RFC 9568 6.4.2: advertises itself first, then the VIPs are added, then
     /// announced.
     pub(super) fn take_over(&mut self, why: Why, now: Moment) {
-        self.heard = None;
+        (self.heard, self.beside) = (None, None);
         self.send();
         let plan = self.config.announcing;
         let active = Active {
@@ -81,7 +81,7 @@ impl Router {
     /// this side would go on sending to this host.
     fn yield_to(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval, at: now });
+        (self.heard, self.beside) = (Some(Heard { from, priority, interval, at: now }), None);
         let backup = self.backup(interval, self.dead(interval), now);
         self.enter(Phase::Backup(backup), Why::Yielded { to: from, priority });
         self.send();

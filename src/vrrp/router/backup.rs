@@ -28,6 +28,7 @@ impl Router {
         Backup {
             down: now + span,
             span,
+            cause: None,
             learned,
             preempts: None,
             fresh: false,
@@ -60,7 +61,7 @@ impl Router {
         }
         match (opening, self.config.transport) {
             (Opening::Closed, _) => {}
-            (Opening::Free, Transport::Unicast) => self.take_over(Why::FirstOfAll, now),
+            (Opening::Free, Transport::Unicast) => backup.hasten(Why::FirstOfAll, now),
             (Opening::Quiet, _) | (Opening::Free, Transport::Multicast) => {
                 backup.shorten(listen, now);
             }
@@ -113,6 +114,7 @@ impl Router {
             let peer = self.active_peer().unwrap_or(from);
             return self.lose_active(peer, Why::Resigned { by: from }, now);
         }
+        self.beside = self.beside.filter(|other| other.from != from);
         // Not of the one that is followed, which therefore is still there, and advertises itself
         // once in this time. The packet may also have been overtaken by its successor's.
         let (version, own) = (self.config.version, self.priority());
@@ -127,19 +129,32 @@ impl Router {
     }
 
     /// The Active one is gone and said so, or was seen to be. The best-ranked one takes over at
-    /// once, the others after their skew time.
+    /// once, the others after their skew time; unless somebody already has.
     pub(super) fn lose_active(&mut self, active: IpAddr, why: Why, now: Moment) {
-        self.heard = None;
-        let Phase::Backup(backup) = &self.phase else { return };
-        // After a stall, what comes in may be old; and it does not listen for long.
-        if backup.listens {
-            return;
+        self.heard = self.successor(now);
+        self.beside = None;
+        let is_first = self.peers.this_host_is_first(&self.config, self.priority(), Some(active));
+        let (version, own, heard) = (self.config.version, self.priority(), self.heard);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        match heard {
+            Some(heard) => {
+                backup.learned = heard.interval;
+                backup.wait(timers::listen(version, own, heard.interval), now);
+            }
+            // After a stall, what comes in may be old; and it does not listen for long.
+            None if backup.listens => {}
+            None if is_first => backup.hasten(why, now),
+            None => self.wait_skew_time(now),
         }
-        if self.peers.this_host_is_first(&self.config, self.priority(), Some(active)) {
-            self.take_over(why, now);
-        } else {
-            self.wait_skew_time(now);
-        }
+    }
+
+    /// Another one that is Active beside the followed one, and is not to be preempted: what it
+    /// said may have come before the resignation that made it so. If it has yielded instead, one
+    /// interval shows that.
+    fn successor(&self, now: Moment) -> Option<Heard> {
+        let is_discarded = |priority| priority < self.priority() && self.preempt() == Preempt::Now;
+        let other = self.beside.filter(|other| self.is_alive(other, now))?;
+        (!is_discarded(other.priority)).then_some(other)
     }
 
     /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
@@ -174,7 +189,10 @@ impl Router {
             Some(heard) if backup.down <= now && self.is_lower_and_alive(&heard, now) => {
                 Why::Preempted { from: heard.from }
             }
-            _ if backup.down <= now => Why::Silence { after: backup.span },
+            _ if backup.down <= now => {
+                let silence = Why::Silence { after: backup.span };
+                backup.cause.clone().unwrap_or(silence)
+            }
             Some(heard) if backup.preempts.is_some_and(|when| when <= now) => {
                 Why::Preempted { from: heard.from }
             }
@@ -203,12 +221,21 @@ impl Backup {
     /// Active_Down_Timer starts anew.
     pub(super) fn wait(&mut self, span: Duration, now: Moment) {
         (self.down, self.span, self.listens) = (now + span, span, false);
+        self.cause = None;
+    }
+
+    /// Active_Down_Timer is due. The takeover waits for the timeout to be handled, before which the
+    /// sockets are read empty: after a stall, an old resignation may have a younger advertisement
+    /// behind it.
+    pub(super) fn hasten(&mut self, why: Why, now: Moment) {
+        (self.down, self.fresh, self.preempts) = (self.down.min(now), false, None);
+        self.cause = Some(why);
     }
 
     /// Active_Down_Timer fires at the earliest then.
     pub(super) fn lengthen(&mut self, span: Duration, now: Moment) {
         if now + span > self.down {
-            (self.down, self.span) = (now + span, span);
+            (self.down, self.span, self.cause) = (now + span, span, None);
         }
     }
 

@@ -113,6 +113,24 @@ fn of_two_that_are_active_the_better_one_is_followed() {
 }
 
 #[test]
+fn a_successor_that_was_heard_before_the_resignation_is_followed() {
+    for (preempt, low, left) in [
+        (Preempt::Now, 120, SECOND + SKEW),
+        (Preempt::Never, 50, SECOND + SKEW),
+        // It will be preempted anyway.
+        (Preempt::Now, 50, SECOND),
+    ] {
+        let mut bench = Bench::new(with(Version::V3, |c| c.preempt = preempt));
+        bench.hear(HIGH, 255);
+        bench.hear(LOW, low);
+        bench.hear(HIGH, 0);
+        assert_eq!(bench.left(), left, "{preempt:?} {low}");
+        let is_active = left == SECOND;
+        assert_eq!(bench.router.holds(), is_active);
+    }
+}
+
+#[test]
 fn beside_a_better_one_that_dies_the_other_one_is_still_heard() {
     let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::Never));
     bench.hear(HIGH, 150);
@@ -269,8 +287,11 @@ fn at_the_start_an_unknown_director_is_waited_for() {
 #[test]
 fn what_is_known_before_the_start_counts_at_the_start() {
     let mut bench = Bench::unstarted(config(Version::V3), Start::Fresh);
-    bench.gone(HIGH);
-    bench.gone(LOW);
+    for peer in [HIGH, LOW] {
+        let there = PeerNews::Present { state: State::Backup, priority: 150 };
+        bench.router.handle_peer(ip(peer), there, bench.now);
+        bench.router.handle_peer(ip(peer), PeerNews::Gone, bench.now);
+    }
     bench.timeout();
     assert_eq!(bench.is(), (State::Active, true));
 }
