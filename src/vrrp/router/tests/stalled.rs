@@ -30,7 +30,7 @@ fn after_a_stall_nothing_is_said_and_the_vips_are_kept() {
 fn a_shorter_stall_is_none() {
     let mut bench = Bench::active(config(Version::V3));
     bench.run(ms(10_000));
-    bench.stall(SECOND + DEAD);
+    bench.stall(DEAD);
     assert_eq!(sent(&bench.timeout()), [100], "and does not catch up");
     assert_eq!((bench.is(), bench.left()), ((State::Active, true), SECOND));
 }
