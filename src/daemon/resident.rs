@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -21,7 +20,7 @@ use crate::hook::Notifier;
 use crate::hook::queue::Happening;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, chain};
 use crate::reconcile::{self, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
@@ -296,9 +295,7 @@ impl<'h> Resident<'h> {
                 match &self.vrrp {
                     Some((vrrp, _)) => {
                         vrrp.configure(self.role.routers().to_vec());
-                        if let Some(link) = &self.settings.link {
-                            vrrp.digests(Arc::clone(&link.digests));
-                        }
+                        vrrp.link(self.settings.link.clone());
                     }
                     None => self.elect()?,
                 }
@@ -347,7 +344,7 @@ impl<'h> Resident<'h> {
         let active = routers.filter(|(_, router)| router.state == State::Active);
         let active: BTreeSet<String> = active.map(|(name, _)| name).collect();
         if let Err(error) = planned::leave(self.host.files(), active, driver::now()) {
-            tracing::error!(error = super::chain(&error), "the next converge cannot be told");
+            tracing::error!(error = chain(&error), "the next converge cannot be told");
             self.vrrp = Some((vrrp, events));
             return self.leave().await;
         }

@@ -23,7 +23,7 @@ use super::events::{Event, Teller};
 use super::fitness;
 use super::holding::{Holding, interfaces};
 use super::lateness::Lateness;
-use super::links::{Door, Links};
+use super::links::{Door, LinkSettings, Links, Said};
 use super::listening::Listening;
 use super::packet_socket::Announcer;
 use super::post::{Mail, Reader, Slot, Writer};
@@ -33,7 +33,7 @@ use super::status::Status;
 use super::{Settings, starts};
 use crate::clock::Moment;
 use crate::vrrp::config::{Family, RouterConfig, Transport, Vip};
-use crate::vrrp::fingerprint::Digests;
+use crate::vrrp::link::News as LinkNews;
 use crate::vrrp::packet::{Expect, MOST_BYTES, parse};
 use crate::vrrp::router::{Condition, Start};
 use crate::vrrp::speaker::Speaker;
@@ -57,7 +57,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Orders {
     pub(super) routers: Option<Vec<RouterConfig>>,
     pub(super) conditions: BTreeMap<String, Condition>,
-    pub(super) digests: Option<Arc<Digests>>,
+    pub(super) link: Option<Option<LinkSettings>>,
     pub(super) release: bool,
     pub(super) restart: bool,
 }
@@ -274,8 +274,8 @@ impl Thread {
             self.holding.hurry();
         }
         self.look_around(now);
-        if let (Some(digests), Some(links)) = (orders.digests, &mut self.links) {
-            links.handle_digests(&digests, now);
+        if let Some(link) = orders.link {
+            self.link_anew(link, now);
         }
         if orders.release && self.ending == Ending::No {
             self.ending = Ending::Releasing;
@@ -284,6 +284,30 @@ impl Thread {
         if orders.restart && self.ending == Ending::No {
             (self.ending, self.restarts) = (Ending::Restarting, true);
             self.speaker.handle_restart(now);
+        }
+    }
+
+    /// What was known of peers that there is no connection with any more is forgotten.
+    fn link_anew(&mut self, link: Option<LinkSettings>, now: Moment) {
+        let lost = match (&mut self.links, link) {
+            (Some(links), Some(link)) => links.handle_settings(link, now),
+            (Some(links), None) => {
+                let lost = links.peers();
+                self.links = None;
+                lost
+            }
+            (None, Some(link)) => {
+                match Links::open(link, now) {
+                    Ok(links) => self.links = Some(links),
+                    Err(_) => self.ways.teller.tell(Event::LinkFailed { why: Errno::EIO }),
+                }
+                Vec::new()
+            }
+            (None, None) => Vec::new(),
+        };
+        self.untold = true;
+        for peer in lost {
+            self.hear_peer(peer, Said::News(LinkNews::Unknown), now);
         }
     }
 

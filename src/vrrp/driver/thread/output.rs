@@ -205,7 +205,7 @@ impl Thread {
         }
     }
 
-    fn hear_peer(&mut self, peer: String, said: Said, now: Moment) {
+    pub(super) fn hear_peer(&mut self, peer: String, said: Said, now: Moment) {
         let teller = &mut self.ways.teller;
         let news = match said {
             Said::Alarm(alarm) => return teller.tell(Event::PeerAlarm { peer, alarm }),
