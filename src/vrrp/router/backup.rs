@@ -42,8 +42,8 @@ impl Router {
         timers::dead(self.config.version, self.priority(), learned)
     }
 
-    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is
-    /// known to advertise less often is not taken for dead.
+    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is known to
+    /// advertise less often is not taken for dead.
     fn learned(&self) -> Interval {
         let own = self.config.interval;
         self.heard.map_or(own, |heard| heard.interval.max(own))
@@ -161,8 +161,8 @@ impl Router {
         priority < self.priority() && self.preempt() == Preempt::Now
     }
 
-    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
-    /// that nobody keeps a Backup waiting by resigning again and again.
+    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so that
+    /// nobody keeps a Backup waiting by resigning again and again.
     fn wait_skew_time(&mut self, now: Moment) {
         let (version, priority) = (self.config.version, self.priority());
         if let Phase::Backup(backup) = &mut self.phase {
