@@ -183,7 +183,8 @@ impl Thread {
     }
 
     pub(super) fn discard(&mut self, interface: String, from: IpAddr, reason: Discard) {
-        if self.discards.is_news(from, &reason, now()) {
+        // What the router tells of itself is not told twice.
+        if self.discards.is_news(from, &reason, now()) && !reason.is_misconfiguration() {
             self.ways.teller.tell(Event::Discarded { interface, from, reason });
         }
     }
