@@ -166,7 +166,11 @@ impl World<'_> {
                     self.give(to, Input::News { peer: from, router, news });
                 } else if self.links.pair(from, to).joined {
                     let again = LinkStep::Message { from, to, connection, router, news };
-                    self.later(self.now + RETRANSMIT, Happening::Link(again));
+                    let at = self.now + RETRANSMIT;
+                    // Whatever is written meanwhile comes after it.
+                    let last = &mut self.links.pair(from, to).last[usize::from(from > to)];
+                    *last = at.max(*last);
+                    self.later(at, Happening::Link(again));
                 }
             }
         }
@@ -207,7 +211,7 @@ impl World<'_> {
     /// Tells a host something about all routers of another.
     fn tell_all(&mut self, to: HostId, about: HostId, news: &PeerNews) {
         for router in 0..self.hosts[about].routers.len() {
-            self.give(to, Input::News { peer: about, router, news: news.clone() });
+            self.give(to, Input::News { peer: about, router, news: *news });
         }
     }
 
@@ -218,7 +222,7 @@ impl World<'_> {
                 if let PeerNews::Restarting(away) = news {
                     self.links.patient[to][from] = self.now + *away;
                 }
-                self.write(from, to, router, news.clone());
+                self.write(from, to, router, *news);
             }
         }
     }

@@ -5,8 +5,8 @@
 //! same way. [`Scenario::random`] makes one of a seed. A [`Bug`] can be planted to see that the
 //! rules find it.
 //!
-//! Read on in [`scenario`] and `generate`, [`network`], [`links`] and [`host`], then [`world`] and
-//! [`wire`], which let things happen, and [`moves`] and [`rest`], which are the rules.
+//! Read on in `scenario` and `generate`, `network`, `links` and `host`, then `world` and `wire`,
+//! which let things happen, and `moves` and `rest`, which are the rules.
 
 mod bug;
 mod ear;
@@ -51,7 +51,7 @@ fn once(scenario: &Scenario, bug: Option<Bug>, recorded: bool) -> Verdict {
     let violation = world.run().err();
     Verdict {
         seed: scenario.seed,
-        scenario: scenario.to_string(),
+        scenario: if recorded { scenario.to_string() } else { String::new() },
         violation,
         tally: world.judge.tally,
         timeline: world.timeline.into_lines(),
