@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use converge::vrrp::driver::{Event, VIP_MARK};
+use converge::vrrp::driver::{Event, LinkSettings, VIP_MARK};
+use converge::vrrp::key::Key;
 use converge::vrrp::router::{Start, State};
 
 use super::lan::{
@@ -75,5 +76,42 @@ each_in_a_namespace! {
         let begin = Instant::now();
         sh("ip link set to-a up");
         a.becomes_since(begin, State::Active);
+    }
+
+    async fn a_link_that_is_begun_or_gets_another_key_while_running_moves_nothing(_host) {
+        let lan = Lan::new();
+        let interval = Duration::from_millis(100);
+        let a = start(&lan, "a", false, interval);
+        let b = start(&lan, "b", false, interval);
+        a.becomes(State::Active);
+        b.becomes(State::Backup);
+        let begin = Instant::now();
+        let link = |host| settings(host, true).link.expect("linked");
+        a.vrrp.link(link("a"));
+        b.vrrp.link(link("b"));
+        for director in [&a, &b] {
+            director.wait(|event| matches!(event, Event::PeerUp { .. }));
+        }
+        // What did not change goes on.
+        a.vrrp.link(link("a"));
+        std::thread::sleep(interval);
+        let key = Key::new(&[8; 32]);
+        a.vrrp.link(LinkSettings { key: key.clone(), ..link("a") });
+        for director in [&a, &b] {
+            director.wait_since(begin, |event| matches!(event, Event::PeerUnknown { .. }));
+        }
+        let again = Instant::now();
+        b.vrrp.link(LinkSettings { key, ..link("b") });
+        for director in [&a, &b] {
+            director.wait_since(again, |event| matches!(event, Event::PeerUp { .. }));
+        }
+        for director in [&a, &b] {
+            let said = director.said();
+            let count = |what: fn(&Event) -> bool| said.iter().filter(|event| what(event)).count();
+            assert_eq!(count(|event| matches!(event, Event::PeerUp { .. })), 2, "{said:#?}");
+            assert_eq!(count(|event| matches!(event, Event::PeerUnknown { .. })), 1, "{said:#?}");
+        }
+        let moves = |event: &Event| matches!(event, Event::Changed { .. });
+        assert_eq!(b.said().iter().filter(|event| moves(event)).count(), 1, "{:#?}", b.said());
     }
 }

@@ -34,14 +34,13 @@ mod vips;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread as threads};
 
 use nix::errno::Errno;
 
 use super::config::RouterConfig;
-use super::fingerprint::Digests;
 use super::router::{Condition, Start};
 use addresses::Addresses;
 use post::Slot;
@@ -126,9 +125,9 @@ impl Vrrp {
         self.orders.put(|orders| drop(orders.conditions.insert(router.to_owned(), condition)));
     }
 
-    /// The files were read anew.
-    pub fn digests(&self, digests: Arc<Digests>) {
-        self.orders.put(|orders| orders.digests = Some(digests));
+    /// How to speak with the other directors from now on. What did not change goes on.
+    pub fn link(&self, link: LinkSettings) {
+        self.orders.put(|orders| orders.link = Some(link));
     }
 
     /// Resigns, keeps the VIPs until another director has them or a bound is over, and ends with
@@ -145,8 +144,8 @@ impl Vrrp {
     }
 
     /// Counts the rounds of the thread, at least one a second: what does not move is stuck.
-    pub fn beat(&self) -> u64 {
-        self.beat.load(Ordering::Relaxed)
+    pub fn heart(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.beat)
     }
 
     /// How everything stood when it last changed, at most a second ago for what is only counted.

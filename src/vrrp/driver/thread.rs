@@ -23,7 +23,7 @@ use super::events::{Event, Teller};
 use super::fitness;
 use super::holding::{Holding, interfaces};
 use super::lateness::Lateness;
-use super::links::{Door, Links};
+use super::links::{Door, LinkSettings, Links};
 use super::listening::Listening;
 use super::packet_socket::Announcer;
 use super::post::{Mail, Reader, Slot, Writer};
@@ -33,7 +33,6 @@ use super::status::Status;
 use super::{Settings, starts};
 use crate::clock::Moment;
 use crate::vrrp::config::{Family, RouterConfig, Transport, Vip};
-use crate::vrrp::fingerprint::Digests;
 use crate::vrrp::packet::{Expect, MOST_BYTES, parse};
 use crate::vrrp::router::{Condition, Start};
 use crate::vrrp::speaker::Speaker;
@@ -57,7 +56,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Orders {
     pub(super) routers: Option<Vec<RouterConfig>>,
     pub(super) conditions: BTreeMap<String, Condition>,
-    pub(super) digests: Option<Arc<Digests>>,
+    pub(super) link: Option<LinkSettings>,
     pub(super) release: bool,
     pub(super) restart: bool,
 }
@@ -272,8 +271,8 @@ impl Thread {
             self.holding.hurry();
         }
         self.look_around(now);
-        if let (Some(digests), Some(links)) = (orders.digests, &mut self.links) {
-            links.handle_digests(&digests, now);
+        if let Some(link) = orders.link {
+            self.link(link, now);
         }
         if orders.release && self.ending == Ending::No {
             self.ending = Ending::Releasing;
@@ -283,6 +282,16 @@ impl Thread {
             (self.ending, self.restarts) = (Ending::Restarting, true);
             self.speaker.handle_restart(now);
         }
+    }
+
+    fn link(&mut self, link: LinkSettings, now: Moment) {
+        match &mut self.links {
+            Some(links) => links.follow(link, now),
+            // Without random numbers there is no link; the protocol is spoken all the same.
+            None => self.links = Links::open(link, now).ok(),
+        }
+        // Whoever is new does not know yet how the routers stand.
+        self.moved = true;
     }
 
     fn take_news(&mut self) {
