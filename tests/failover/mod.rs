@@ -157,6 +157,38 @@ fn release_gives_the_vips_of_the_dead_to_a_peer() {
 }
 
 #[test]
+fn release_takes_nothing_from_a_peer_that_was_active_all_along() {
+    let Some(segment) = Segment::new(&AB) else { return };
+    let second = format!(
+        "{ROLE}\n[[vrrp]]\nname = \"db\"\nvrid = 52\ninterface = \"eth0\"\ninterval = \"1s\"\n\
+         priority = \"{{{{#if (eq me.name 'a')}}}}50{{{{else}}}}250{{{{/if}}}}\"\n\
+         [[hold]]\nrouter = \"db\"\naddress = \"192.0.2.101/32\"\ninterface = \"eth0\"\n"
+    );
+    let second = second.replace("for-each = \"vip\"\n", "for-each = \"vip\"\nrouter = \"web\"\n");
+    let text = cluster(&AB, "interval = \"1s\"");
+    let (mut a, mut b) = (Node::new(&segment, "a", &text), Node::new(&segment, "b", &text));
+    for node in [&mut a, &mut b] {
+        node.write("roles/holder.toml", &second);
+        node.start();
+    }
+    held(&segment, "a", &a, &b);
+    segment.await_holder("192.0.2.101", "b").unwrap_or_else(|e| panic!("{e}\n{}", a.log()));
+    let mut command = segment.command("a");
+    let monitor = command.args(["ip", "monitor", "address"]);
+    let mut monitor = monitor.stdout(std::process::Stdio::piped()).spawn().expect("ip can be run");
+    a.signal(Signal::SIGKILL);
+    assert!(!a.ended());
+    let output = a.converge("release");
+    assert!(output.status.success(), "{output:?}");
+    held(&segment, "b", &a, &b);
+    monitor.kill().expect("our own child");
+    let seen = monitor.wait_with_output().expect("our own child").stdout;
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    assert!(seen.contains("Deleted") && seen.contains(VIP), "{seen}");
+    assert!(!seen.contains("192.0.2.101"), "{seen}");
+}
+
+#[test]
 fn a_planned_restart_does_not_move_the_vip() {
     let Some(segment) = Segment::new(&AB) else { return };
     let (mut a, b) = pair(&segment, "");
