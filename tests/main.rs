@@ -3,6 +3,7 @@
 mod cli;
 mod crash;
 mod failover;
+mod interop;
 mod ipvs;
 mod kinds;
 mod lab;

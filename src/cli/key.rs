@@ -2,7 +2,7 @@
 //!
 //! It goes to standard output and nowhere else: who makes the file decides who may read it.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use ring::rand::{SecureRandom, SystemRandom};
 
@@ -22,18 +22,28 @@ It goes into /etc/converge/cluster.key, mode 0600, the same on every director an
 
 /// Prints a fresh key.
 pub fn run() -> Exit {
-    let mut bytes = [0; KEY_BYTES];
-    if SystemRandom::new().fill(&mut bytes).is_err() {
-        error_line("the kernel has no random numbers (getrandom)", None);
-        return Exit::Failed;
-    }
+    let key = match fresh() {
+        Ok(key) => key,
+        Err(error) => {
+            error_line(&error.to_string(), None);
+            return Exit::Failed;
+        }
+    };
     // Unlike a report that nobody reads, a key that is not written is missed.
-    let mut out = std::io::stdout().lock();
-    match writeln!(out, "{}", Key::text(&bytes)).and_then(|()| out.flush()) {
+    let mut out = io::stdout().lock();
+    match writeln!(out, "{key}").and_then(|()| out.flush()) {
         Ok(()) => Exit::Done,
         Err(error) => {
             error_line(&format!("cannot write the key: {error}"), None);
             Exit::Failed
         }
     }
+}
+
+/// The text of a fresh key.
+pub fn fresh() -> io::Result<String> {
+    let mut bytes = [0; KEY_BYTES];
+    let filled = SystemRandom::new().fill(&mut bytes);
+    filled.map_err(|_| io::Error::other("the kernel has no random numbers (getrandom)"))?;
+    Ok(Key::text(&bytes))
 }

@@ -17,10 +17,9 @@ use crate::host::survey::Survey;
 use crate::ipvs::{Protocol, VirtualServerId};
 use crate::lab::LabSpec;
 use crate::lab::cli::LabCommand;
-use crate::lab::from_cluster::{lab_spec, reside};
+use crate::lab::from_cluster::{electors, lab_spec, reside};
 use crate::resource::Resource;
 use crate::role::{Catalog, Role};
-use crate::vrrp::key::Key;
 
 /// The cluster that a lab is without a file.
 const EXAMPLE: &str = include_str!("../../tests/topologies/six-hosts/cluster.toml");
@@ -73,13 +72,11 @@ fn own_files(shelf: &Shelf) -> BTreeMap<String, String> {
 /// What a client may ask: every TCP virtual server of every director. And on which directors
 /// converge has to stay, because there are others.
 fn directors(spec: &mut LabSpec, cluster: &Cluster, catalog: &Catalog) -> Result<(), Failure> {
-    let mut resident = Vec::new();
+    let mut routers = Vec::new();
     let mut urls = BTreeSet::new();
     for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
         let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
-        if !role.routers().is_empty() {
-            resident.push(host.name.to_string());
-        }
+        routers.extend(role.routers().iter().map(|r| (host.name.to_string(), r.clone())));
         let desired = role.desired(&role.at_start())?;
         urls.extend(desired.state.iter().filter_map(|(_, resource)| match resource {
             Resource::VirtualServer(server) => url(server.id()),
@@ -87,8 +84,9 @@ fn directors(spec: &mut LabSpec, cluster: &Cluster, catalog: &Catalog) -> Result
         }));
     }
     spec.urls = urls.into_iter().collect();
-    if !resident.is_empty() {
-        reside(spec, resident, Key::text(&[7; 32]));
+    if !routers.is_empty() {
+        let key = super::key::fresh().map_err(Failure::Runtime)?;
+        reside(spec, electors(&routers, key));
     }
     Ok(())
 }

@@ -165,8 +165,10 @@ fn words(failure: &Failure) -> (String, Option<String>) {
         ),
         Failure::Busy => (
             text("another converge is at work on this host"),
-            Some(text("if it is converge.service: `systemctl reload converge` has it read its \
-                       files again")),
+            Some(text(
+                "if it is converge.service: `systemctl reload converge` has it read its \
+                       files again",
+            )),
         ),
         Failure::Host(error) => (super::apply::chain(error), error.hint()),
         Failure::Runtime(error) => (format!("cannot start: {error}"), None),

@@ -13,8 +13,8 @@ mod load;
 mod man;
 mod plan;
 mod render;
-mod watch;
 mod routers;
+mod watch;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

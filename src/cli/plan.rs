@@ -39,13 +39,7 @@ pub fn run(global: &Global) -> Exit {
     })
 }
 
-fn text(
-    global: &Global,
-    loaded: &Loaded,
-    plan: &Plan,
-    observed: &Observed,
-    situation: &Situation,
-) {
+fn text(global: &Global, loaded: &Loaded, plan: &Plan, observed: &Observed, situation: &Situation) {
     for (kind, error) in &observed.unknown {
         anstream::eprint!("cannot look at any {kind}\n{}", failure(error));
     }

@@ -1,4 +1,7 @@
 //! `converge --watch` and `converge release`: the resident converge, and what comes after it.
+//!
+//! Reads the files, once at the start and again at every reload, and the directors' key beside
+//! them. What is done with them is in [`crate::daemon`].
 
 use std::sync::Arc;
 
@@ -68,7 +71,8 @@ async fn configuration(global: &Global, host: &Host) -> Result<Configuration, Fa
     if !loaded.warnings.is_empty() {
         warnings.push(loaded.warnings.render(false));
     }
-    let key = if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
+    let key =
+        if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
     let link = key.and_then(|key| link(&loaded, key));
     Ok(Configuration {
         heading: loaded.heading(),

@@ -4,7 +4,7 @@
 //! what it is to be.
 
 use crate::diagnostic::Diagnostics;
-use crate::host::HostError;
+use crate::host::{HostError, chain};
 use crate::plan::Change;
 use crate::reconcile::{Outcome, Report};
 use crate::vrrp::config::Vip;
@@ -20,7 +20,9 @@ pub fn warnings(texts: &[String]) {
 
 /// New files are wrong; what ran goes on.
 pub fn refused(text: &str) {
-    tracing::error!("the files are wrong and nothing was changed; converge goes on as before\n{text}");
+    tracing::error!(
+        "the files are wrong and nothing was changed; converge goes on as before\n{text}"
+    );
 }
 
 /// A role that contradicts itself.
@@ -34,7 +36,7 @@ pub fn change(change: &Change, outcome: &Outcome) {
     match outcome {
         Outcome::Done => tracing::info!(%id, verb, "done"),
         Outcome::Failed(error) => {
-            let error = super::chain(error);
+            let error = chain(error);
             tracing::error!(%id, verb, error, "failed");
         }
         Outcome::Held { by } => tracing::error!(%id, verb, %by, "left alone, for want of another"),
@@ -52,10 +54,10 @@ fn verb(change: &Change) -> &'static str {
 /// A look at the host.
 pub fn report(result: &Result<Report, HostError>) {
     match result {
-        Err(error) => tracing::error!(error = super::chain(error), "cannot look at the host"),
+        Err(error) => tracing::error!(error = chain(error), "cannot look at the host"),
         Ok(report) => {
             for (kind, error) in &report.unknown {
-                tracing::error!(%kind, error = super::chain(error), "cannot be looked at");
+                tracing::error!(%kind, error = chain(error), "cannot be looked at");
             }
             for change in &report.unsettled.changes {
                 tracing::warn!(id = %change.id(), "differs still after it was changed");

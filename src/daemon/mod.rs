@@ -16,7 +16,7 @@ mod upkeep;
 use crate::host::{FileError, Host};
 use crate::role::Role;
 use crate::vrrp::driver::{Settings, VrrpError};
-use resident::{Turn, Resident};
+use resident::{Resident, Turn};
 
 /// What the files say that this host is to be.
 pub struct Configuration {
@@ -77,18 +77,4 @@ where
             Turn::Restart => return resident.give_over().await,
         }
     }
-}
-
-/// An error with all its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(source) = cause {
-        let said = source.to_string();
-        if !text.ends_with(&said) {
-            text = format!("{text}: {said}");
-        }
-        cause = source.source();
-    }
-    text
 }

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 
 use super::{Configuration, log, planned, resident};
 use crate::host::netlink::FoundAddress;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, chain};
 use crate::vrrp::config::{RouterConfig, Vip};
 use crate::vrrp::driver::{self, Vrrp};
 use crate::vrrp::router::Start;
@@ -56,7 +56,7 @@ pub async fn run(host: &Host, configuration: Option<Configuration>) -> Result<Re
             vrrp.release();
             resident::finish(events, limit, |event| log::event(&event)).await;
         }
-        Err(error) => tracing::error!(error = super::chain(&error), "cannot resign"),
+        Err(error) => tracing::error!(error = chain(&error), "cannot resign"),
     }
     let (before, after) = (found.len(), vips(host, role.routers()).await?.len());
     Ok(if after == 0 { Released::Gone(before) } else { Released::Left(before, after) })

@@ -1,4 +1,8 @@
 //! The resident converge: what it has, and one step for everything that can happen to it.
+//!
+//! No step waits for anything but a stop: a look at the host goes on beside the loop, VRRP, tracks
+//! and hooks have threads and tasks of their own. So a slow change to the host delays neither the
+//! word that a service died nor the watchdog.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
@@ -17,13 +21,13 @@ use crate::hook::Notifier;
 use crate::hook::queue::Happening;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, chain};
 use crate::reconcile::{self, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
-use crate::track::condition::Verdicts;
 use crate::track::Tracker;
+use crate::track::condition::Verdicts;
 use crate::vrrp::config::RouterConfig;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
 use crate::vrrp::router::{self, Condition, Start, State};
@@ -250,7 +254,7 @@ impl<'h> Resident<'h> {
             let name = router.name.as_str();
             let active = self.situation.of(name) == Standing::Active;
             let mut condition = self.tracker.condition(router);
-            if !(self.resumed.contains(name) && !self.ready) {
+            if self.ready || !self.resumed.contains(name) {
                 let needs = self.needs.get(name).unwrap_or(&none);
                 condition.faults.extend(self.upkeep.unmet(needs, active));
             }
@@ -272,10 +276,7 @@ impl<'h> Resident<'h> {
     }
 
     /// Takes over what the files say now. If they are wrong, nothing changes.
-    pub fn reloaded(
-        &mut self,
-        loaded: Result<Configuration, String>,
-    ) -> Result<(), WatchError> {
+    pub fn reloaded(&mut self, loaded: Result<Configuration, String>) -> Result<(), WatchError> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {
@@ -292,8 +293,8 @@ impl<'h> Resident<'h> {
                         vrrp.configure(self.role.routers().to_vec());
                         // Without a key there is none; the connections from before go on then,
                         // for a port that is closed says that this process has died.
-                        if let Some(link) = self.settings.link.clone() {
-                            vrrp.link(link);
+                        if self.settings.link.is_some() {
+                            vrrp.link(self.settings.link.clone());
                         }
                     }
                     None => self.elect()?,
@@ -344,7 +345,7 @@ impl<'h> Resident<'h> {
         let active = routers.filter(|(_, router)| router.state == State::Active);
         let active: BTreeSet<String> = active.map(|(name, _)| name).collect();
         if let Err(error) = planned::leave(self.host.files(), active, driver::now()) {
-            tracing::error!(error = super::chain(&error), "the next converge cannot be told");
+            tracing::error!(error = chain(&error), "the next converge cannot be told");
             self.vrrp = Some((vrrp, events));
             return self.leave().await;
         }
@@ -414,7 +415,7 @@ fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
 }
 
 async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostError> {
-    reconcile::reconcile(host, &desired, |change, outcome| log::change(change, outcome)).await
+    reconcile::reconcile(host, &desired, log::change).await
 }
 
 /// The next event of VRRP, `None` if it has died; never if there is no VRRP.

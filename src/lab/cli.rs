@@ -12,6 +12,8 @@ use std::time::Duration;
 
 use super::client::{Lab, Options};
 use super::control::{HostStatus, Life};
+use super::drill::Placing;
+use super::error::LabError;
 use super::rundir::RunDir;
 use super::spec::LabSpec;
 use super::switch::{Damage, Direction, Impairment};
@@ -229,11 +231,11 @@ fn done<E: Error + 'static>(result: Result<(), E>) -> Outcome {
 fn run_story(spec: &LabSpec, options: &Options) -> Outcome {
     let lab = story::boot(spec, options, false)?;
     let converged = story::converge(&lab, spec)?;
-    let holder = if spec.resident.is_empty() { None } else { drill::elect(&lab, spec)? };
+    let placing = elect(&lab, spec)?;
     let seen = story::look(&lab, spec)?;
-    let moved = match &holder {
-        Some(holder) => drill::fail_over(&lab, spec, holder)?,
-        None => spec.resident.is_empty(),
+    let moved = match (&spec.electors, &placing) {
+        (Some(electors), Some(placing)) => drill::fail_over(&lab, spec, electors, placing)?,
+        (electors, _) => electors.is_none(),
     };
     Ok(if converged && seen && moved { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -241,11 +243,16 @@ fn run_story(spec: &LabSpec, options: &Options) -> Outcome {
 fn up(spec: &LabSpec, options: &Options) -> Outcome {
     let lab = story::boot(spec, options, true)?;
     let mut converged = story::converge(&lab, spec)?;
-    if !spec.resident.is_empty() {
-        converged &= drill::elect(&lab, spec)?.is_some();
-    }
-    write!(io::stdout(), "{}", story::invitation(lab.name(), spec, converged))?;
+    let placing = elect(&lab, spec)?;
+    converged &= placing.is_some() || spec.electors.is_none();
+    let holder = placing.as_ref().and_then(|placing| placing.values().next());
+    let holder = holder.map(String::as_str);
+    write!(io::stdout(), "{}", story::invitation(lab.name(), spec, holder, converged))?;
     Ok(if converged { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn elect(lab: &Lab, spec: &LabSpec) -> Result<Option<Placing>, LabError> {
+    spec.electors.as_ref().map_or(Ok(None), |electors| drill::elect(lab, electors))
 }
 
 fn status(lab: &Lab) -> Outcome {

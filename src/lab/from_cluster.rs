@@ -4,9 +4,12 @@
 //! the interface and the address of the file.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
 
-use super::spec::{HostSpec, LabSpec};
+use super::spec::{Electors, HostSpec, LabSpec};
 use crate::cluster::Cluster;
+use crate::vrrp::config::{Preempt, RouterConfig};
 
 /// Where cluster, roles and templates lie on every machine.
 pub const DIRECTORY: &str = "/etc/converge";
@@ -38,17 +41,44 @@ pub fn lab_spec(cluster: &Cluster, own_files: BTreeMap<String, String>) -> LabSp
         cluster_file: Some(cluster.source.text.clone()),
         extra_files: own_files.into_iter().map(placed).collect(),
         urls: Vec::new(),
-        resident: Vec::new(),
-        vips: cluster.vips.iter().map(|vip| vip.address.addr()).collect(),
+        electors: None,
     }
 }
 
-/// Has converge stay on these hosts, as it is shipped to: with its unit, and with the key by which
+/// Has converge stay on some hosts, as it is shipped to: with its unit, and with the key by which
 /// directors know each other.
-pub fn reside(spec: &mut LabSpec, hosts: Vec<String>, key: String) {
+pub fn reside(spec: &mut LabSpec, electors: Electors) {
     spec.extra_files.insert(UNIT_FILE.to_owned(), UNIT.to_owned());
-    spec.extra_files.insert(format!("{DIRECTORY}/cluster.key"), key);
-    spec.resident = hosts;
+    spec.electors = Some(electors);
+}
+
+/// Who elects, from the routers of all hosts. Of the routers with the same VIP the one with the
+/// highest priority says whether the VIP comes back to it.
+pub fn electors(routers: &[(String, RouterConfig)], key: String) -> Electors {
+    let mut electors = Electors { key, ..Electors::default() };
+    let mut first: BTreeMap<IpAddr, (&String, &RouterConfig)> = BTreeMap::new();
+    for (host, router) in routers {
+        if !electors.hosts.contains(host) {
+            electors.hosts.push(host.clone());
+        }
+        for vip in router.vips.iter().map(|vip| vip.address.addr()) {
+            let best = first.entry(vip).or_insert((host, router));
+            if best.1.priority < router.priority {
+                *best = (host, router);
+            }
+        }
+    }
+    for (vip, (host, router)) in first {
+        electors.vips.push(vip);
+        let after = match router.preempt {
+            Preempt::Now => Duration::ZERO,
+            Preempt::After(time) => time,
+            Preempt::Never => continue,
+        };
+        electors.homes.insert(vip, host.clone());
+        electors.homecoming = electors.homecoming.max(after);
+    }
+    electors
 }
 
 /// Whose turn it is: who serves others comes before them.

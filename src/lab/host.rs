@@ -226,7 +226,8 @@ impl<'a> Host<'a> {
         self.lab.ask(&request).map(drop)
     }
 
-    fn failed(&self, command: &str, output: Output) -> LabError {
+    /// The error of a command that ended like this.
+    pub fn failed(&self, command: &str, output: Output) -> LabError {
         LabError::Failed {
             host: self.name.to_owned(),
             command: command.to_owned(),

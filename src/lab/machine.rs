@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
@@ -25,6 +26,7 @@ use super::rundir::{MachineDir, RunDir, Setup};
 use super::spec::HostSpec;
 use super::switch::{Mac, Port};
 use super::wire::Wire;
+use crate::vrrp::key::KEY_FILE;
 
 /// A killed process group is gone in milliseconds.
 const DEATH: Duration = Duration::from_secs(10);
@@ -331,7 +333,9 @@ fn lay_out(setup: &Setup, spec: &HostSpec, run: &RunDir, directory: &MachineDir)
         if let Some(parent) = file.parent() {
             fs::create_dir_all(parent)?;
         }
-        fs::write(file, text)?;
+        fs::write(&file, text)?;
+        let mode = if path == KEY_FILE { 0o600 } else { 0o644 };
+        fs::set_permissions(&file, fs::Permissions::from_mode(mode))?;
     }
     let network = format!("interface={}\naddress={}\n", spec.interface, spec.address);
     fs::write(share.join("network"), network)?;

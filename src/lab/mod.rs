@@ -7,8 +7,8 @@
 //! Reading order: [`spec`] what a lab is; [`recipe`], [`sources`], [`image`] what its machines
 //! boot; [`switch`], [`pcap`], [`wire`] their network; [`frame`], [`agent`], [`line`] how commands
 //! reach them; [`keeper`], [`machine`] their life; [`control`], [`daemon`] the process that owns
-//! them; [`client`], [`host`], [`error`] the handle for tests; [`verdict`], [`story`], [`drill`], [`shell`]
-//! and [`cli`] what a person sees.
+//! them; [`client`], [`host`], [`error`] the handle for tests; [`verdict`], [`story`], [`drill`],
+//! [`shell`] and [`cli`] what a person sees.
 
 pub mod agent;
 pub mod cli;
@@ -43,5 +43,5 @@ pub mod wire;
 pub use client::{Lab, Options};
 pub use error::{LabError, Output};
 pub use host::{Host, Link};
-pub use spec::{HostSpec, LabSpec};
+pub use spec::{Electors, HostSpec, LabSpec};
 pub use switch::Direction;

@@ -5,9 +5,12 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+
+use crate::vrrp::key::KEY_FILE;
 
 /// More machines than this do not fit the memory of a developer's machine (60 MB each), and the
 /// last byte of a MAC address numbers them.
@@ -32,12 +35,24 @@ pub struct LabSpec {
     /// What a client asks to see whether all is well, for example `http://192.0.2.100/`.
     #[serde(default)]
     pub urls: Vec<String>,
-    /// Hosts on which converge stays as a service, because others could hold their VIPs.
+    /// Hosts that elect who holds the VIPs, if any do.
     #[serde(default)]
-    pub resident: Vec<String>,
-    /// The addresses that move between those.
-    #[serde(default)]
+    pub electors: Option<Electors>,
+}
+
+/// Hosts on which converge stays as a service, because each could hold the others' VIPs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Electors {
+    /// Which hosts.
+    pub hosts: Vec<String>,
+    /// By what they believe each other: the text of their key file.
+    pub key: String,
+    /// The addresses that move between them.
     pub vips: Vec<IpAddr>,
+    /// Who gets a VIP back whenever it returns; a VIP that is not here stays where it is.
+    pub homes: BTreeMap<IpAddr, String>,
+    /// How long that may take, by the cluster file.
+    pub homecoming: Duration,
 }
 
 /// One machine.
@@ -130,6 +145,9 @@ impl LabSpec {
         files.insert("/etc/hostname".into(), format!("{}\n", host.name));
         files.insert("/etc/hosts".into(), self.hosts_file());
         files.insert("/etc/machine-id".into(), machine_id(&self.name, &host.name));
+        if let Some(electors) = self.electors.as_ref().filter(|e| e.hosts.contains(&host.name)) {
+            files.insert(KEY_FILE.into(), electors.key.clone());
+        }
         if let Some(text) = &self.cluster_file {
             files.insert("/etc/converge/cluster.toml".into(), text.clone());
         }

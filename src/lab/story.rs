@@ -66,19 +66,33 @@ pub fn look(lab: &Lab, spec: &LabSpec) -> Result<bool, LabError> {
 }
 
 /// What to try with the machines that `lab up` leaves behind.
-pub fn invitation(name: &str, spec: &LabSpec, converged: bool) -> String {
+pub fn invitation(name: &str, spec: &LabSpec, holder: Option<&str>, converged: bool) -> String {
     let first = |wanted: u8| spec.hosts.iter().find(|host| turn(&host.role) == wanted);
     let named = |wanted: u8| first(wanted).or(spec.hosts.first()).map_or("HOST", |h| &h.name);
-    let (director, server) = (named(turn(DIRECTOR)), named(turn(verdict::REALSERVER)));
+    let director = holder.unwrap_or_else(|| named(turn(DIRECTOR)));
+    let server = named(turn(verdict::REALSERVER));
     let mut lines = vec![
         (format!("sh {director}"), "a shell on a machine"),
         (format!("sh {director} ipvsadm -Ln"), "one command on a machine"),
     ];
     if let (Some(client), Some(url)) = (first(turn(CLIENT)), spec.urls.first()) {
         let probe = format!("sh {} converge probe {url}", client.name);
+        let watch = format!("{probe} -i 10ms --for 30s");
         lines.push((probe, "who answers, as the client sees it"));
+        if holder.is_some() {
+            lines.push((watch, "the same in a second window, for what follows"));
+        }
     }
-    lines.push((format!("kill {server}"), "pull its plug; `boot` powers it on again"));
+    if holder.is_some() {
+        let others = spec.electors.iter().flat_map(|electors| &electors.hosts);
+        let other =
+            others.into_iter().find(|name| *name != director).map_or("HOST", String::as_str);
+        lines.push((format!("sh {director} systemctl stop converge"), "the VIP moves"));
+        lines.push((format!("sh {other} journalctl -u converge"), "what happened, and why"));
+        lines.push((format!("sh {director} systemctl start converge"), "and back"));
+        lines.push((format!("kill {director}"), "pull its plug; `boot` powers it on again"));
+    }
+    lines.push((format!("kill {server}"), "a web server's plug"));
     lines.push(("down".to_owned(), "end the lab"));
     let state = if converged { "" } else { ", but not all of its machines are converged" };
     let mut text = format!("\nThe lab `{name}` is up{state}. Now try:\n");
@@ -92,7 +106,9 @@ pub fn invitation(name: &str, spec: &LabSpec, converged: bool) -> String {
 fn converge_one(lab: &Lab, name: &str, role: &str) -> Result<bool, LabError> {
     let command = format!("converge --role {role}");
     let output = lab.host(name).run_for(&command, b"", CONVERGE_PATIENCE)?;
-    let last = |text: &str| text.lines().rev().find(|line| !line.is_empty()).map(str::to_owned);
+    // Lines that say more about another one begin with a space.
+    let tells = |line: &&str| !line.is_empty() && !line.starts_with(' ');
+    let last = |text: &str| text.lines().rev().find(tells).map(str::to_owned);
     if output.success() {
         let result = last(&output.stdout).or_else(|| last(&output.stderr)).unwrap_or_default();
         say(name, &result, output.took);
@@ -116,7 +132,7 @@ fn look_at(lab: &Lab, spec: &LabSpec, client: &str, url: &str) -> Result<bool, L
 }
 
 /// Does the same for all of them in threads of their own; results in their order.
-fn at_once<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(super) fn at_once<T: Sync, R: Send>(items: &[T], act: impl Fn(&T) -> R + Sync) -> Vec<R> {
     std::thread::scope(|scope| {
         let act = &act;
         let threads: Vec<_> = items.iter().map(|item| scope.spawn(move || act(item))).collect();

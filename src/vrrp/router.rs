@@ -47,6 +47,8 @@ pub struct Router {
     peers: Peers,
     /// Who is Active as far as was heard: the best of those who say so and have not resigned.
     heard: Option<Heard>,
+    /// Another one, of those who are not the best.
+    beside: Option<Heard>,
     phase: Phase,
     episodes: Episodes,
     outputs: VecDeque<Output>,
@@ -73,6 +75,7 @@ impl Router {
             condition: Condition::default(),
             peers: Peers::default(),
             heard: None,
+            beside: None,
             phase: Phase::Waiting(Waiting { until, start }),
             episodes: Episodes::default(),
             outputs: VecDeque::new(),
@@ -87,12 +90,15 @@ impl Router {
         now: Moment,
     ) -> Result<(), Discard> {
         let notes = accepts(&self.config, from, advert).inspect_err(|why| {
-            if is_misconfigured(why) {
+            if why.is_misconfiguration() {
                 self.notice(Notice::Refused { from, why: why.clone() }, now);
             }
         })?;
         self.handle_notes(from, &notes, now);
         self.notice_stall(now);
+        if advert.priority != 0 {
+            self.peers.hear_voice(from);
+        }
         match &self.phase {
             Phase::Waiting(_) | Phase::Released => {}
             Phase::Backup(_) => self.backup_hears(from, advert, now),
@@ -134,7 +140,6 @@ impl Router {
         }
         self.notice_stall(now);
         let was_active = self.active_peer() == Some(peer);
-        let restarts = self.peers.restarting(peer, now).is_some();
         let returns = self.peers.is_out_of_touch(peer);
         self.peers.hear(peer, news, now);
         if returns && matches!(news, PeerNews::Present { .. }) {
@@ -143,7 +148,7 @@ impl Router {
             self.announce_again(now);
         }
         match news {
-            PeerNews::Gone if was_active && !restarts => {
+            PeerNews::Gone if was_active && self.peers.is_gone(peer) => {
                 self.lose_active(peer, Why::Gone { peer }, now);
             }
             PeerNews::Resigned if was_active => {
@@ -207,15 +212,16 @@ impl Router {
     /// Time has passed. What is not due does not happen.
     pub fn handle_timeout(&mut self, now: Moment) {
         self.notice_stall(now);
+        if let Phase::Waiting(Waiting { until, start }) = self.phase
+            && until <= now
+        {
+            self.start(start, now);
+        }
+        self.keeping_timeout(now);
         match &self.phase {
-            Phase::Waiting(waiting) if waiting.until <= now => self.start(waiting.start, now),
-            Phase::Backup(_) => {
-                self.keeping_timeout(now);
-                self.backup_timeout(now);
-            }
+            Phase::Backup(_) => self.backup_timeout(now),
             Phase::Active(_) => self.active_timeout(now),
-            Phase::Fault(_) | Phase::Leaving(_) => self.keeping_timeout(now),
-            Phase::Waiting(_) | Phase::Released => {}
+            Phase::Waiting(_) | Phase::Fault(_) | Phase::Leaving(_) | Phase::Released => {}
         }
     }
 
@@ -292,14 +298,23 @@ impl Router {
     /// to yield: says whether it is this one.
     fn follow(&mut self, from: IpAddr, advert: &Advert, now: Moment) -> bool {
         let (priority, interval) = (advert.priority, advert.interval);
+        let heard = Heard { from, priority, interval, at: now };
         let has_better = self.heard.is_some_and(|known| {
-            let is_alive = now.since(known.at) < self.dead(known.interval);
-            known.from != from && is_alive && (known.priority, known.from) > (priority, from)
+            let ranks_above = (known.priority, known.from) > (priority, from);
+            known.from != from && ranks_above && self.is_alive(&known, now)
         });
-        if !has_better {
-            self.heard = Some(Heard { from, priority, interval, at: now });
+        if has_better {
+            self.beside = Some(heard);
+        } else {
+            self.beside = self.beside.filter(|other| other.from != from);
+            self.heard = Some(heard);
         }
         !has_better
+    }
+
+    /// Whether it was heard within its dead time.
+    fn is_alive(&self, heard: &Heard, now: Moment) -> bool {
+        now.since(heard.at) < self.dead(heard.interval)
     }
 
     /// The director that is Active, by its address in the configuration.
@@ -357,19 +372,6 @@ impl Router {
             auth,
         }
     }
-}
-
-/// Whether somebody should do something about it: a router that is meant to be ours, and is told
-/// something else.
-fn is_misconfigured(why: &Discard) -> bool {
-    matches!(
-        why,
-        Discard::VersionDiffers { .. }
-            | Discard::IntervalDiffers { .. }
-            | Discard::NoPassword
-            | Discard::UnwantedPassword
-            | Discard::WrongPassword
-    )
 }
 
 #[cfg(test)]

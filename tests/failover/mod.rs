@@ -3,8 +3,8 @@
 //! Each test is a failure of keepalived 2.2.7 that was seen there, or a promise of ours. Nothing
 //! here is timed: benches/failover.rs measures.
 
-mod node;
-mod segment;
+pub(crate) mod node;
+pub(crate) mod segment;
 
 use std::thread::sleep;
 use std::time::Duration;

@@ -22,6 +22,8 @@ preempt = "now"
 transport = "unicast"
 vrrp-version = 3
 password = ""
+family = "auto"
+checksum = "pseudo-header"
 
 [[vrrp]]
 name = "web"
@@ -32,6 +34,8 @@ preempt = "{{vars.preempt}}"
 transport = "{{vars.transport}}"
 version = "{{vars.vrrp-version}}"
 password = "{{vars.password}}"
+family = "{{vars.family}}"
+checksum = "{{vars.checksum}}"
 interface = "eth0"
 
 [[hold]]

@@ -35,7 +35,9 @@ impl Segment {
         for (name, number) in hosts.iter().zip(1..) {
             let ns = segment.namespace(name);
             sh(&format!("ip netns add {ns}"));
-            sh(&format!("ip -n {switch} link add name to-{name} type veth peer name eth0 netns {ns}"));
+            sh(&format!(
+                "ip -n {switch} link add name to-{name} type veth peer name eth0 netns {ns}"
+            ));
             sh(&format!("ip -n {switch} link set to-{name} master br0 up"));
             sh(&format!("ip -n {ns} link set lo up"));
             sh(&format!("ip -n {ns} link set eth0 up"));

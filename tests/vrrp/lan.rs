@@ -46,9 +46,8 @@ impl Lan {
         for (neighbour, port, last) in [(&lan.a, "to-a", 1), (&lan.b, "to-b", 2)] {
             neighbour.plug(port, "eth0");
             sh(&format!("ip link set {port} master lan"));
-            neighbour.sh(&format!(
-                "ip addr add 10.77.0.{last}/24 dev eth0 && ip addr add fe80::{last}/64 dev eth0 nodad"
-            ));
+            neighbour.sh(&format!("ip addr add 10.77.0.{last}/24 dev eth0"));
+            neighbour.sh(&format!("ip addr add fe80::{last}/64 dev eth0 nodad"));
         }
         lan
     }

@@ -131,8 +131,8 @@ each_in_a_namespace! {
         config.transport = Transport::Multicast;
         config.source = "2001:db8:77::1".parse().expect("an address");
         config.peers.clear();
-        let in_v6 = |address: &str| vip(address);
-        config.vips = vec![in_v6("fe80::100/64"), in_v6("2001:db8:77::100/64"), in_v6("10.77.0.100/32")];
+        let vips = ["fe80::100/64", "2001:db8:77::100/64", "10.77.0.100/32"];
+        config.vips = vips.map(vip).into();
         let tap = Tap::open(0x86dd);
         let begin = Instant::now();
         let a = Director::start(&lan.a, settings("a", false), vec![(config, Start::Fresh)]);
@@ -142,10 +142,7 @@ each_in_a_namespace! {
         println!("advertised after {:?}", advert - begin);
         let shown = eventually("not all", || {
             let shown = addresses(&lan.a);
-            ["fe80::100/64", "2001:db8:77::100/64", "10.77.0.100/32"]
-                .iter()
-                .all(|vip| shown.contains(vip))
-                .then_some(shown)
+            vips.iter().all(|vip| shown.contains(vip)).then_some(shown)
         });
         let line = shown.lines().find(|line| line.contains("2001:db8:77::100/64")).expect("there");
         assert!(line.contains("deprecated") && line.contains("nodad"), "{shown}");

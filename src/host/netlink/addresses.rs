@@ -14,7 +14,7 @@ use rtnetlink::packet_route::address::{
 };
 
 use super::links::{Names, index};
-use super::{MARK, Netlink, VIP_MARK, NetlinkError, deleted, gather, made};
+use super::{MARK, Netlink, NetlinkError, VIP_MARK, deleted, gather, made};
 
 /// An address as the kernel has it.
 #[derive(Clone, Debug, PartialEq, Eq)]

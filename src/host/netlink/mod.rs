@@ -10,8 +10,8 @@
 )]
 
 mod addresses;
-mod changes;
 mod carrier;
+mod changes;
 mod fou;
 mod generic;
 mod links;
@@ -25,8 +25,8 @@ use nix::errno::Errno;
 use rtnetlink::Handle;
 
 pub use addresses::FoundAddress;
-pub use changes::changes;
 pub use carrier::{Carrier, CarrierNews};
+pub use changes::changes;
 pub use fou::FouPort;
 pub use links::FoundLink;
 pub use routes::{FoundRoute, RouteSpec};

@@ -20,7 +20,7 @@ use crate::clock::Moment;
 use crate::vrrp::fingerprint::Digests;
 use crate::vrrp::key::Key;
 use crate::vrrp::link::{
-    Alarm, ConnectionId, Contact, Dialled, Ends, LINK_PORT, News, Nonce, Output, Peering, Standing,
+    Alarm, ConnectionId, Dialled, Ends, LINK_PORT, News, Nonce, Output, Peering, Standing,
 };
 
 /// Bytes read at a time; nobody says more at once but digests.
@@ -71,14 +71,12 @@ struct Peer {
 /// All connections.
 pub(super) struct Links {
     settings: LinkSettings,
-    /// Tells this process from the one before it.
-    incarnation: u64,
     random: SystemRandom,
+    /// Tells this process from the one before and the one after it.
+    incarnation: u64,
     listener: Result<Socket, Moment>,
     failed: Option<Errno>,
     peers: Vec<Peer>,
-    /// Peers of which nothing is known any more, for their connection was given up.
-    lost: Vec<String>,
 }
 
 /// What poll(2) is asked about.
@@ -95,34 +93,60 @@ impl Links {
     pub(super) fn open(settings: LinkSettings, now: Moment) -> io::Result<Self> {
         let random = SystemRandom::new();
         let incarnation = u64::from_ne_bytes(*fresh(&random)?.first_chunk().expect("32 bytes"));
-        let (listener, failed, peers, lost) = (Err(now), None, Vec::new(), Vec::new());
-        let mut links = Links { settings, incarnation, random, listener, failed, peers, lost };
-        links.dial_new(now);
+        let (listener, failed, peers) = (Err(now), None, Vec::new());
+        let mut links = Links { settings, random, incarnation, listener, failed, peers };
+        links.peer_with_all(now);
         links.keep_listening(now);
         Ok(links)
     }
 
-    /// The files were read anew. A connection between the same ends goes on as it is.
-    pub(super) fn follow(&mut self, settings: LinkSettings, now: Moment) {
+    /// The files say something else now. Connections that it does not concern stay; gives the peers
+    /// of which nothing is known any more.
+    pub(super) fn handle_settings(&mut self, settings: LinkSettings, now: Moment) -> Vec<String> {
         let old = std::mem::replace(&mut self.settings, settings);
         let new = &self.settings;
-        let are_same = (&old.host, old.address) == (&new.host, new.address);
-        let are_same = are_same && old.key.is(&new.key);
-        let (stay, go) = std::mem::take(&mut self.peers).into_iter().partition(|peer: &Peer| {
-            let address = new.peers.get(peer.peering.peer());
-            are_same && address == Some(&peer.peering.peer_address())
-        });
-        self.peers = stay;
-        let known = go.iter().filter(|peer| peer.peering.contact() != Contact::Unknown);
-        let lost = known.map(|peer| peer.peering.peer().to_owned());
-        self.lost.extend(lost.filter(|name| new.peers.contains_key(name)));
+        let same_end = (&old.host, old.address, &old.interface)
+            == (&new.host, new.address, &new.interface)
+            && old.key.is_same(&new.key);
         if old.address != new.address {
             self.listener = Err(now);
         }
-        let digests = Arc::clone(&new.digests);
+        let stays = |peer: &Peer| {
+            let address = Some(&peer.peering.peer_address());
+            same_end && new.peers.get(peer.peering.peer()) == address
+        };
+        let (kept, lost): (Vec<Peer>, Vec<Peer>) =
+            std::mem::take(&mut self.peers).into_iter().partition(stays);
+        self.peers = kept;
+        let digests = Arc::clone(&self.settings.digests);
         self.each(|peering| peering.handle_digests(Arc::clone(&digests), now));
-        self.dial_new(now);
+        self.peer_with_all(now);
         self.keep_listening(now);
+        lost.iter().map(|peer| peer.peering.peer().to_owned()).collect()
+    }
+
+    /// The other directors.
+    pub(super) fn peers(&self) -> Vec<String> {
+        self.peers.iter().map(|peer| peer.peering.peer().to_owned()).collect()
+    }
+
+    /// Dials those of the settings that there is no peering with yet.
+    fn peer_with_all(&mut self, now: Moment) {
+        for (name, address) in &self.settings.peers {
+            if self.peers.iter().any(|peer| peer.peering.peer() == name) {
+                continue;
+            }
+            let ends = Ends {
+                host: self.settings.host.clone(),
+                address: self.settings.address,
+                peer: name.clone(),
+                peer_address: *address,
+                incarnation: self.incarnation,
+                key: self.settings.key.clone(),
+            };
+            let peering = Peering::new(ends, Arc::clone(&self.settings.digests), now);
+            self.peers.push(Peer { peering, connections: BTreeMap::new() });
+        }
     }
 
     /// Why nobody can connect to us, if it is news.
@@ -191,9 +215,6 @@ impl Links {
 
     /// Carries out what the peerings want, and returns the next thing that one of them said.
     pub(super) fn poll_said(&mut self, now: Moment) -> Option<(String, Said)> {
-        if let Some(name) = self.lost.pop() {
-            return Some((name, Said::News(News::Unknown)));
-        }
         for number in 0..self.peers.len() {
             while let Some(output) = self.peers[number].peering.poll_output() {
                 let name = |links: &Self| links.peers[number].peering.peer().to_owned();
@@ -207,26 +228,6 @@ impl Links {
             }
         }
         None
-    }
-
-    /// Begins with those with whom nothing was begun.
-    fn dial_new(&mut self, now: Moment) {
-        let Links { settings, incarnation, peers, .. } = self;
-        for (name, address) in &settings.peers {
-            if peers.iter().any(|peer| peer.peering.peer() == name) {
-                continue;
-            }
-            let ends = Ends {
-                host: settings.host.clone(),
-                address: settings.address,
-                peer: name.clone(),
-                peer_address: *address,
-                incarnation: *incarnation,
-                key: settings.key.clone(),
-            };
-            let peering = Peering::new(ends, Arc::clone(&settings.digests), now);
-            peers.push(Peer { peering, connections: BTreeMap::new() });
-        }
     }
 
     fn keep_listening(&mut self, now: Moment) {
@@ -272,7 +273,7 @@ impl Links {
 
     fn attend(&mut self, number: usize, id: ConnectionId, now: Moment) {
         // Since poll(2) was asked peers may have gone, and others have come in their places: who
-        // looks there finds nothing to read, and does no harm.
+        // looks there finds nothing, and does no harm.
         let Some(peer) = self.peers.get_mut(number) else { return };
         let Some(connection) = peer.connections.get_mut(&id) else {
             return;

@@ -125,8 +125,8 @@ impl Vrrp {
         self.orders.put(|orders| drop(orders.conditions.insert(router.to_owned(), condition)));
     }
 
-    /// How to speak with the other directors from now on. What did not change goes on.
-    pub fn link(&self, link: LinkSettings) {
+    /// How to speak with the other directors from now on. What did not change stays connected.
+    pub fn link(&self, link: Option<LinkSettings>) {
         self.orders.put(|orders| orders.link = Some(link));
     }
 

@@ -131,6 +131,21 @@ pub enum Discard {
     },
 }
 
+impl Discard {
+    /// Whether somebody should do something about it: the packet is for a router that is ours, and
+    /// its sender is told something else. The router tells of it itself.
+    pub fn is_misconfiguration(&self) -> bool {
+        matches!(
+            self,
+            Discard::VersionDiffers { .. }
+                | Discard::IntervalDiffers { .. }
+                | Discard::NoPassword
+                | Discard::UnwantedPassword
+                | Discard::WrongPassword
+        )
+    }
+}
+
 /// What is odd about a packet that is heeded all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Note {

@@ -11,10 +11,9 @@ use super::phase::Keeping;
 use super::*;
 
 impl Router {
-    /// RFC 9568 6.4.2: advertises itself first, then the VIPs are added, then
-    /// announced.
+    /// RFC 9568 6.4.2: advertises itself first, then the VIPs are added, then announced.
     pub(super) fn take_over(&mut self, why: Why, now: Moment) {
-        self.heard = None;
+        (self.heard, self.beside) = (None, None);
         self.send();
         let plan = self.config.announcing;
         let active = Active {
@@ -41,7 +40,7 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.3.
+    /// RFC 9568 6.4.3, RFC 3768 6.4.3: an advertisement is received.
     pub(super) fn active_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         let (own, theirs) = (self.priority(), advert.priority);
         if theirs == 0 {
@@ -64,9 +63,9 @@ impl Router {
         self.announce_again(now);
     }
 
-    /// RFC 9568 6.4.3: one of lower priority is answered at once. RFC 3768 would say
-    /// nothing, which prolongs the conflict. Two who both believe that they win do not answer each
-    /// other's answers: one answer per interval.
+    /// RFC 9568 6.4.3: one of lower priority is answered at once. RFC 3768 would say nothing, which
+    /// prolongs the conflict. Two who both believe that they win do not answer each other's
+    /// answers: one answer per interval.
     fn answer(&mut self, now: Moment) {
         let interval = self.config.interval.get();
         let Phase::Active(active) = &mut self.phase else { return };
@@ -81,7 +80,7 @@ impl Router {
     /// this side would go on sending to this host.
     fn yield_to(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         let (priority, interval) = (advert.priority, advert.interval);
-        self.heard = Some(Heard { from, priority, interval, at: now });
+        (self.heard, self.beside) = (Some(Heard { from, priority, interval, at: now }), None);
         let backup = self.backup(interval, self.dead(interval), now);
         self.enter(Phase::Backup(backup), Why::Yielded { to: from, priority });
         self.send();

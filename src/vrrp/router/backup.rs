@@ -8,6 +8,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::rank::Opening;
 use super::*;
 use crate::vrrp::config::{Preempt, Transport};
 
@@ -27,6 +28,7 @@ impl Router {
         Backup {
             down: now + span,
             span,
+            cause: None,
             learned,
             preempts: None,
             fresh: false,
@@ -40,26 +42,29 @@ impl Router {
         timers::dead(self.config.version, self.priority(), learned)
     }
 
-    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is
-    /// known to advertise less often is not taken for dead.
+    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is known to
+    /// advertise less often is not taken for dead.
     fn learned(&self) -> Interval {
         let own = self.config.interval;
         self.heard.map_or(own, |heard| heard.interval.max(own))
     }
 
     /// At the start, when every director is known not to be Active and this one ranks first, there
-    /// is nobody to wait for. Multicast may carry the voice of others, who get one interval.
+    /// is nobody to wait for. Multicast may carry the voice of others, and a host that refuses the
+    /// connection may run another program: they get one interval.
     pub(super) fn consider_start(&mut self, now: Moment) {
-        let alone = self.peers.all_are_surely_not_active(&self.config)
-            && self.peers.this_host_is_first(&self.config, self.priority(), None);
+        let opening = self.peers.opening(&self.config, self.priority());
         let listen = timers::listen(self.config.version, self.priority(), self.config.interval);
         let Phase::Backup(backup) = &mut self.phase else { return };
-        if !(alone && backup.fresh) {
+        if !backup.fresh {
             return;
         }
-        match self.config.transport {
-            Transport::Unicast => self.take_over(Why::FirstOfAll, now),
-            Transport::Multicast => backup.shorten(listen, now),
+        match (opening, self.config.transport) {
+            (Opening::Closed, _) => {}
+            (Opening::Free, Transport::Unicast) => backup.hasten(Why::FirstOfAll, now),
+            (Opening::Quiet, _) | (Opening::Free, Transport::Multicast) => {
+                backup.shorten(listen, now);
+            }
         }
     }
 
@@ -109,6 +114,7 @@ impl Router {
             let peer = self.active_peer().unwrap_or(from);
             return self.lose_active(peer, Why::Resigned { by: from }, now);
         }
+        self.beside = self.beside.filter(|other| other.from != from);
         // Not of the one that is followed, which therefore is still there, and advertises itself
         // once in this time. The packet may also have been overtaken by its successor's.
         let (version, own) = (self.config.version, self.priority());
@@ -123,23 +129,40 @@ impl Router {
     }
 
     /// The Active one is gone and said so, or was seen to be. The best-ranked one takes over at
-    /// once, the others after their skew time.
+    /// once, the others after their skew time; unless somebody already has.
     pub(super) fn lose_active(&mut self, active: IpAddr, why: Why, now: Moment) {
-        self.heard = None;
-        let Phase::Backup(backup) = &self.phase else { return };
-        // After a stall, what comes in may be old; and it does not listen for long.
-        if backup.listens {
-            return;
-        }
-        if self.peers.this_host_is_first(&self.config, self.priority(), Some(active)) {
-            self.take_over(why, now);
-        } else {
-            self.wait_skew_time(now);
+        self.heard = self.successor(now);
+        self.beside = None;
+        let is_first = self.peers.this_host_is_first(&self.config, self.priority(), Some(active));
+        let (version, own, heard) = (self.config.version, self.priority(), self.heard);
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        match heard {
+            Some(heard) => {
+                backup.learned = heard.interval;
+                backup.wait(timers::listen(version, own, heard.interval), now);
+            }
+            // After a stall, what comes in may be old; and it does not listen for long.
+            None if backup.listens => {}
+            None if is_first => backup.hasten(why, now),
+            None => self.wait_skew_time(now),
         }
     }
 
-    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
-    /// that nobody keeps a Backup waiting by resigning again and again.
+    /// Another one that is Active beside the followed one, and is not to be preempted: what it
+    /// said may have come before the resignation that made it so. If it has yielded instead, one
+    /// interval shows that.
+    fn successor(&self, now: Moment) -> Option<Heard> {
+        let other = self.beside.filter(|other| self.is_alive(other, now))?;
+        (!self.is_discarded(other.priority)).then_some(other)
+    }
+
+    /// Whether an advertisement of this priority puts no takeover off.
+    fn is_discarded(&self, priority: u8) -> bool {
+        priority < self.priority() && self.preempt() == Preempt::Now
+    }
+
+    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so that
+    /// nobody keeps a Backup waiting by resigning again and again.
     fn wait_skew_time(&mut self, now: Moment) {
         let (version, priority) = (self.config.version, self.priority());
         if let Phase::Backup(backup) = &mut self.phase {
@@ -160,6 +183,23 @@ impl Router {
         }
     }
 
+    /// Until when a Backup watches an Active router that it would not preempt.
+    pub(crate) fn watches_until(&self, now: Moment) -> Option<Moment> {
+        let Phase::Backup(backup) = &self.phase else { return None };
+        let until = backup.preempts.unwrap_or(backup.down).min(backup.down);
+        let is_discarded = self.is_discarded(self.heard?.priority);
+        (until > now && !is_discarded).then_some(until)
+    }
+
+    /// A Backup that would take over now does not before `until`: its sync group cannot.
+    pub(crate) fn put_off(&mut self, until: Moment, now: Moment) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        if backup.down <= now {
+            backup.lengthen(until.since(now), now);
+        }
+        backup.preempts = backup.preempts.map(|when| if when <= now { until } else { when });
+    }
+
     pub(super) fn backup_timeout(&mut self, now: Moment) {
         let Phase::Backup(backup) = &self.phase else { return };
         let why = match self.heard {
@@ -167,13 +207,23 @@ impl Router {
             _ if backup.down <= now && backup.listens && backup.keeping.is_some() => {
                 Why::StillFirst
             }
-            _ if backup.down <= now => Why::Silence { after: backup.span },
+            Some(heard) if backup.down <= now && self.is_lower_and_alive(&heard, now) => {
+                Why::Preempted { from: heard.from }
+            }
+            _ if backup.down <= now => {
+                let silence = Why::Silence { after: backup.span };
+                backup.cause.clone().unwrap_or(silence)
+            }
             Some(heard) if backup.preempts.is_some_and(|when| when <= now) => {
                 Why::Preempted { from: heard.from }
             }
             Some(_) | None => return,
         };
         self.take_over(why, now);
+    }
+
+    fn is_lower_and_alive(&self, heard: &Heard, now: Moment) -> bool {
+        heard.priority < self.priority() && now.since(heard.at) < self.dead(heard.interval)
     }
 
     /// What was sent while this process did not run may be lost. The Active one is given the time
@@ -192,12 +242,21 @@ impl Backup {
     /// Active_Down_Timer starts anew.
     pub(super) fn wait(&mut self, span: Duration, now: Moment) {
         (self.down, self.span, self.listens) = (now + span, span, false);
+        self.cause = None;
+    }
+
+    /// Active_Down_Timer is due. The takeover waits for the timeout to be handled, before which the
+    /// sockets are read empty: after a stall, an old resignation may have a younger advertisement
+    /// behind it.
+    pub(super) fn hasten(&mut self, why: Why, now: Moment) {
+        (self.down, self.fresh, self.preempts) = (self.down.min(now), false, None);
+        self.cause = Some(why);
     }
 
     /// Active_Down_Timer fires at the earliest then.
     pub(super) fn lengthen(&mut self, span: Duration, now: Moment) {
         if now + span > self.down {
-            (self.down, self.span) = (now + span, span);
+            (self.down, self.span, self.cause) = (now + span, span, None);
         }
     }
 

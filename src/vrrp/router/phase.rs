@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::announcer::Announcer;
 use super::timers::earliest;
-use super::{Start, State};
+use super::{Start, State, Why};
 use crate::clock::Moment;
 use crate::vrrp::config::Interval;
 
@@ -44,6 +44,8 @@ pub(super) struct Backup {
     pub(super) down: Moment,
     /// How long that was when it was set.
     pub(super) span: Duration,
+    /// Why it is due at once, if it is.
+    pub(super) cause: Option<Why>,
     /// Active_Adver_Interval.
     pub(super) learned: Interval,
     /// When the delay is over after which one of lower priority is preempted.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::accept::is_link_local;
 use super::input::PeerNews;
 use super::timers::LONGEST_RESTART;
 use super::{Heard, State};
@@ -19,6 +20,9 @@ use crate::vrrp::config::{Peer, RouterConfig};
 enum Told {
     #[default]
     Unknown,
+    /// Its host refuses the connection, and nobody was ever heard on one: perhaps nothing runs
+    /// there, perhaps another program that speaks VRRP.
+    Refused,
     Gone,
     Resigned,
     Present {
@@ -31,7 +35,7 @@ impl Told {
     /// Whether it could become Active now.
     fn could_take_over(self) -> bool {
         match self {
-            Told::Unknown => true,
+            Told::Unknown | Told::Refused => true,
             Told::Gone | Told::Resigned => false,
             Told::Present { state, .. } => state != State::Fault,
         }
@@ -39,7 +43,7 @@ impl Told {
 
     fn is_surely_not_active(self) -> bool {
         match self {
-            Told::Unknown => false,
+            Told::Unknown | Told::Refused => false,
             Told::Gone | Told::Resigned => true,
             Told::Present { state, .. } => state != State::Active,
         }
@@ -49,14 +53,32 @@ impl Told {
 #[derive(Clone, Copy, Debug, Default)]
 struct Standing {
     told: Told,
+    /// Whether converge is what runs there: it was heard on the connection, and no other program
+    /// has advertised itself since it was gone.
+    spoke: bool,
     /// Until when its process is being replaced.
     restarting: Option<Moment>,
 }
 
 impl Standing {
+    fn of(told: Told) -> Self {
+        Standing { told, spoke: true, restarting: None }
+    }
+
     fn restarts(&self, now: Moment) -> bool {
         self.restarting.is_some_and(|until| until > now)
     }
+}
+
+/// What a host that starts may do about the others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// Somebody may be Active or ranks higher.
+    Closed,
+    /// Nobody is, unless it is another program than converge: that would be heard.
+    Quiet,
+    /// Nobody is.
+    Free,
 }
 
 /// The other directors, by address.
@@ -70,13 +92,15 @@ impl Peers {
         match news {
             // While its process is being replaced, a refused connection says nothing.
             PeerNews::Gone if standing.restarts(now) => standing.told = Told::Unknown,
-            PeerNews::Gone => standing.told = Told::Gone,
+            PeerNews::Gone if standing.spoke => standing.told = Told::Gone,
+            PeerNews::Gone => standing.told = Told::Refused,
             PeerNews::Unknown => standing.told = Told::Unknown,
-            PeerNews::Resigned => *standing = Standing { told: Told::Resigned, restarting: None },
+            PeerNews::Resigned => *standing = Standing::of(Told::Resigned),
             PeerNews::Present { state, priority } => {
-                *standing = Standing { told: Told::Present { state, priority }, restarting: None };
+                *standing = Standing::of(Told::Present { state, priority });
             }
             PeerNews::Restarting(within) => {
+                standing.spoke = true;
                 standing.restarting = Some(now + within.min(LONGEST_RESTART));
             }
         }
@@ -90,7 +114,7 @@ impl Peers {
     /// Whether its connection was lost, or never there.
     pub(super) fn is_out_of_touch(&self, peer: IpAddr) -> bool {
         match self.told(peer) {
-            Told::Unknown | Told::Gone => true,
+            Told::Unknown | Told::Refused | Told::Gone => true,
             Told::Resigned | Told::Present { .. } => false,
         }
     }
@@ -109,10 +133,12 @@ impl Peers {
         }
         let active = Told::Present { state: State::Active, priority: heard.priority };
         let matches = |peer: &&Peer| match self.told(peer.address) {
-            Told::Unknown => peer.priority.get() == heard.priority,
+            Told::Unknown | Told::Refused => peer.priority.get() == heard.priority,
             told @ (Told::Gone | Told::Resigned | Told::Present { .. }) => told == active,
         };
-        config.peers.iter().find(matches).map(|peer| peer.address)
+        // Anybody else is in no file: a stranger of the same priority is not the peer.
+        let is_hidden = |peer: &&Peer| is_link_local(heard.from) && !is_link_local(peer.address);
+        config.peers.iter().filter(is_hidden).find(matches).map(|peer| peer.address)
     }
 
     /// Whether nobody who could take over ranks above this host. `resigned` just ceased to be
@@ -123,15 +149,47 @@ impl Peers {
         own: u8,
         resigned: Option<IpAddr>,
     ) -> bool {
-        let mut rivals = config.peers.iter().filter(|peer| {
-            Some(peer.address) != resigned && self.told(peer.address).could_take_over()
-        });
+        let could = |peer: &&Peer| self.told(peer.address).could_take_over();
+        let rivals = config.peers.iter().filter(could);
+        self.outranks(config, own, rivals.filter(|peer| Some(peer.address) != resigned))
+    }
+
+    fn outranks<'a>(
+        &self,
+        config: &RouterConfig,
+        own: u8,
+        mut rivals: impl Iterator<Item = &'a Peer>,
+    ) -> bool {
         rivals.all(|peer| (self.priority(peer), peer.address) < (own, config.source))
     }
 
-    /// Whether each director is known not to be Active.
-    pub(super) fn all_are_surely_not_active(&self, config: &RouterConfig) -> bool {
-        config.peers.iter().all(|peer| self.told(peer.address).is_surely_not_active())
+    /// What a host of this rank may do at its start.
+    pub(super) fn opening(&self, config: &RouterConfig, own: u8) -> Opening {
+        let told = |peer: &Peer| self.told(peer.address);
+        let (refused, others): (Vec<&Peer>, Vec<&Peer>) =
+            config.peers.iter().partition(|peer| told(peer) == Told::Refused);
+        let rivals = others.iter().copied().filter(|peer| told(peer).could_take_over());
+        let is_free = others.iter().all(|peer| told(peer).is_surely_not_active())
+            && self.outranks(config, own, rivals);
+        match (is_free, refused.is_empty()) {
+            (false, _) => Opening::Closed,
+            (true, false) => Opening::Quiet,
+            (true, true) => Opening::Free,
+        }
+    }
+
+    /// Whether its process was there, and has ended.
+    pub(super) fn is_gone(&self, peer: IpAddr) -> bool {
+        self.told(peer) == Told::Gone
+    }
+
+    /// It advertises itself. Where converge is gone, that is another program.
+    pub(super) fn hear_voice(&mut self, peer: IpAddr) {
+        if let Some(standing) = self.0.get_mut(&peer)
+            && standing.told == Told::Gone
+        {
+            (standing.told, standing.spoke) = (Told::Refused, false);
+        }
     }
 
     /// Whether somebody could take over from this host.
@@ -147,7 +205,7 @@ impl Peers {
     fn priority(&self, peer: &Peer) -> u8 {
         match self.told(peer.address) {
             Told::Present { priority, .. } => priority,
-            Told::Unknown | Told::Gone | Told::Resigned => peer.priority.get(),
+            Told::Unknown | Told::Refused | Told::Gone | Told::Resigned => peer.priority.get(),
         }
     }
 }

@@ -110,6 +110,15 @@ impl Bench {
         std::iter::from_fn(|| self.router.poll_output()).collect()
     }
 
+    /// The outputs after an input, and after the timeout if that is due: what a driver does once
+    /// its sockets are read empty.
+    fn settle(&mut self) -> Vec<Output> {
+        if self.router.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.router.handle_timeout(self.now);
+        }
+        self.drain()
+    }
+
     fn timeout(&mut self) -> Vec<Output> {
         self.router.handle_timeout(self.now);
         self.drain()
@@ -151,29 +160,36 @@ impl Bench {
     fn hear_this(&mut self, from: &str, advert: &Advert) -> Vec<Output> {
         let verdict = self.router.handle_advert(ip(from), advert, self.now);
         assert_eq!(verdict, Ok(()), "{advert:?}");
-        self.drain()
+        self.settle()
     }
 
     fn tell(&mut self, peer: &str, news: PeerNews) -> Vec<Output> {
         self.router.handle_peer(ip(peer), news, self.now);
-        self.drain()
+        self.settle()
     }
 
     fn present(&mut self, peer: &str, state: State, value: u8) -> Vec<Output> {
         self.tell(peer, PeerNews::Present { state, priority: value })
     }
 
+    /// It was heard on the connection, and its process has ended.
+    fn gone(&mut self, peer: &str) -> Vec<Output> {
+        let told = self.present(peer, State::Backup, 150);
+        assert_eq!(told, []);
+        self.tell(peer, PeerNews::Gone)
+    }
+
     fn fault(&mut self, reasons: &[&str]) -> Vec<Output> {
         let faults: BTreeSet<String> = reasons.iter().map(|&reason| reason.to_owned()).collect();
         let condition = Condition { faults, ..Condition::default() };
         self.router.handle_condition(condition, self.now);
-        self.drain()
+        self.settle()
     }
 
     fn adjust(&mut self, adjust: i16) -> Vec<Output> {
         let condition = Condition { adjust, ..Condition::default() };
         self.router.handle_condition(condition, self.now);
-        self.drain()
+        self.settle()
     }
 
     /// State and whether the VIPs are here.

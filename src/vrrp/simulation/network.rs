@@ -143,9 +143,7 @@ mod tests {
     #[test]
     fn a_packet_is_lost_delayed_or_doubled() {
         let mut random = Random::new(1);
-        let mut carry = |weather| {
-            Network::new(2, weather).carry((0, 1), Moment::ZERO, &mut random)
-        };
+        let mut carry = |weather| Network::new(2, weather).carry((0, 1), Moment::ZERO, &mut random);
         let then = Some(Moment::ZERO + CALM.delay);
         assert_eq!(carry(CALM), [then, None]);
         assert_eq!(carry(Weather { doubled: 1000, ..CALM }), [then, then]);

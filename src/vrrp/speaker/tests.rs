@@ -75,6 +75,14 @@ impl Bench {
         std::iter::from_fn(|| self.speaker.poll_output()).collect()
     }
 
+    /// After an input, what is due is done once the sockets are read empty.
+    fn settle(&mut self) -> Vec<(RouterKey, Output)> {
+        if self.speaker.poll_timeout().is_some_and(|due| due <= self.now) {
+            self.speaker.handle_timeout(self.now);
+        }
+        self.drain()
+    }
+
     fn run(&mut self, span: Duration) -> Vec<(RouterKey, Output)> {
         let end = self.now + span;
         let mut seen = Vec::new();
@@ -98,19 +106,19 @@ impl Bench {
 
     fn hear(&mut self, vrid: u8, priority: u8) -> Vec<(RouterKey, Output)> {
         assert_eq!(self.hear_on("eth0", vrid, priority), Ok(()));
-        self.drain()
+        self.settle()
     }
 
     fn fault(&mut self, name: &str, faults: &[&str]) -> Vec<(RouterKey, Output)> {
         let faults = faults.iter().map(|&fault| fault.to_owned()).collect();
         let condition = Condition { faults, ..Condition::default() };
         self.speaker.handle_condition(name, condition, self.now);
-        self.drain()
+        self.settle()
     }
 
     fn configure(&mut self, configs: Vec<RouterConfig>) -> Vec<(RouterKey, Output)> {
         self.speaker.handle_config(configs, self.now);
-        self.drain()
+        self.settle()
     }
 
     fn states(&self) -> Vec<State> {
@@ -166,17 +174,45 @@ fn one_of_a_group_becomes_active_and_all_follow_in_the_same_call() {
     let group = |name, vrid| config(name, vrid, Some("g"));
     let mut bench = Bench::new(vec![group("a", 101), group("b", 102), config("c", 103, None)]);
     bench.run(SECOND);
-    bench.hear(101, 150);
+    // Of lower priority, so that it is no reason to wait.
+    bench.hear(101, 50);
     bench.hear(103, 150);
-    bench.speaker.handle_timeout(bench.now);
-    // Only b heard nobody.
+    let mut slow = group("a", 101);
+    slow.interval = Interval::new(Version::V3, SECOND * 10).expect("an interval");
     let left = bench.speaker.poll_timeout().expect("a timer runs").since(bench.now);
+    bench.configure(vec![slow, group("b", 102), config("c", 103, None)]);
     let outputs = bench.run(left);
     assert_eq!(sent(&outputs), [("b", 100), ("a", 100)]);
     assert_eq!(bench.states(), [State::Active, State::Active, State::Backup]);
     let why = Why::Group { member: "b".to_owned() };
     let follows = Output::Changed { from: State::Backup, to: State::Active, why };
     assert!(outputs.contains(&("a".to_owned(), follows)));
+}
+
+#[test]
+fn a_group_waits_for_the_member_that_hears_a_better_one() {
+    let mut bench = Bench::new(vec![config("a", 101, Some("g")), config("b", 102, Some("g"))]);
+    // The path of b is cut, and nobody resigns there or says anything.
+    for _ in 0..10 {
+        bench.hear(101, 150);
+        assert_eq!(bench.run(SECOND), []);
+    }
+    assert_eq!(bench.hear(102, 0), [], "nor does a resignation move half a group");
+    let outputs = bench.hear(101, 0);
+    assert_eq!(bench.states(), [State::Active, State::Active]);
+    assert_eq!(sent(&outputs), [("a", 100), ("b", 100)]);
+}
+
+#[test]
+fn a_group_takes_over_when_the_last_member_hears_nobody_any_more() {
+    let mut bench = Bench::new(vec![config("a", 101, Some("g")), config("b", 102, Some("g"))]);
+    bench.hear(101, 150);
+    bench.run(Duration::from_millis(400));
+    bench.hear(102, 150);
+    bench.run(Duration::from_millis(3609));
+    assert_eq!(bench.states(), [State::Backup, State::Backup]);
+    bench.run(Duration::from_millis(1));
+    assert_eq!(bench.states(), [State::Active, State::Active]);
 }
 
 #[test]
@@ -249,9 +285,12 @@ fn a_stalled_member_that_only_listens_takes_nobody_along() {
 #[test]
 fn who_ceases_to_be_active_before_it_was_drained_announces_nothing() {
     let mut bench = Bench::new(vec![config("a", 101, None), config("b", 102, None)]);
-    for (vrid, priority) in [(101, 150), (102, 150), (101, 0), (102, 0), (101, 160)] {
+    for (vrid, priority) in [(101, 150), (102, 150), (101, 0), (102, 0)] {
         assert_eq!(bench.hear_on("eth0", vrid, priority), Ok(()));
     }
+    bench.speaker.handle_timeout(bench.now);
+    assert_eq!(bench.states(), [State::Active, State::Active]);
+    assert_eq!(bench.hear_on("eth0", 101, 160), Ok(()));
     let outputs = bench.drain();
     let announce = |key: &str| outputs.contains(&(key.to_owned(), Output::Announce));
     assert_eq!((announce("a"), announce("b")), (false, true));
@@ -261,9 +300,10 @@ fn who_ceases_to_be_active_before_it_was_drained_announces_nothing() {
 #[test]
 fn news_of_a_director_are_found_by_its_name() {
     let mut bench = Bench::new(vec![config("a", 101, None), config("b", 102, None)]);
-    bench.speaker.handle_peer("b", "a", PeerNews::Gone, bench.now);
-    bench.speaker.handle_peer("nobody", "b", PeerNews::Gone, bench.now);
-    bench.speaker.handle_peer("b", "nothing", PeerNews::Gone, bench.now);
+    bench.speaker.handle_peer("b", "a", PeerNews::Resigned, bench.now);
+    bench.speaker.handle_peer("nobody", "b", PeerNews::Resigned, bench.now);
+    bench.speaker.handle_peer("b", "nothing", PeerNews::Resigned, bench.now);
+    bench.settle();
     assert_eq!(bench.states(), [State::Active, State::Backup]);
 }
 

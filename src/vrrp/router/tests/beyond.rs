@@ -33,8 +33,12 @@ fn of_equal_rank_the_larger_address_takes_over_at_once() {
 
 #[test]
 fn who_resigned_or_is_gone_or_at_fault_is_no_rival() {
+    let mut bench = Bench::new(config(Version::V3));
+    bench.hear(LOW, 120);
+    bench.gone(HIGH);
+    bench.hear(LOW, 0);
+    assert!(bench.router.holds());
     for news in [
-        PeerNews::Gone,
         PeerNews::Resigned,
         PeerNews::Present { state: State::Fault, priority: 150 },
         PeerNews::Present { state: State::Backup, priority: 99 },
@@ -47,6 +51,7 @@ fn who_resigned_or_is_gone_or_at_fault_is_no_rival() {
     }
     for news in [
         PeerNews::Unknown,
+        PeerNews::Gone,
         PeerNews::Restarting(SECOND),
         PeerNews::Present { state: State::Backup, priority: 101 },
         PeerNews::Present { state: State::Initialize, priority: 101 },
@@ -108,6 +113,24 @@ fn of_two_that_are_active_the_better_one_is_followed() {
 }
 
 #[test]
+fn a_successor_that_was_heard_before_the_resignation_is_followed() {
+    for (preempt, low, left) in [
+        (Preempt::Now, 120, SECOND + SKEW),
+        (Preempt::Never, 50, SECOND + SKEW),
+        // It will be preempted anyway.
+        (Preempt::Now, 50, SECOND),
+    ] {
+        let mut bench = Bench::new(with(Version::V3, |c| c.preempt = preempt));
+        bench.hear(HIGH, 255);
+        bench.hear(LOW, low);
+        bench.hear(HIGH, 0);
+        assert_eq!(bench.left(), left, "{preempt:?} {low}");
+        let is_active = left == SECOND;
+        assert_eq!(bench.router.holds(), is_active);
+    }
+}
+
+#[test]
 fn beside_a_better_one_that_dies_the_other_one_is_still_heard() {
     let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::Never));
     bench.hear(HIGH, 150);
@@ -133,11 +156,11 @@ fn resigning_again_and_again_puts_nothing_off() {
 fn when_the_active_ones_process_has_ended_the_best_ranked_takes_over_at_once() {
     let mut bench = Bench::new(config(Version::V3));
     bench.hear(HIGH, 150);
-    let outputs = bench.tell(HIGH, PeerNews::Gone);
+    let outputs = bench.gone(HIGH);
     assert_eq!(entered(&outputs), [(State::Active, Why::Gone { peer: ip(HIGH) })]);
     let mut bench = Bench::new(config(Version::V3));
     bench.hear(LOW, 120);
-    bench.tell(LOW, PeerNews::Gone);
+    bench.gone(LOW);
     assert_eq!((bench.is(), bench.left()), ((State::Backup, false), SKEW));
 }
 
@@ -149,6 +172,33 @@ fn when_another_than_the_active_one_is_gone_nothing_moves() {
         assert_eq!(bench.tell(LOW, news), []);
         assert_eq!((bench.is(), bench.left()), ((State::Backup, false), DEAD));
     }
+}
+
+/// It may be keepalived that is Active there: nobody takes connections from converge either.
+#[test]
+fn who_was_never_there_is_not_gone() {
+    for again in [PeerNews::Unknown, PeerNews::Gone] {
+        let mut bench = Bench::new(config(Version::V3));
+        bench.tell(HIGH, PeerNews::Gone);
+        bench.hear(HIGH, 150);
+        bench.tell(HIGH, again);
+        assert_eq!(bench.tell(HIGH, PeerNews::Gone), []);
+        assert_eq!((bench.is(), bench.left()), ((State::Backup, false), DEAD));
+    }
+}
+
+#[test]
+fn who_advertises_itself_after_converge_is_gone_is_another_program() {
+    let mut bench = Bench::new(config(Version::V3));
+    bench.gone(HIGH);
+    bench.hear(HIGH, 150);
+    bench.tell(HIGH, PeerNews::Unknown);
+    assert_eq!(bench.tell(HIGH, PeerNews::Gone), []);
+    assert_eq!((bench.is(), bench.left()), ((State::Backup, false), DEAD));
+    bench.present(HIGH, State::Active, 150);
+    bench.tell(HIGH, PeerNews::Unknown);
+    bench.tell(HIGH, PeerNews::Gone);
+    assert_eq!(bench.is(), (State::Active, true), "converge was there again");
 }
 
 #[test]
@@ -197,9 +247,20 @@ fn over_ipv6_the_active_one_is_known_by_what_it_says_of_itself() {
 #[test]
 fn at_the_start_nobody_is_waited_for_who_is_known_not_to_be_active() {
     let mut bench = Bench::new(config(Version::V3));
-    assert_eq!(bench.tell(HIGH, PeerNews::Gone), []);
+    assert_eq!(bench.gone(HIGH), []);
     let outputs = bench.present(LOW, State::Backup, 50);
     assert_eq!(entered(&outputs), [(State::Active, Why::FirstOfAll)]);
+}
+
+#[test]
+fn at_the_start_who_was_never_there_gets_one_interval_to_speak() {
+    let mut bench = Bench::new(config(Version::V3));
+    bench.tell(HIGH, PeerNews::Gone);
+    assert_eq!(bench.left(), DEAD);
+    bench.gone(LOW);
+    assert_eq!((bench.is(), bench.left()), ((State::Backup, false), SECOND + SKEW));
+    bench.hear(HIGH, 150);
+    assert_eq!(bench.left(), DEAD);
 }
 
 #[test]
@@ -226,8 +287,11 @@ fn at_the_start_an_unknown_director_is_waited_for() {
 #[test]
 fn what_is_known_before_the_start_counts_at_the_start() {
     let mut bench = Bench::unstarted(config(Version::V3), Start::Fresh);
-    bench.tell(HIGH, PeerNews::Gone);
-    bench.tell(LOW, PeerNews::Gone);
+    for peer in [HIGH, LOW] {
+        let there = PeerNews::Present { state: State::Backup, priority: 150 };
+        bench.router.handle_peer(ip(peer), there, bench.now);
+        bench.router.handle_peer(ip(peer), PeerNews::Gone, bench.now);
+    }
     bench.timeout();
     assert_eq!(bench.is(), (State::Active, true));
 }
@@ -246,8 +310,8 @@ fn once_somebody_was_heard_the_start_is_over() {
 #[test]
 fn on_multicast_others_than_the_known_ones_get_one_interval_to_speak() {
     let mut bench = Bench::new(with(Version::V3, |c| c.transport = Transport::Multicast));
-    bench.tell(HIGH, PeerNews::Gone);
-    bench.tell(LOW, PeerNews::Gone);
+    bench.gone(HIGH);
+    bench.gone(LOW);
     assert_eq!((bench.is(), bench.left()), ((State::Backup, false), SECOND + SKEW));
     bench.run(SECOND);
     // Saying it again puts nothing off.
@@ -269,7 +333,7 @@ fn the_delay_of_a_preemption_counts_from_the_first_lower_advertisement() {
     for version in BOTH {
         let patient = |c: &mut RouterConfig| c.preempt = Preempt::After(ms(30_000));
         let mut bench = Bench::new(with(version, patient));
-        bench.tell(HIGH, PeerNews::Gone);
+        bench.gone(HIGH);
         let mut outputs = bench.hear(LOW, 50);
         for _ in 0..29 {
             outputs.extend(bench.run(SECOND));
@@ -292,7 +356,7 @@ fn of_several_whose_delay_is_over_the_best_ranked_goes_first() {
 #[test]
 fn a_higher_advertisement_ends_the_delay_of_a_preemption() {
     let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::After(ms(3000))));
-    bench.tell(HIGH, PeerNews::Gone);
+    bench.gone(HIGH);
     for (value, span) in [(50, 2000), (150, 2000), (50, 2999)] {
         bench.hear(LOW, value);
         bench.run(ms(span));

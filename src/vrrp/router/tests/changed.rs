@@ -87,7 +87,7 @@ fn a_backup_that_heard_nobody_waits_for_its_new_interval() {
 fn another_delay_of_preemption_counts_anew() {
     let after = |span| with(Version::V3, |c| c.preempt = Preempt::After(span));
     let mut bench = Bench::new(after(ms(2000)));
-    bench.tell(HIGH, PeerNews::Gone);
+    bench.gone(HIGH);
     bench.hear(LOW, 50);
     change(&mut bench, after(ms(3000)));
     bench.run(ms(1000));

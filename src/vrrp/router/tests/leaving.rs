@@ -55,7 +55,7 @@ fn a_released_router_resigns_once_more_and_drops_the_vips_after_a_bound() {
 #[test]
 fn without_anybody_who_could_take_over_the_bound_is_short() {
     let mut bench = Bench::active(config(Version::V3));
-    bench.tell(LOW, PeerNews::Gone);
+    bench.gone(LOW);
     bench.present(HIGH, State::Fault, 150);
     bench.router.handle_release(bench.now);
     bench.drain();
@@ -159,8 +159,7 @@ fn the_same_condition_again_does_nothing() {
 #[test]
 fn a_fault_at_the_start_is_known_before_anything_is_said() {
     let mut bench = Bench::unstarted(with(Version::V3, |c| c.priority = OWNER), Start::Fresh);
-    bench.fault(&["eth0 has no carrier"]);
-    let outputs = bench.timeout();
+    let outputs = bench.fault(&["eth0 has no carrier"]);
     assert_eq!((sent(&outputs), bench.is()), (vec![], (State::Fault, false)));
 }
 
@@ -246,7 +245,6 @@ fn who_resumes_is_active_at_once_and_has_the_vips_before() {
 #[test]
 fn who_resumes_with_a_fault_hands_over() {
     let mut bench = Bench::unstarted(config(Version::V3), Start::Resume);
-    bench.fault(&["nginx does not run"]);
-    assert_eq!(sent(&bench.timeout()), [0]);
+    assert_eq!(sent(&bench.fault(&["nginx does not run"])), [0]);
     assert_eq!(bench.is(), (State::Fault, true));
 }

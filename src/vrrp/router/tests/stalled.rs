@@ -30,7 +30,7 @@ fn after_a_stall_nothing_is_said_and_the_vips_are_kept() {
 fn a_shorter_stall_is_none() {
     let mut bench = Bench::active(config(Version::V3));
     bench.run(ms(10_000));
-    bench.stall(SECOND + DEAD);
+    bench.stall(DEAD);
     assert_eq!(sent(&bench.timeout()), [100], "and does not catch up");
     assert_eq!((bench.is(), bench.left()), ((State::Active, true), SECOND));
 }
@@ -95,12 +95,35 @@ fn an_old_resignation_makes_nobody_take_over_after_a_stall() {
 }
 
 #[test]
+fn an_old_resignation_with_a_younger_advertisement_behind_it_moves_nothing() {
+    let news: [fn(&mut Router, Moment); 3] = [
+        |r, now| {
+            let advert = r.advert(0);
+            assert_eq!(r.handle_advert(ip(HIGH), &advert, now), Ok(()));
+        },
+        |r, now| r.handle_peer(ip(HIGH), PeerNews::Gone, now),
+        |r, now| r.handle_peer(ip(HIGH), PeerNews::Resigned, now),
+    ];
+    for lose in news {
+        let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::Never));
+        bench.hear(HIGH, 150);
+        bench.present(HIGH, State::Active, 150);
+        let younger = bench.advert(50);
+        lose(&mut bench.router, bench.now);
+        assert_eq!(bench.left(), Duration::ZERO, "without anything behind it, it takes over now");
+        assert_eq!(bench.router.handle_advert(ip(LOW), &younger, bench.now), Ok(()));
+        assert_eq!(bench.settle(), []);
+        assert_eq!((bench.is(), bench.left()), ((State::Backup, false), DEAD));
+    }
+}
+
+#[test]
 fn who_ceases_to_be_active_before_it_said_so_does_not_say_it_afterwards() {
     let mut bench = Bench::new(config(Version::V3));
-    bench.hear(HIGH, 150);
-    let [resigns, wins] = [bench.advert(0), bench.advert(160)];
-    assert_eq!(bench.router.handle_advert(ip(HIGH), &resigns, bench.now), Ok(()));
+    bench.stall(DEAD);
+    bench.router.handle_timeout(bench.now);
     assert!(bench.router.holds());
+    let wins = bench.advert(160);
     assert_eq!(bench.router.handle_advert(ip(LOW), &wins, bench.now), Ok(()));
     let outputs = bench.drain();
     assert_eq!((entered(&outputs).len(), announced(&outputs)), (2, 0));
