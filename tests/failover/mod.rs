@@ -319,3 +319,17 @@ fn files_that_differ_between_directors_are_named_and_harm_nothing() {
     sleep(Duration::from_secs(1));
     held(&segment, "a", &a, &b);
 }
+
+#[test]
+fn who_is_at_work_by_hand_for_a_moment_does_not_keep_a_director_from_starting() {
+    let Some(segment) = Segment::new(&AB) else { return };
+    let text = cluster(&AB, "");
+    let mut a = Node::new(&segment, "a", &text);
+    let lock = std::fs::File::create(a.path("run/lock")).expect("a file of our own");
+    lock.lock().expect("nobody else has it");
+    a.start();
+    sleep(Duration::from_secs(1));
+    assert!(a.runs() && !segment.has("a", VIP), "{}", a.log());
+    drop(lock);
+    segment.await_holder(VIP, "a").unwrap_or_else(|e| panic!("{e}\n{}", a.log()));
+}

@@ -253,7 +253,9 @@ impl Links {
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
                 Err(e) => match e.raw_os_error().map(Errno::from_raw) {
                     // One that waits still would wake us again and again, before all others.
-                    Some(why @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM)) => {
+                    Some(
+                        why @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM),
+                    ) => {
                         (self.full, self.failed) = (Some(now + RETRY), Some(why));
                         return;
                     }
