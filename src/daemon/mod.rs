@@ -7,6 +7,7 @@
 
 mod log;
 mod planned;
+mod pulse;
 pub mod release;
 mod resident;
 mod signals;
