@@ -25,6 +25,13 @@ pub fn refused(text: &str) {
     );
 }
 
+/// The files are wrong and the next converge would not start.
+pub fn refused_restart(text: &str) {
+    tracing::error!(
+        "the files are wrong and the next converge will not start; the VIPs go\n{text}"
+    );
+}
+
 /// A role that contradicts itself.
 pub fn contradiction(found: &Diagnostics) {
     tracing::error!("{}", found.render(false));

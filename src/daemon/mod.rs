@@ -73,8 +73,15 @@ where
                 resident.reloading();
                 resident.reloaded(load().await)?;
             }
-            Turn::Stop => return resident.stop().await,
-            Turn::Restart => return resident.give_over().await,
+            Turn::Stop if !resident.is_restarting().await => return resident.leave().await,
+            // One that could not start would leave the VIPs to nobody.
+            Turn::Stop | Turn::Restart => match load().await {
+                Ok(_) => return resident.give_over().await,
+                Err(text) => {
+                    log::refused_restart(&text);
+                    return resident.leave().await;
+                }
+            },
         }
     }
 }

@@ -309,21 +309,17 @@ impl<'h> Resident<'h> {
         Ok(())
     }
 
-    /// Ends: gives the VIPs to a peer, unless systemd is about to start us again.
-    pub async fn stop(self) -> Result<(), WatchError> {
+    /// Whether systemd stops this only to start it again.
+    pub async fn is_restarting(&self) -> bool {
         let asking = tokio::time::timeout(JOB_LIMIT, self.host.units().own_job());
-        let restarts = match asking.await {
+        match asking.await {
             Ok(Ok(Some(job))) => matches!(job.as_str(), "restart" | "try-restart"),
             Ok(Ok(None)) | Ok(Err(_)) | Err(_) => false,
-        };
-        if restarts {
-            return self.give_over().await;
         }
-        self.leave().await
     }
 
     /// Ends, and gives the VIPs to a peer.
-    async fn leave(mut self) -> Result<(), WatchError> {
+    pub async fn leave(mut self) -> Result<(), WatchError> {
         tracing::info!("stopping");
         let limit = release_limit(self.role.routers().iter());
         self.service.stopping(limit + HOOK_LIMIT * 2);

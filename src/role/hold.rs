@@ -68,8 +68,8 @@ impl Hold {
         want.add_after(&self.place, Address { address, interface, label }, needs);
     }
 
-    /// What the interface needs for a VIP that comes and goes: without it the kernel takes all other
-    /// addresses of the subnet along with the first of them.
+    /// What the interface needs for a VIP that comes and goes: without it the kernel takes all
+    /// other addresses of the subnet along with the first of them.
     pub fn prepare(&self, want: &mut Want) {
         let address = self.address.value;
         if address.addr().is_ipv4() && address.prefix_len() < 32 {

@@ -21,8 +21,10 @@ fn pair<'s>(segment: &'s Segment, vars: &str) -> (Node<'s>, Node<'s>) {
     let text = cluster(&AB, vars);
     let mut a = Node::new(segment, "a", &text).with_key();
     let mut b = Node::new(segment, "b", &text).with_key();
-    b.start();
     a.start();
+    held(segment, "a", &a, &b);
+    b.start();
+    b.await_log("Initialize → Backup");
     held(segment, "a", &a, &b);
     (a, b)
 }
@@ -204,6 +206,17 @@ fn a_planned_restart_does_not_move_the_vip() {
         held(&segment, "a", &a, &b);
     }
     assert_eq!(b.log().matches("→ Active").count(), before, "{}", b.log());
+}
+
+#[test]
+fn a_restart_with_wrong_files_gives_the_vip_away() {
+    let Some(segment) = Segment::new(&AB) else { return };
+    let (mut a, b) = pair(&segment, "");
+    a.write("cluster.toml", "[vars");
+    a.signal(Signal::SIGUSR2);
+    held(&segment, "b", &a, &b);
+    assert!(a.ended(), "{}", a.log());
+    assert!(a.log().contains("will not start"), "{}", a.log());
 }
 
 #[test]
