@@ -5,17 +5,18 @@
 //! one; the kernel of the other says when it has the VIP, and the client, which asks the VIP every
 //! millisecond, says for how long nobody answered. Then what either takes while nothing happens,
 //! and how often it moves the VIP for no reason on a busy machine. Prints tables for people, and
-//! as its last line one JSON object of medians. CONVERGE_BENCH_FULL=1 repeats more, for longer.
+//! as its last line one JSON object of medians. CONVERGE_BENCH_FULL=1 repeats more, for longer;
+//! `cargo bench --bench failover -- SIGTERM idle` measures only cases of such names.
 
 #[path = "failover/client.rs"]
 mod client;
 #[path = "failover/contestant.rs"]
 mod contestant;
-#[path = "../tests/vrrp/peer.rs"]
-mod peer;
+#[path = "failover/keepalived.rs"]
+mod keepalived;
 #[path = "failover/report.rs"]
 mod report;
-#[path = "../tests/vrrp/segment.rs"]
+#[path = "failover/segment.rs"]
 mod segment;
 #[path = "failover/trial.rs"]
 mod trial;
@@ -41,16 +42,27 @@ struct Effort {
     rounds: u32,
     idle: Duration,
     busy: Duration,
+    only: Vec<String>,
 }
 
 impl Effort {
     fn asked_for() -> Self {
         let (minute, ten) = (Duration::from_secs(60), Duration::from_secs(10));
+        let only = arguments();
         match env::var_os("CONVERGE_BENCH_FULL") {
-            Some(_) => Effort { rounds: 7, idle: minute, busy: minute },
-            None => Effort { rounds: 3, idle: ten, busy: ten },
+            Some(_) => Effort { rounds: 7, idle: minute, busy: minute, only },
+            None => Effort { rounds: 3, idle: ten, busy: ten, only },
         }
     }
+
+    fn includes(&self, case: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|part| case.contains(part.as_str()))
+    }
+}
+
+/// What cargo says itself begins with a dash.
+fn arguments() -> Vec<String> {
+    env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect()
 }
 
 fn main() -> ExitCode {
@@ -61,7 +73,7 @@ fn main() -> ExitCode {
         eprintln!("nothing was measured; it needs root for network namespaces");
         return ExitCode::FAILURE;
     }
-    match segment::apart(&[]) {
+    match segment::apart(&arguments()) {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(status) => {
             eprintln!("the program that measures: {status}");
@@ -103,6 +115,9 @@ fn takeovers(contestants: &[Contestant], effort: &Effort, report: &mut Report) {
         let told = Settings { interval: Duration::from_millis(interval), instances: 1 };
         for event in Event::ALL {
             let case = format!("{interval} ms, {}", event.name());
+            if !effort.includes(&case) {
+                continue;
+            }
             for round in 0..effort.rounds {
                 let phase = f64::from(round) / f64::from(effort.rounds);
                 for &who in contestants {
@@ -125,7 +140,7 @@ fn bound(interval: u64, event: Event) -> f64 {
 }
 
 fn idle(contestants: &[Contestant], effort: &Effort, report: &mut Report) {
-    for instances in INSTANCES {
+    for instances in INSTANCES.into_iter().filter(|_| effort.includes("idle")) {
         let told = Settings { interval: Duration::from_secs(1), instances };
         for &who in contestants {
             report.idle(instances, who, trial::idle(who, told, effort.idle));
@@ -135,7 +150,7 @@ fn idle(contestants: &[Contestant], effort: &Effort, report: &mut Report) {
 
 fn busy(contestants: &[Contestant], effort: &Effort, report: &mut Report) {
     let told = Settings { interval: Duration::from_millis(10), instances: 1 };
-    for &who in contestants {
+    for &who in contestants.iter().filter(|_| effort.includes("busy")) {
         report.busy(who, trial::false_takeovers(who, told, effort.busy));
     }
 }

@@ -86,12 +86,6 @@ impl Situation {
         }
     }
 
-    /// The routers that are Active here.
-    pub fn active(&self) -> impl Iterator<Item = &str> {
-        let active = self.standing.iter().filter(|(_, s)| **s == Standing::Active);
-        active.map(|(name, _)| name.as_str())
-    }
-
     /// Whether this host holds the VIPs of all its routers.
     pub fn holds_all(&self) -> bool {
         self.standing.values().all(|standing| standing.holds())

@@ -59,6 +59,7 @@ const PURE: &[&str] = &[
     "src/vrrp/key.rs",
     "src/vrrp/link/",
     "src/vrrp/router",
+    "src/vrrp/simulation/",
     "src/vrrp/speaker",
 ];
 

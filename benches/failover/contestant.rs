@@ -2,18 +2,22 @@
 //! which VIPs.
 
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use nix::sys::signal::Signal;
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::peer::{self, Peer, signal};
+use super::keepalived::{self, Keepalived};
 use super::segment::{Net, PREFIX};
 
+/// The directors' key, in a directory that goes with the namespaces.
+const KEY: &str = "/run/bench.key";
 const CONVERGE: &str = env!("CARGO_BIN_EXE_converge");
 
 /// Who is measured.
@@ -52,21 +56,24 @@ impl Director {
         }
     }
 
-    fn name(self) -> &'static str {
+    /// What it is called.
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Director::First => "first",
             Director::Second => "second",
         }
     }
 
-    fn other(self) -> Self {
+    /// Its peer.
+    pub(crate) fn other(self) -> Self {
         match self {
             Director::First => Director::Second,
             Director::Second => Director::First,
         }
     }
 
-    fn priority(self) -> u8 {
+    /// Who is preferred.
+    pub(crate) fn priority(self) -> u8 {
         match self {
             Director::First => 150,
             Director::Second => 100,
@@ -91,7 +98,7 @@ impl Contestant {
     /// Why it cannot be measured, if so.
     pub(crate) fn is_missing(self) -> Option<&'static str> {
         match self {
-            Contestant::Keepalived => peer::keepalived_is_missing(),
+            Contestant::Keepalived => keepalived::is_missing(),
             Contestant::Converge => {
                 let help = Command::new(CONVERGE).arg("--help").output();
                 let help = help.map(|output| output.stdout).unwrap_or_default();
@@ -104,9 +111,7 @@ impl Contestant {
     /// Starts it on its host.
     pub(crate) fn start(self, net: &Net, at: Director, told: Settings) -> io::Result<Running> {
         match self {
-            Contestant::Keepalived => {
-                Ok(Running::Keepalived(Peer::keepalived(net, &keepalived_conf(at, told))?))
-            }
+            Contestant::Keepalived => Ok(Running::Keepalived(Keepalived::start(net, at, told)?)),
             Contestant::Converge => Ok(Running::Converge(Converge::start(net, at, told)?)),
         }
     }
@@ -115,7 +120,7 @@ impl Contestant {
 /// A program that runs; it is killed when this goes.
 pub(crate) enum Running {
     Converge(Converge),
-    Keepalived(Peer),
+    Keepalived(Keepalived),
 }
 
 impl Running {
@@ -123,7 +128,7 @@ impl Running {
     pub(crate) fn pid(&self) -> Pid {
         match self {
             Running::Converge(converge) => Pid::from_raw(converge.child.id().cast_signed()),
-            Running::Keepalived(peer) => peer.pid(),
+            Running::Keepalived(keepalived) => keepalived.pid(),
         }
     }
 
@@ -133,32 +138,20 @@ impl Running {
             Running::Converge(converge) => {
                 fs::read_to_string(converge.place.join("log")).unwrap_or_default()
             }
-            Running::Keepalived(peer) => peer.log(),
+            Running::Keepalived(keepalived) => keepalived.log(),
         }
     }
+}
+
+/// Sends a signal to a process that may have ended.
+pub(crate) fn signal(pid: Pid, signal: Signal) {
+    let sent = kill(pid, signal);
+    assert!(matches!(sent, Ok(()) | Err(Errno::ESRCH)), "{signal} to {pid}: {sent:?}");
 }
 
 /// Sends a signal to everything that runs on a host.
 pub(crate) fn signal_all(net: &Net, which: Signal) {
     net.processes().into_iter().for_each(|pid| signal(Pid::from_raw(pid), which));
-}
-
-fn keepalived_conf(at: Director, told: Settings) -> String {
-    let mut text = "global_defs {\n    vrrp_version 3\n}\n".to_owned();
-    for number in 1..=told.instances {
-        text += &format!(
-            "vrrp_instance v{number} {{\n    state BACKUP\n    interface eth0\n    \
-             virtual_router_id {number}\n    priority {}\n    advert_int {}\n    \
-             unicast_src_ip {}\n    unicast_peer {{\n        {}\n    }}\n    \
-             virtual_ipaddress {{\n        {}/32\n    }}\n}}\n",
-            at.priority(),
-            told.interval.as_secs_f64(),
-            at.address(),
-            at.other().address(),
-            vip(number),
-        );
-    }
-    text
 }
 
 /// This program, staying resident.
@@ -174,9 +167,12 @@ impl Converge {
         fs::create_dir_all(place.join("roles"))?;
         fs::write(place.join("roles/director.toml"), role(told))?;
         fs::write(place.join("cluster.toml"), cluster(told))?;
+        let mut key = fs::OpenOptions::new();
+        key.write(true).create(true).truncate(true).mode(0o600);
+        key.open(KEY)?.write_all("0123456789abcdef".repeat(4).as_bytes())?;
         let log = fs::File::create(place.join("log"))?;
-        let own = "mkdir -p /tmp/bench && mount -t tmpfs own /tmp/bench && cp -r \"$1\"/. /tmp/bench \
-                   && mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && cd /tmp/bench && \
+        let own = "for own in /run/converge /var/lib/converge; do mkdir -p $own && \
+                   mount -t tmpfs own $own || exit; done; cd \"$1\" && \
                    exec \"$2\" --watch --cluster cluster.toml --host \"$3\"";
         let mut command = Command::new("unshare");
         command.args(["--mount", "sh", "-c", own, "sh"]).arg(&place).args([CONVERGE, at.name()]);
@@ -205,7 +201,7 @@ fn role(told: Settings) -> String {
 }
 
 fn cluster(told: Settings) -> String {
-    let mut text = "version = 1\nname = \"bench\"\n\n[vip]\n".to_owned();
+    let mut text = format!("version = 1\nname = \"bench\"\nkey-file = \"{KEY}\"\n\n[vip]\n");
     for number in 1..=told.instances {
         text += &format!("v{number} = \"{}\"\n", vip(number));
     }

@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 
 use super::client::Client;
-use super::contestant::{Contestant, Director, Running, Settings, signal_all, vip};
-use super::peer::signal;
+use super::contestant::{Contestant, Director, Running, Settings, signal, signal_all, vip};
 use super::segment::{Net, Segment};
 use super::watch::Watch;
 

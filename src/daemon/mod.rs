@@ -43,6 +43,9 @@ pub enum WatchError {
     /// VRRP cannot be spoken.
     #[error(transparent)]
     Vrrp(#[from] VrrpError),
+    /// VRRP has ended by itself.
+    #[error("a thread of VRRP has died, which is a defect of converge")]
+    Died,
     /// A file of its own cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -59,6 +62,8 @@ where
         match resident.next().await {
             Turn::Worked(result) => resident.worked(result)?,
             Turn::Vrrp(event) => resident.heard(event),
+            // Started anew it may do better; a converge that does not elect helps nobody.
+            Turn::Died => return Err(WatchError::Died),
             Turn::Tracked => resident.tell_conditions(),
             Turn::Drifted => resident.drifted(),
             Turn::Due => resident.work(),

@@ -12,11 +12,13 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Moment;
 use crate::host::FileError;
 use crate::host::files::Files;
+use crate::vrrp::router::RESTART;
 
 const NOTE: &str = "/run/converge/restart.json";
 
-/// How long the next converge may take to come.
-pub const PATIENCE: Duration = Duration::from_secs(6);
+/// How long the next converge may take to come: as long as the other directors were asked to wait.
+/// After that one of them is Active, and whoever resumed would take the VIPs away from it.
+const PATIENCE: Duration = RESTART;
 
 /// What the note says.
 #[derive(Debug, Serialize, Deserialize)]

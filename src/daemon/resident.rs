@@ -8,7 +8,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -21,7 +20,7 @@ use crate::hook::Notifier;
 use crate::hook::queue::Happening;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
-use crate::host::{Host, HostError};
+use crate::host::{Host, HostError, chain};
 use crate::reconcile::{self, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
@@ -30,11 +29,12 @@ use crate::track::Tracker;
 use crate::track::condition::Verdicts;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
 use crate::vrrp::router::{Condition, Start, State};
+use crate::vrrp::speaker::REPLACED;
 
 /// How long a release may take: the peers' answer, then the VIPs go in any case.
 const RELEASE_LIMIT: Duration = Duration::from_secs(5);
 /// How long the first look at what is tracked may take before routers are taken up again.
-const LOOK_LIMIT: Duration = Duration::from_secs(2);
+const LOOK_LIMIT: Duration = Duration::from_secs(1);
 /// How long the hooks may take that are told of the end.
 const HOOK_LIMIT: Duration = Duration::from_secs(5);
 /// How long systemd may take to say whether this is a stop or a restart.
@@ -50,6 +50,8 @@ pub enum Turn {
     Worked(Result<Report, HostError>),
     /// VRRP says something.
     Vrrp(Event),
+    /// VRRP is no more, and nobody told it to end.
+    Died,
     /// Something tracked became good or bad.
     Tracked,
     /// Something on the host may have changed.
@@ -102,7 +104,9 @@ impl<'h> Resident<'h> {
         pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let situation = first.role.at_start();
         let resumed = planned::read(host.files(), driver::now())?;
-        let tracker = Tracker::start(first.role.tracks().to_vec());
+        let tracks = first.role.tracks().to_vec();
+        let tracker =
+            if resumed.is_empty() { Tracker::start(tracks) } else { Tracker::resume(tracks) };
         let mut resident = Resident {
             host,
             heading: first.heading,
@@ -127,8 +131,12 @@ impl<'h> Resident<'h> {
         };
         log::warnings(&first.warnings);
         if !resident.resumed.is_empty() {
-            // What was not looked at yet would be taken for a fault.
+            // What is bad is better known before than after.
             resident.tracker.settled(LOOK_LIMIT).await;
+            // Too late, and it is no longer resumed.
+            resident.resumed = planned::read(host.files(), driver::now())?;
+        }
+        if !resident.resumed.is_empty() {
             resident.elect()?;
         }
         Ok(resident)
@@ -145,7 +153,7 @@ impl<'h> Resident<'h> {
                 Asked::Restart => Turn::Restart,
                 Asked::Reload => Turn::Reload,
             },
-            event = said(vrrp) => Turn::Vrrp(event),
+            event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
             result = worked(work) => Turn::Worked(result),
             _ = pulse.tick() => Turn::Beat,
@@ -195,12 +203,40 @@ impl<'h> Resident<'h> {
     /// VRRP says something.
     pub fn heard(&mut self, event: Event) {
         log::event(&event);
-        if let Event::Changed { router, from, to, why, priority } = event {
-            self.situation.standing.insert(router.clone(), standing(to));
-            let reason = why.to_string();
-            self.notifier.tell(Happening { router, from, to, priority, reason });
-            self.upkeep.wanted(Instant::now());
-            self.show();
+        match event {
+            Event::Changed { router, from, to, why, priority } => {
+                let reason = why.to_string();
+                self.moved(Happening { router, from, to, priority, reason });
+            }
+            Event::Lost(_) => self.catch_up(),
+            _ => {}
+        }
+    }
+
+    /// A router is in another state.
+    fn moved(&mut self, happening: Happening) {
+        // One that leaves while another has its name is nobody's any more.
+        if happening.router.ends_with(REPLACED) {
+            return;
+        }
+        self.situation.standing.insert(happening.router.clone(), standing(happening.to));
+        self.notifier.tell(happening);
+        self.upkeep.wanted(Instant::now());
+        self.show();
+    }
+
+    /// Events were lost: how things stand now is asked for.
+    fn catch_up(&mut self) {
+        let Some((vrrp, _)) = &self.vrrp else {
+            return;
+        };
+        for (router, now) in vrrp.status().routers {
+            let before = self.situation.of(&router);
+            if before != standing(now.state) {
+                let (from, to, priority) = (state(before), now.state, now.priority);
+                let reason = "it was not told when".into();
+                self.moved(Happening { router, from, to, priority, reason });
+            }
         }
     }
 
@@ -259,9 +295,7 @@ impl<'h> Resident<'h> {
                 match &self.vrrp {
                     Some((vrrp, _)) => {
                         vrrp.configure(self.role.routers().to_vec());
-                        if let Some(link) = &self.settings.link {
-                            vrrp.digests(Arc::clone(&link.digests));
-                        }
+                        vrrp.link(self.settings.link.clone());
                     }
                     None => self.elect()?,
                 }
@@ -276,7 +310,7 @@ impl<'h> Resident<'h> {
     }
 
     /// Ends: gives the VIPs to a peer, unless systemd is about to start us again.
-    pub async fn stop(mut self) -> Result<(), WatchError> {
+    pub async fn stop(self) -> Result<(), WatchError> {
         let asking = tokio::time::timeout(JOB_LIMIT, self.host.units().own_job());
         let restarts = match asking.await {
             Ok(Ok(Some(job))) => matches!(job.as_str(), "restart" | "try-restart"),
@@ -285,6 +319,11 @@ impl<'h> Resident<'h> {
         if restarts {
             return self.give_over().await;
         }
+        self.leave().await
+    }
+
+    /// Ends, and gives the VIPs to a peer.
+    async fn leave(mut self) -> Result<(), WatchError> {
         tracing::info!("stopping");
         self.service.stopping(RELEASE_LIMIT * 2);
         if let Some((vrrp, events)) = self.vrrp.take() {
@@ -297,14 +336,22 @@ impl<'h> Resident<'h> {
 
     /// Ends, but leaves the VIPs where they are, for the converge that comes.
     pub async fn give_over(mut self) -> Result<(), WatchError> {
+        let Some((vrrp, events)) = self.vrrp.take() else {
+            return Ok(());
+        };
+        // Asked for now, for an event may still be on its way.
+        let routers = vrrp.status().routers.into_iter();
+        let active = routers.filter(|(_, router)| router.state == State::Active);
+        let active: BTreeSet<String> = active.map(|(name, _)| name).collect();
+        if let Err(error) = planned::leave(self.host.files(), active, driver::now()) {
+            tracing::error!(error = chain(&error), "the next converge cannot be told");
+            self.vrrp = Some((vrrp, events));
+            return self.leave().await;
+        }
         tracing::info!("ending, to be started again; the VIPs stay");
         self.service.stopping(RELEASE_LIMIT);
-        let active = self.situation.active().map(str::to_owned).collect();
-        planned::leave(self.host.files(), active, driver::now())?;
-        if let Some((vrrp, events)) = self.vrrp.take() {
-            vrrp.restart();
-            finish(events, |event| log::event(&event)).await;
-        }
+        vrrp.restart();
+        finish(events, |event| log::event(&event)).await;
         Ok(())
     }
 
@@ -347,6 +394,14 @@ fn standing(state: State) -> Standing {
     }
 }
 
+fn state(standing: Standing) -> State {
+    match standing {
+        Standing::Alone | Standing::Active => State::Active,
+        Standing::Backup => State::Backup,
+        Standing::Fault => State::Fault,
+    }
+}
+
 /// The files whose change is drift.
 fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
     let path = |resource: &Resource| match resource {
@@ -360,13 +415,10 @@ async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostErro
     reconcile::reconcile(host, &desired, log::change).await
 }
 
-/// The next event of VRRP; never if there is none.
-async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Event {
+/// The next event of VRRP, `None` if it has died; never if there is no VRRP.
+async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Option<Event> {
     match vrrp {
-        Some((_, events)) => match events.next().await {
-            Some(event) => event,
-            None => std::future::pending().await,
-        },
+        Some((_, events)) => events.next().await,
         None => std::future::pending().await,
     }
 }

@@ -237,6 +237,7 @@ mod tests {
     const WORKER: &str = "version = 1\n[vars]\nsync = \"auto\"\nforward = \"dr\"\n\
         [[hold]]\nfor-each = \"vip\"\naddress = \"{{each.cidr}}\"\ninterface = \"eth0\"\n\
         [[vrrp]]\nname = \"main\"\n\
+        priority = \"{{minus 200 me.index}}\"\n\
         [[virtual-server]]\nfor-each = \"vip\"\naddress = \"{{each.address}}\"\nports = 80\n\
         scheduler = \"rr\"\nforward = \"{{vars.forward}}\"\nreal-servers = \"worker\"\n\
         [ipvs-sync]\ninterface = \"eth0\"\nmode = \"{{vars.sync}}\"\n";
@@ -320,6 +321,7 @@ mod tests {
     #[test]
     fn what_the_kernel_cannot_synchronise_is_left_out_or_refused_where_it_was_asked_for() {
         let mixed = DIRECTORS.replace("192.0.2.1/24", "2001:db8::1/64");
+        let mixed = mixed.replace("192.0.2.2/24", "2001:db8::2/64");
         let tunnel = "[vars]\nforward = \"tun\"\n";
         assert_eq!(daemons(&mixed, tunnel, true).0, words(&[]));
         let said = refusal(&mixed, &format!("{tunnel}sync = \"both\"\n"));

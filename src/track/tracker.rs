@@ -27,11 +27,21 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// Begins to watch; the first looks are made at once.
+    /// Begins to watch; the first looks are made at once, and until then the worst is assumed.
     pub fn start(tracks: Vec<TrackConfig>) -> Self {
+        Tracker::begin(tracks, &Verdict::Unknown)
+    }
+
+    /// The same after a planned restart: until its first look a track counts for nothing, for it
+    /// was good enough for the process before this one.
+    pub fn resume(tracks: Vec<TrackConfig>) -> Self {
+        Tracker::begin(tracks, &Verdict::Joining)
+    }
+
+    fn begin(tracks: Vec<TrackConfig>, at_first: &Verdict) -> Self {
         let (verdicts, _) = watch::channel(Verdicts::new());
         let mut tracker = Tracker { tracks: Vec::new(), watchers: Vec::new(), verdicts };
-        tracker.adopt(tracks, &Verdict::Unknown);
+        tracker.adopt(tracks, at_first);
         tracker
     }
 

@@ -46,6 +46,12 @@ impl Key {
         Ok(Key::new(&bytes))
     }
 
+    /// Whether it is the same key.
+    pub fn is_same(&self, other: &Key) -> bool {
+        const PURPOSE: &str = "converge: is this the same key?";
+        self.sign(PURPOSE, &[]) == other.sign(PURPOSE, &[])
+    }
+
     /// The text of a key file, from random bytes.
     pub fn text(bytes: &[u8; KEY_BYTES]) -> String {
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()

@@ -153,6 +153,7 @@ impl Speaker {
     pub fn handle_timeout(&mut self, now: Moment) {
         let is_due = |member: &Member| member.router.poll_timeout().is_some_and(|at| at <= now);
         for key in self.keys_where(is_due) {
+            self.hold_back(&key, now);
             self.act(&key, now, |router| router.handle_timeout(now));
         }
     }

@@ -27,6 +27,8 @@ const GLANCE: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug)]
 pub struct Heard {
     pub at: Instant,
+    /// Printed when a test fails.
+    #[expect(dead_code, reason = "only Debug reads it")]
     pub envelope: Envelope,
     pub said: Result<Received, Discard>,
 }
@@ -60,10 +62,14 @@ impl Ear {
         Ear { heard, ends, thread }
     }
 
+    /// What was heard, in order.
+    pub fn all(&self) -> Vec<Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// What was heard since then, in order.
     pub fn since(&self, then: Instant) -> Vec<Heard> {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
-        heard.iter().filter(|heard| heard.at >= then).cloned().collect()
+        self.all().into_iter().filter(|heard| heard.at >= then).collect()
     }
 
     /// How often this priority was heard since then.

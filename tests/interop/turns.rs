@@ -56,7 +56,7 @@ fn converge_is_higher(make: Make, pairing: &Pairing) {
     ear.wait_for(LOWER, Instant::now());
     a.start();
     held(Holder::Converge, &segment, pairing.family, &a, b.as_ref());
-    assert!(a.log().contains("→ Backup"), "it listens before it takes over:\n{}", a.log());
+    assert!(a.log().contains("is of lower priority, and its time is up"), "{}", a.log());
     let then = Instant::now();
     a.signal(Signal::SIGTERM);
     assert!(a.ended(), "{}", a.log());
@@ -94,10 +94,10 @@ fn follows(ear: &Ear, then: Instant, priority: u8, other: &dyn Other) {
 /// Every packet is as converge's own codec would have it, and converge discarded none.
 #[track_caller]
 fn understood(a: &Node<'_>, ear: &Ear) {
-    let all = ear.since(Instant::now() - Duration::from_secs(600));
+    let all = ear.all();
     let broken: Vec<_> = all.iter().filter(|heard| heard.said.is_err()).collect();
     assert!(broken.is_empty(), "{broken:#?}");
-    for word in ["discarded", "not heeded", "SendFailed", "did not leave", "differ"] {
+    for word in ["discarded", "not heeded", "did not leave", "addresses differ"] {
         assert!(!a.log().contains(word), "`{word}`:\n{}", a.log());
     }
 }

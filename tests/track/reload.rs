@@ -92,3 +92,15 @@ async fn all_is_known_as_soon_as_all_was_looked_at() {
     assert!(tracker.settled(PATIENCE).await);
     assert_eq!(tracker.condition(&router()).faults.len(), 1);
 }
+
+#[tokio::test]
+async fn after_a_planned_restart_a_slow_check_is_no_fault_until_it_was_made() {
+    let scratch = Scratch::new();
+    let slow = scratch.write("slow", "#!/bin/sh\nexec sleep 60\n", 0o755);
+    let mut slow = track(script(&slow));
+    slow.timeout = Duration::from_secs(60);
+    let fresh = Tracker::start(vec![slow.clone()]);
+    assert_eq!(fresh.condition(&router()).faults.len(), 1, "nobody knows whether it is good");
+    let resumed = Tracker::resume(vec![slow]);
+    assert!(resumed.condition(&router()).faults.is_empty());
+}

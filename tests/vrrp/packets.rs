@@ -2,6 +2,7 @@
 
 use std::io::Read;
 use std::net::TcpStream;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use converge::vrrp::config::{Family, Transport, Vip};
@@ -11,7 +12,7 @@ use converge::vrrp::router::{Notice, Start, State};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::lan::{Director, Lan, Tap, announces, inside, mac, router, settings, vip};
-use crate::kinds::apart::each_in_a_namespace;
+use crate::kinds::apart::{Neighbour, each_in_a_namespace, skipped};
 
 const INTERVAL: Duration = Duration::from_millis(100);
 
@@ -81,6 +82,30 @@ each_in_a_namespace! {
         b.becomes(State::Active);
     }
 
+    async fn an_ipv6_unicast_advert_goes_between_the_configured_addresses(_host) {
+        let lan = Lan::new();
+        let tap = Tap::open(0x86dd);
+        let start = |host: &str, there: &Neighbour| {
+            let own = if host == "a" { 1 } else { 2 };
+            let address = |last: u16| format!("2001:db8:77::{last}").parse().expect("an address");
+            there.sh(&format!("ip addr add 2001:db8:77::{own}/64 dev eth0 nodad"));
+            let mut config = router(host, INTERVAL);
+            (config.family, config.source) = (Family::Ipv6, address(own));
+            config.peers[0].address = address(3 - own);
+            config.vips = vec![vip("fe80::100/64")];
+            Director::start(there, settings(host, false), vec![(config, Start::Fresh)])
+        };
+        let begin = Instant::now();
+        let (a, b) = (start("a", &lan.a), start("b", &lan.b));
+        a.becomes(State::Active);
+        let frame = tap.frame(begin, |frame| frame.get(20) == Some(&112));
+        assert_eq!((frame[21], frame[37], frame[53]), (255, 1, 2));
+        std::thread::sleep(INTERVAL * 8);
+        assert!(!b.said().iter().any(|e| matches!(e, Event::Changed { to: State::Active, .. })));
+        a.vrrp.release();
+        b.becomes(State::Active);
+    }
+
     async fn junk_is_told_once_and_silences_nobody(_host) {
         let lan = Lan::new();
         let config = router("a", INTERVAL);
@@ -131,6 +156,29 @@ each_in_a_namespace! {
         let mut stranger = TcpStream::connect("10.77.0.1:8849").expect("the port is open");
         stranger.set_read_timeout(Some(Duration::from_secs(2))).expect("a limit");
         assert_eq!(stranger.read(&mut [0; 64]).expect("closed, not silent"), 0);
+    }
+
+    async fn only_the_host_itself_can_say_that_its_process_has_ended(_host) {
+        let lan = Lan::new();
+        let start = || {
+            let routers = vec![(router("a", INTERVAL), Start::Fresh)];
+            Director::start(&lan.a, settings("a", true), routers)
+        };
+        let reject = "iptables -w -A INPUT -p tcp --dport 8849 -j REJECT";
+        let rejected = Command::new("nsenter")
+            .arg(format!("--net={}", lan.b.network()))
+            .args(reject.split(' '))
+            .status();
+        if !rejected.is_ok_and(|status| status.success()) {
+            return skipped("only_the_host_itself…", "it needs iptables with REJECT");
+        }
+        // The firewall answers by ICMP; that says nothing about the process.
+        let a = start();
+        let begin = Instant::now();
+        std::thread::sleep(Duration::from_secs(1));
+        assert!(!a.said().iter().any(|event| matches!(event, Event::PeerGone { .. })));
+        lan.b.sh("iptables -w -F INPUT");
+        a.wait_since(begin, |event| matches!(event, Event::PeerGone { .. }));
     }
 
     async fn a_version_2_router_with_a_password_speaks_to_its_like(_host) {

@@ -72,6 +72,8 @@ struct Peer {
 pub(super) struct Links {
     settings: LinkSettings,
     random: SystemRandom,
+    /// Tells this process from the one before and the one after it.
+    incarnation: u64,
     listener: Result<Socket, Moment>,
     failed: Option<Errno>,
     peers: Vec<Peer>,
@@ -91,23 +93,60 @@ impl Links {
     pub(super) fn open(settings: LinkSettings, now: Moment) -> io::Result<Self> {
         let random = SystemRandom::new();
         let incarnation = u64::from_ne_bytes(*fresh(&random)?.first_chunk().expect("32 bytes"));
-        let peering = |(name, address): (&String, &IpAddr)| {
-            let ends = Ends {
-                host: settings.host.clone(),
-                address: settings.address,
-                peer: name.clone(),
-                peer_address: *address,
-                incarnation,
-                key: settings.key.clone(),
-            };
-            let peering = Peering::new(ends, Arc::clone(&settings.digests), now);
-            Peer { peering, connections: BTreeMap::new() }
-        };
-        let peers = settings.peers.iter().map(peering).collect();
-        let (listener, failed) = (Err(now), None);
-        let mut links = Links { settings, random, listener, failed, peers };
+        let (listener, failed, peers) = (Err(now), None, Vec::new());
+        let mut links = Links { settings, random, incarnation, listener, failed, peers };
+        links.peer_with_all(now);
         links.keep_listening(now);
         Ok(links)
+    }
+
+    /// The files say something else now. Connections that it does not concern stay; gives the peers
+    /// of which nothing is known any more.
+    pub(super) fn handle_settings(&mut self, settings: LinkSettings, now: Moment) -> Vec<String> {
+        let old = std::mem::replace(&mut self.settings, settings);
+        let new = &self.settings;
+        let same_end = (&old.host, old.address, &old.interface)
+            == (&new.host, new.address, &new.interface)
+            && old.key.is_same(&new.key);
+        if old.address != new.address {
+            self.listener = Err(now);
+        }
+        let stays = |peer: &Peer| {
+            let address = Some(&peer.peering.peer_address());
+            same_end && new.peers.get(peer.peering.peer()) == address
+        };
+        let (kept, lost): (Vec<Peer>, Vec<Peer>) =
+            std::mem::take(&mut self.peers).into_iter().partition(stays);
+        self.peers = kept;
+        let digests = Arc::clone(&self.settings.digests);
+        self.each(|peering| peering.handle_digests(Arc::clone(&digests), now));
+        self.peer_with_all(now);
+        self.keep_listening(now);
+        lost.iter().map(|peer| peer.peering.peer().to_owned()).collect()
+    }
+
+    /// The other directors.
+    pub(super) fn peers(&self) -> Vec<String> {
+        self.peers.iter().map(|peer| peer.peering.peer().to_owned()).collect()
+    }
+
+    /// Dials those of the settings that there is no peering with yet.
+    fn peer_with_all(&mut self, now: Moment) {
+        for (name, address) in &self.settings.peers {
+            if self.peers.iter().any(|peer| peer.peering.peer() == name) {
+                continue;
+            }
+            let ends = Ends {
+                host: self.settings.host.clone(),
+                address: self.settings.address,
+                peer: name.clone(),
+                peer_address: *address,
+                incarnation: self.incarnation,
+                key: self.settings.key.clone(),
+            };
+            let peering = Peering::new(ends, Arc::clone(&self.settings.digests), now);
+            self.peers.push(Peer { peering, connections: BTreeMap::new() });
+        }
     }
 
     /// Why nobody can connect to us, if it is news.
@@ -168,11 +207,6 @@ impl Links {
     /// This process is about to be replaced.
     pub(super) fn handle_restart(&mut self, back_within: Duration, now: Moment) {
         self.each(|peering| peering.handle_restart(back_within, now));
-    }
-
-    /// The files were read anew.
-    pub(super) fn handle_digests(&mut self, digests: &Arc<Digests>, now: Moment) {
-        self.each(|peering| peering.handle_digests(Arc::clone(digests), now));
     }
 
     fn each(&mut self, tell: impl Fn(&mut Peering)) {

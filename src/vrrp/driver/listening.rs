@@ -26,13 +26,15 @@ impl Listening {
         if addresses == self.addresses {
             return Ok(());
         }
-        self.listeners.clear();
         self.addresses = addresses;
         for family in [Family::Ipv4, Family::Ipv6] {
             let own = self.addresses.iter().copied().filter(|a| Family::of(*a) == family);
             let own: Vec<IpAddr> = own.collect();
-            if !own.is_empty() {
-                self.listeners.push(Listener::open(family, &own)?);
+            // One that has nothing left to hear stays, and hears nothing.
+            match self.listeners.iter().find(|listener| listener.family() == family) {
+                Some(listener) => listener.follow(&own)?,
+                None if own.is_empty() => {}
+                None => self.listeners.push(Listener::open(family, &own)?),
             }
         }
         Ok(())

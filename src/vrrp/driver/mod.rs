@@ -41,7 +41,6 @@ use std::{io, thread as threads};
 use nix::errno::Errno;
 
 use super::config::RouterConfig;
-use super::fingerprint::Digests;
 use super::router::{Condition, Start};
 use addresses::Addresses;
 use post::Slot;
@@ -126,9 +125,9 @@ impl Vrrp {
         self.orders.put(|orders| drop(orders.conditions.insert(router.to_owned(), condition)));
     }
 
-    /// The files were read anew.
-    pub fn digests(&self, digests: Arc<Digests>) {
-        self.orders.put(|orders| orders.digests = Some(digests));
+    /// How to speak with the other directors from now on. What did not change stays connected.
+    pub fn link(&self, link: Option<LinkSettings>) {
+        self.orders.put(|orders| orders.link = Some(link));
     }
 
     /// Resigns, keeps the VIPs until another director has them or a bound is over, and ends with

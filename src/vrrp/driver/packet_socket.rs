@@ -64,12 +64,24 @@ impl Listener {
         // Born deaf, so that nothing comes before the filter stands.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
+        let listener = Listener { socket, family };
+        listener.follow(addresses)?;
+        bind(listener.socket.as_raw_fd(), &link_address(0, protocol))?;
+        Ok(listener)
+    }
+
+    /// Whose claims it hears.
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
+    /// Hears claims of these from now on, and of none before: the kernel changes filters at once,
+    /// and takes tens of milliseconds to close a packet socket.
+    pub(super) fn follow(&self, addresses: &[IpAddr]) -> io::Result<()> {
         let instruction =
             |i: Instruction| SockFilter::new(i.code, i.on_true, i.on_false, i.operand);
-        let program: Vec<_> = filter(family, addresses).into_iter().map(instruction).collect();
-        socket.attach_filter(&program)?;
-        bind(socket.as_raw_fd(), &link_address(0, protocol))?;
-        Ok(Listener { socket, family })
+        let program = filter(self.family, addresses).into_iter().map(instruction);
+        self.socket.attach_filter(&program.collect::<Vec<_>>())
     }
 
     /// The next claim, and the number of the interface that heard it. `Ok(None)`: a frame that

@@ -119,8 +119,13 @@ impl<T> Reader<T> {
         loop {
             match self.letters.try_recv() {
                 Ok(letter) => letters.push(letter),
+                Err(mpsc::TryRecvError::Empty) => return Mail::Letters(letters),
                 Err(mpsc::TryRecvError::Disconnected) if letters.is_empty() => return Mail::Closed,
-                Err(_) => return Mail::Letters(letters),
+                Err(mpsc::TryRecvError::Disconnected) => {
+                    // The next time nothing is left, and that has to be seen, too.
+                    self.bell.ring();
+                    return Mail::Letters(letters);
+                }
             }
         }
     }
@@ -172,8 +177,11 @@ mod tests {
         assert!(rings(&reader));
         assert!(matches!(reader.drain(), Mail::Letters(l) if l.iter().copied().eq(0..64)));
         assert!(!rings(&reader));
+        assert!(writer.send(64));
         drop(writer);
         assert!(rings(&reader));
+        assert!(matches!(reader.drain(), Mail::Letters(l) if l == [64]));
+        assert!(rings(&reader), "the last letters do not hide that nobody writes any more");
         assert!(matches!(reader.drain(), Mail::Closed));
     }
 }

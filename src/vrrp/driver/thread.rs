@@ -23,7 +23,7 @@ use super::events::{Event, Teller};
 use super::fitness;
 use super::holding::{Holding, interfaces};
 use super::lateness::Lateness;
-use super::links::{Door, Links};
+use super::links::{Door, LinkSettings, Links, Said};
 use super::listening::Listening;
 use super::packet_socket::Announcer;
 use super::post::{Mail, Reader, Slot, Writer};
@@ -33,7 +33,7 @@ use super::status::Status;
 use super::{Settings, starts};
 use crate::clock::Moment;
 use crate::vrrp::config::{Family, RouterConfig, Transport, Vip};
-use crate::vrrp::fingerprint::Digests;
+use crate::vrrp::link::News as LinkNews;
 use crate::vrrp::packet::{Expect, MOST_BYTES, parse};
 use crate::vrrp::router::{Condition, Start};
 use crate::vrrp::speaker::Speaker;
@@ -57,7 +57,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 pub(super) struct Orders {
     pub(super) routers: Option<Vec<RouterConfig>>,
     pub(super) conditions: BTreeMap<String, Condition>,
-    pub(super) digests: Option<Arc<Digests>>,
+    pub(super) link: Option<Option<LinkSettings>>,
     pub(super) release: bool,
     pub(super) restart: bool,
 }
@@ -91,6 +91,8 @@ enum Ending {
     Releasing,
     /// The next process takes the routers over as they are.
     Restarting,
+    /// The other thread has died; the routers resign, and that is all.
+    Crippled,
     /// The last letter is on its way, and is waited for until that moment.
     Last(u64, Moment),
 }
@@ -121,7 +123,8 @@ pub(super) struct Thread {
     /// Routers whose advertisements do not leave.
     speechless: BTreeMap<String, Errno>,
     put_back: BTreeMap<Vip, Moment>,
-    /// The other directors, or the status, do not know yet how the routers stand.
+    /// The other directors do not know yet how the routers stand, or the status does not.
+    untold: bool,
     moved: bool,
     published: Moment,
     ending: Ending,
@@ -162,6 +165,7 @@ impl Thread {
             discards: Discards::default(),
             speechless: BTreeMap::new(),
             put_back: BTreeMap::new(),
+            untold: true,
             moved: true,
             published: now,
             ending: Ending::No,
@@ -191,7 +195,9 @@ impl Thread {
         }
         // The other directors see the connections close, and the port refuse.
         drop(self.links.take());
-        self.ways.teller.tell(Event::Stopped);
+        if self.ending != Ending::Crippled {
+            self.ways.teller.tell(Event::Stopped);
+        }
     }
 
     /// Waits for something to come in or to be due.
@@ -231,7 +237,7 @@ impl Thread {
         let refused = self.refused.values().map(|(_, until)| *until).min();
         let end = match self.ending {
             Ending::Last(_, until) => Some(until),
-            Ending::No | Ending::Releasing | Ending::Restarting => None,
+            Ending::No | Ending::Releasing | Ending::Restarting | Ending::Crippled => None,
         };
         let times = [self.speaker.poll_timeout(), links, refused, end, self.sockets.poll_timeout()];
         times.into_iter().flatten().chain([self.holding.poll_timeout()]).min()
@@ -268,8 +274,8 @@ impl Thread {
             self.holding.hurry();
         }
         self.look_around(now);
-        if let (Some(digests), Some(links)) = (orders.digests, &mut self.links) {
-            links.handle_digests(&digests, now);
+        if let Some(link) = orders.link {
+            self.link_anew(link, now);
         }
         if orders.release && self.ending == Ending::No {
             self.ending = Ending::Releasing;
@@ -281,19 +287,47 @@ impl Thread {
         }
     }
 
-    fn take_news(&mut self) {
-        // Closed: the other thread has died, and with it every lease. The beat goes on, for the
-        // routers to be released; VIPs are refused by nobody and stand nowhere.
-        let Mail::Letters(letters) = self.ways.from_addresses.drain() else {
-            return;
+    /// What was known of peers that there is no connection with any more is forgotten.
+    fn link_anew(&mut self, link: Option<LinkSettings>, now: Moment) {
+        let lost = match (&mut self.links, link) {
+            (Some(links), Some(link)) => links.handle_settings(link, now),
+            (Some(links), None) => {
+                let lost = links.peers();
+                self.links = None;
+                lost
+            }
+            (None, Some(link)) => {
+                match Links::open(link, now) {
+                    Ok(links) => self.links = Some(links),
+                    Err(_) => self.ways.teller.tell(Event::LinkFailed { why: Errno::EIO }),
+                }
+                Vec::new()
+            }
+            (None, None) => Vec::new(),
         };
+        self.untold = true;
+        for peer in lost {
+            self.hear_peer(peer, Said::News(LinkNews::Unknown), now);
+        }
+    }
+
+    fn take_news(&mut self) {
         let now = now();
+        let Mail::Letters(letters) = self.ways.from_addresses.drain() else {
+            // The other thread has died: leases will end, so somebody else should be Active.
+            self.ending = Ending::Crippled;
+            return self.speaker.handle_release(now);
+        };
+        let mut differs = self.blind.is_some();
         for letter in letters {
             self.hear_of_vips(&letter, now);
+            differs |= letter.ports != self.news.ports || !letter.refused.is_empty();
             self.news = letter;
         }
-        self.look_around(now);
         self.announce_ready();
+        if differs {
+            self.look_around(now);
+        }
     }
 
     /// Has everything follow the interfaces and the configuration.
@@ -322,7 +356,7 @@ impl Thread {
         if resolved != self.resolved {
             self.resolved.clone_from(&resolved);
             self.speaker.handle_config(resolved, now);
-            self.moved = true;
+            (self.untold, self.moved) = (true, true);
             self.holding.hurry();
         }
     }
@@ -338,7 +372,7 @@ impl Thread {
             let condition = fitness::condition(config, tracked, &self.news.ports, deaf, &refused);
             if self.told.get(&config.name) != Some(&condition) {
                 self.speaker.handle_condition(&config.name, condition.clone(), now);
-                self.moved = true;
+                (self.untold, self.moved) = (true, true);
             }
             told.insert(config.name.clone(), condition);
         }
@@ -417,6 +451,7 @@ impl Thread {
         let now = now();
         match self.ending {
             Ending::No => false,
+            Ending::Crippled => true,
             Ending::Releasing if !self.speaker.is_done() => false,
             Ending::Releasing | Ending::Restarting => {
                 self.send_order(now);

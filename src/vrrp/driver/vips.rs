@@ -13,9 +13,9 @@ use super::interfaces::{Found, Interfaces};
 use crate::clock::Moment;
 use crate::vrrp::config::{RouterConfig, Vip};
 
-/// A lease is this much longer than peers need to give us up: the kernel counts in seconds, rounds
-/// and looks a second late, and a VIP must outlive the takeover.
-const SPARE: Duration = Duration::from_secs(2);
+/// A lease is this much longer than peers need to give us up: the kernel counts in seconds and may
+/// be half a one early, and a VIP must outlive the takeover.
+const SPARE: Duration = Duration::from_secs(1);
 
 /// The shortest lease.
 const SHORTEST: Duration = Duration::from_secs(4);
@@ -25,7 +25,8 @@ pub(super) fn lease(config: &RouterConfig) -> u32 {
     // Skew_Time is never longer than one interval; of v2 never longer than a second, which is the
     // shortest interval (RFC 9568 6.1, RFC 3768 6.1).
     let dead = config.interval.get() * 4;
-    let lease = (dead + SPARE).max(SHORTEST);
+    // A third of it may be over when the process dies: the rest still outlives the takeover.
+    let lease = ((dead + SPARE) * 3 / 2).max(SHORTEST);
     u32::try_from(lease.as_secs() + u64::from(lease.subsec_nanos() > 0)).unwrap_or(u32::MAX - 1)
 }
 

@@ -41,7 +41,7 @@ fn check_source(config: &RouterConfig, from: IpAddr) -> Result<(), Discard> {
     }
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+pub(super) fn is_link_local(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(_) => false,
         IpAddr::V6(address) => address.is_unicast_link_local(),

@@ -11,8 +11,7 @@ use super::phase::Keeping;
 use super::*;
 
 impl Router {
-    /// RFC 9568 6.4.2: advertises itself first, then the VIPs are added, then
-    /// announced.
+    /// RFC 9568 6.4.2: advertises itself first, then the VIPs are added, then announced.
     pub(super) fn take_over(&mut self, why: Why, now: Moment) {
         (self.heard, self.beside) = (None, None);
         self.send();
@@ -41,7 +40,7 @@ impl Router {
         }
     }
 
-    /// RFC 9568 6.4.3.
+    /// RFC 9568 6.4.3, RFC 3768 6.4.3: an advertisement is received.
     pub(super) fn active_hears(&mut self, from: IpAddr, advert: &Advert, now: Moment) {
         let (own, theirs) = (self.priority(), advert.priority);
         if theirs == 0 {
@@ -64,9 +63,9 @@ impl Router {
         self.announce_again(now);
     }
 
-    /// RFC 9568 6.4.3: one of lower priority is answered at once. RFC 3768 would say
-    /// nothing, which prolongs the conflict. Two who both believe that they win do not answer each
-    /// other's answers: one answer per interval.
+    /// RFC 9568 6.4.3: one of lower priority is answered at once. RFC 3768 would say nothing, which
+    /// prolongs the conflict. Two who both believe that they win do not answer each other's
+    /// answers: one answer per interval.
     fn answer(&mut self, now: Moment) {
         let interval = self.config.interval.get();
         let Phase::Active(active) = &mut self.phase else { return };

@@ -42,8 +42,8 @@ impl Router {
         timers::dead(self.config.version, self.priority(), learned)
     }
 
-    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is
-    /// known to advertise less often is not taken for dead.
+    /// RFC 9568 6.4.1: Active_Adver_Interval starts as the own interval; but one who is known to
+    /// advertise less often is not taken for dead.
     fn learned(&self) -> Interval {
         let own = self.config.interval;
         self.heard.map_or(own, |heard| heard.interval.max(own))
@@ -152,13 +152,17 @@ impl Router {
     /// said may have come before the resignation that made it so. If it has yielded instead, one
     /// interval shows that.
     fn successor(&self, now: Moment) -> Option<Heard> {
-        let is_discarded = |priority| priority < self.priority() && self.preempt() == Preempt::Now;
         let other = self.beside.filter(|other| self.is_alive(other, now))?;
-        (!is_discarded(other.priority)).then_some(other)
+        (!self.is_discarded(other.priority)).then_some(other)
     }
 
-    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so
-    /// that nobody keeps a Backup waiting by resigning again and again.
+    /// Whether an advertisement of this priority puts no takeover off.
+    fn is_discarded(&self, priority: u8) -> bool {
+        priority < self.priority() && self.preempt() == Preempt::Now
+    }
+
+    /// RFC 9568 6.4.2: Active_Down_Timer becomes Skew_Time. It is only ever shortened, so that
+    /// nobody keeps a Backup waiting by resigning again and again.
     fn wait_skew_time(&mut self, now: Moment) {
         let (version, priority) = (self.config.version, self.priority());
         if let Phase::Backup(backup) = &mut self.phase {
@@ -179,12 +183,32 @@ impl Router {
         }
     }
 
+    /// Until when a Backup watches an Active router that it would not preempt.
+    pub(crate) fn watches_until(&self, now: Moment) -> Option<Moment> {
+        let Phase::Backup(backup) = &self.phase else { return None };
+        let until = backup.preempts.unwrap_or(backup.down).min(backup.down);
+        let is_discarded = self.is_discarded(self.heard?.priority);
+        (until > now && !is_discarded).then_some(until)
+    }
+
+    /// A Backup that would take over now does not before `until`: its sync group cannot.
+    pub(crate) fn put_off(&mut self, until: Moment, now: Moment) {
+        let Phase::Backup(backup) = &mut self.phase else { return };
+        if backup.down <= now {
+            backup.lengthen(until.since(now), now);
+        }
+        backup.preempts = backup.preempts.map(|when| if when <= now { until } else { when });
+    }
+
     pub(super) fn backup_timeout(&mut self, now: Moment) {
         let Phase::Backup(backup) = &self.phase else { return };
         let why = match self.heard {
             // RFC 9568 6.4.2: Active_Down_Timer fires.
             _ if backup.down <= now && backup.listens && backup.keeping.is_some() => {
                 Why::StillFirst
+            }
+            Some(heard) if backup.down <= now && self.is_lower_and_alive(&heard, now) => {
+                Why::Preempted { from: heard.from }
             }
             _ if backup.down <= now => {
                 let silence = Why::Silence { after: backup.span };
@@ -196,6 +220,10 @@ impl Router {
             Some(_) | None => return,
         };
         self.take_over(why, now);
+    }
+
+    fn is_lower_and_alive(&self, heard: &Heard, now: Moment) -> bool {
+        heard.priority < self.priority() && now.since(heard.at) < self.dead(heard.interval)
     }
 
     /// What was sent while this process did not run may be lost. The Active one is given the time

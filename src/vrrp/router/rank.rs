@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use super::accept::is_link_local;
 use super::input::PeerNews;
 use super::timers::LONGEST_RESTART;
 use super::{Heard, State};
@@ -135,7 +136,9 @@ impl Peers {
             Told::Unknown | Told::Refused => peer.priority.get() == heard.priority,
             told @ (Told::Gone | Told::Resigned | Told::Present { .. }) => told == active,
         };
-        config.peers.iter().find(matches).map(|peer| peer.address)
+        // Anybody else is in no file: a stranger of the same priority is not the peer.
+        let is_hidden = |peer: &&Peer| is_link_local(heard.from) && !is_link_local(peer.address);
+        config.peers.iter().filter(is_hidden).find(matches).map(|peer| peer.address)
     }
 
     /// Whether nobody who could take over ranks above this host. `resigned` just ceased to be

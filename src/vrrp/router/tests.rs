@@ -110,8 +110,8 @@ impl Bench {
         std::iter::from_fn(|| self.router.poll_output()).collect()
     }
 
-    /// The outputs after an input, and after the timeout if that is due: what a driver does once its
-    /// sockets are read empty.
+    /// The outputs after an input, and after the timeout if that is due: what a driver does once
+    /// its sockets are read empty.
     fn settle(&mut self) -> Vec<Output> {
         if self.router.poll_timeout().is_some_and(|due| due <= self.now) {
             self.router.handle_timeout(self.now);

@@ -41,6 +41,8 @@ pub enum Bug {
     KeepsVips,
     /// The lease of a VIP is shorter than a takeover takes.
     LeaseTooShort,
+    /// The lease of a VIP never ends.
+    LeaseEndless,
     /// Sync groups are not heeded.
     GroupIgnored,
     /// A Backup goes by its own interval, not by the Active one's.
@@ -55,13 +57,15 @@ pub enum Bug {
     WeightIgnored,
     /// VIPs are never announced.
     NoAnnouncement,
+    /// Who yields does not say that it was Active, so the winner may not know of the conflict.
+    YieldsSilently,
     /// The winner of a conflict does not announce its VIPs again.
     NoAnnouncementAfterConflict,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 22] = [
+    pub const ALL: [Bug; 24] = [
         Bug::TieBreakReversed,
         Bug::EqualAlwaysYields,
         Bug::AlwaysYields,
@@ -76,6 +80,7 @@ impl Bug {
         Bug::DropsVipEarly,
         Bug::KeepsVips,
         Bug::LeaseTooShort,
+        Bug::LeaseEndless,
         Bug::GroupIgnored,
         Bug::IntervalNotLearned,
         Bug::SilenceIsDeath,
@@ -83,6 +88,7 @@ impl Bug {
         Bug::FaultIgnored,
         Bug::WeightIgnored,
         Bug::NoAnnouncement,
+        Bug::YieldsSilently,
         Bug::NoAnnouncementAfterConflict,
     ];
 
@@ -147,11 +153,12 @@ impl Bug {
         condition
     }
 
-    /// Whether what the machine asks for is not done. `fresh`: the router has become Active in
-    /// this very step.
-    pub fn swallows(self, output: &Output, fresh: bool) -> bool {
+    /// Whether what the machine asks for is not done. `fresh`: the router was not Active before
+    /// this step; `active`: it is after it.
+    pub fn swallows(self, output: &Output, fresh: bool, active: bool) -> bool {
         match output {
-            Output::Send(advert) => self == Bug::NoResignation && advert.priority == 0,
+            Output::Send(Advert { priority: 0, .. }) => self == Bug::NoResignation,
+            Output::Send(_) => self == Bug::YieldsSilently && !active,
             Output::Announce => {
                 self == Bug::NoAnnouncement || (self == Bug::NoAnnouncementAfterConflict && !fresh)
             }
@@ -161,7 +168,11 @@ impl Bug {
 
     /// The lease of a VIP instead of this one.
     pub fn lease(self, lease: Duration) -> Duration {
-        if self == Bug::LeaseTooShort { lease / 3 } else { lease }
+        match self {
+            Bug::LeaseTooShort => lease / 3,
+            Bug::LeaseEndless => lease * 1000,
+            _ => lease,
+        }
     }
 
     /// Whether VIPs stay where they are.

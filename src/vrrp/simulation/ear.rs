@@ -14,18 +14,22 @@ use crate::vrrp::router::{PeerNews, State};
 
 /// Clocks are exact here; a machine may round a timer down to this.
 const ROUNDING: Duration = Duration::from_micros(10);
+/// Intervals of silence after which the Active one is dead (RFC 9568 6.1).
+const DEAD: u32 = 3;
 
 /// The account of one router on one host, by the host's clock.
 #[derive(Clone, Debug)]
 pub struct Ear {
     /// Since when it has been listening.
     since: Moment,
+    /// For how many intervals, if it hears nobody.
+    waits: u32,
     /// The last advertisement that a Backup has to heed.
     better: Option<Heard>,
     /// The first and the last of the lower ones since.
     lower: Option<Lower>,
-    /// Whether since the last better one something said that its sender has left.
-    excused: bool,
+    /// When something said, since the last better one, that its sender has left.
+    excused: Option<Moment>,
     /// Whether its priority has changed since, and with it the skew.
     reweighed: bool,
     /// What is known of each peer from the link.
@@ -57,16 +61,20 @@ impl Ear {
     /// One that begins to listen now, or goes on where it was before a planned restart.
     pub fn new(config: &RouterConfig, now: Moment, resumed: bool) -> Self {
         let peers = config.peers.iter().map(|peer| (peer.address, Known::Nothing)).collect();
-        let (better, lower, excused) = (None, None, resumed);
-        Ear { since: now, better, lower, excused, reweighed: false, peers }
+        let (better, lower, excused) = (None, None, resumed.then_some(now));
+        Ear { since: now, waits: DEAD, better, lower, excused, reweighed: false, peers }
     }
 
-    /// It begins to listen anew, and keeps what the link told.
-    pub fn listens_again(&mut self, now: Moment) {
+    /// It begins to listen anew, and keeps what the link told. If the VIPs are still here, as long
+    /// as an Active one takes to say that it has them is enough.
+    pub fn listens_again(&mut self, now: Moment, keeps_vips: bool) {
         let peers = std::mem::take(&mut self.peers);
         let alone = peers.iter().all(|(_, known)| *known == Known::Absent);
-        let (better, lower, excused) = (None, None, alone);
-        *self = Ear { since: now, better, lower, excused, reweighed: false, peers };
+        // What came in this very moment may have come after what made it listen.
+        let just_now = self.excused.filter(|when| *when == now);
+        let (better, lower, excused) = (None, None, alone.then_some(now).or(just_now));
+        let waits = if keeps_vips { 1 } else { DEAD };
+        *self = Ear { since: now, waits, better, lower, excused, reweighed: false, peers };
     }
 
     /// An advertisement came that was not discarded, while its own priority was this one.
@@ -79,14 +87,14 @@ impl Ear {
         now: Moment,
     ) {
         if advert.priority == 0 {
-            self.excused = true;
+            self.excused = Some(now);
             return;
         }
         let obliging = config.preempt == Preempt::Never && config.priority != OWNER;
         if obliging || advert.priority >= own {
             let interval = advert.interval.get();
             self.better = Some(Heard { from, interval, at: now });
-            (self.lower, self.excused, self.reweighed) = (None, false, false);
+            (self.lower, self.excused, self.reweighed) = (None, None, false);
         } else {
             let first = self.lower.map_or(now, |lower| lower.first);
             self.lower = Some(Lower { first, last: now, interval: advert.interval.get() });
@@ -94,7 +102,7 @@ impl Ear {
     }
 
     /// The link had this to say about a peer.
-    pub fn learns(&mut self, peer: IpAddr, news: &PeerNews) {
+    pub fn learns(&mut self, peer: IpAddr, news: &PeerNews, now: Moment) {
         let known = match news {
             PeerNews::Gone | PeerNews::Resigned => Known::Absent,
             PeerNews::Present { state: State::Active, .. } => Known::Active,
@@ -105,9 +113,11 @@ impl Ear {
             entry.1 = known;
         }
         let active = self.better.as_ref().is_none_or(|better| better.from == peer);
-        self.excused |= known == Known::Absent && active;
         // Once at a start nobody was Active, waiting may be over soon whatever comes then.
-        self.excused |= self.better.is_none() && self.is_alone();
+        let at_a_start = self.better.is_none() && self.is_alone();
+        if (known == Known::Absent && active) || at_a_start {
+            self.excused = Some(now);
+        }
     }
 
     /// Its own priority or its configuration is another now.
@@ -117,7 +127,7 @@ impl Ear {
 
     /// Why a takeover now is not called for, if it is not.
     pub fn objects(&self, config: &RouterConfig, own: u8, now: Moment) -> Option<String> {
-        if own == u8::MAX || self.excused {
+        if own == u8::MAX || self.excused.is_some() {
             return None;
         }
         let interval = self.better.as_ref().map_or(config.interval.get(), |b| b.interval);
@@ -125,13 +135,13 @@ impl Ear {
             true => Duration::ZERO,
             false => skew(config.version, own, interval),
         };
-        let needed = (interval * 3 + skew).saturating_sub(ROUNDING);
+        let needed = (interval * DEAD + skew).saturating_sub(ROUNDING);
         if let (Preempt::After(delay), Some(lower)) = (config.preempt, self.lower) {
             let seen = now.since(lower.first);
             if seen + ROUNDING >= delay {
                 return None;
             }
-            if now.since(lower.last) < lower.interval * 3 {
+            if now.since(lower.last) < lower.interval * DEAD {
                 return Some(format!("it has seen the lower one for {seen:?} of {delay:?}"));
             }
         }
@@ -140,7 +150,7 @@ impl Ear {
                 let (since, from) = (now.since(*at), from);
                 Some(format!("it heard {from} {since:?} ago and had to wait {needed:?}"))
             }
-            None if now.since(self.since) < needed => {
+            None if now.since(self.since) < needed - interval * (DEAD - self.waits) => {
                 let since = now.since(self.since);
                 Some(format!("it has listened for {since:?} of {needed:?}"))
             }

@@ -234,7 +234,7 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
         true => vec![(zero, event), (long, Event::Start(host))],
         false => vec![(zero, event)],
     };
-    match random.below(20) {
+    match random.below(21) {
         0 | 1 => back(Event::Kill(host)),
         2 => back(Event::PowerOff(host)),
         3 | 4 => once(Event::Stall(host, long)),
@@ -273,6 +273,13 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
             once(Event::Junk(junk, router, 30, unit / random.pick(&[2, 3, 7])))
         }
         18 => {
+            let byte = random.byte();
+            let priority = random.pick(&[0, 1, 100, 254, byte]);
+            let count = random.pick(&[1, 5, 20]);
+            let apart = unit / random.pick(&[1, 3]);
+            once(Event::Stranger(router, priority, count, apart))
+        }
+        19 => {
             let now = scenario.hosts[host].routers[router].priority;
             let other = Priority::new(1 + random.byte() % 254).unwrap_or(now);
             let owner = now == OWNER;

@@ -30,9 +30,29 @@ pub struct Account {
     pub sent: Moment,
     /// Since when it is Active.
     pub active_since: Option<Moment>,
+    /// When it last announced its VIPs.
+    pub announced: Option<Moment>,
+    /// When it last ceased to be Active.
+    pub left: Option<Moment>,
+    /// When it last took over, and how often in a row without an interval's rest.
+    pub flaps: (Moment, u32),
     /// It was Active when its process was stopped, for longer than the others wait, and has not
     /// changed since.
     pub stalled: Option<Moment>,
+}
+
+impl Account {
+    fn new(ear: Ear, now: Moment) -> Self {
+        Account {
+            ear,
+            sent: now,
+            active_since: None,
+            announced: None,
+            left: None,
+            flaps: (Moment::ZERO, 0),
+            stalled: None,
+        }
+    }
 }
 
 /// The one event that happened since all was at rest.
@@ -79,12 +99,8 @@ pub struct Judge {
 impl Judge {
     /// One that has seen nothing.
     pub fn new(scenario: &Scenario) -> Self {
-        let account = |config: &RouterConfig| Account {
-            ear: Ear::new(config, Moment::ZERO, false),
-            sent: Moment::ZERO,
-            active_since: None,
-            stalled: None,
-        };
+        let listening = |config: &RouterConfig| Ear::new(config, Moment::ZERO, false);
+        let account = |config: &RouterConfig| Account::new(listening(config), Moment::ZERO);
         let of_host = |routers: &[RouterConfig]| routers.iter().map(account).collect();
         Judge {
             accounts: scenario.hosts.iter().map(|host| of_host(&host.routers)).collect(),
@@ -112,8 +128,14 @@ impl Judge {
     }
 
     /// A host's link says something of a peer's router.
-    pub fn learns(&mut self, host: HostId, router: RouterId, peer: IpAddr, news: &PeerNews) {
-        self.accounts[host][router].ear.learns(peer, news);
+    pub fn learns(
+        &mut self,
+        (host, router): (HostId, RouterId),
+        peer: IpAddr,
+        news: &PeerNews,
+        clock: Moment,
+    ) {
+        self.accounts[host][router].ear.learns(peer, news, clock);
     }
 
     /// A router's priority or configuration changes.
@@ -227,8 +249,7 @@ impl World<'_> {
         let clock = self.hosts[host].clock(self.now);
         for (router, resumed) in resumed.iter().enumerate() {
             let ear = Ear::new(&self.hosts[host].routers[router], clock, *resumed);
-            let (sent, active_since, stalled) = (self.now, None, None);
-            self.judge.accounts[host][router] = Account { ear, sent, active_since, stalled };
+            self.judge.accounts[host][router] = Account::new(ear, self.now);
         }
     }
 
@@ -262,6 +283,11 @@ impl World<'_> {
         advert: &Advert,
         own: u8,
     ) {
+        if self.host_at(from).is_none() {
+            // A stranger is a disturbance for as long as it speaks.
+            self.unsettle();
+            self.judge.episode = None;
+        }
         let here = &self.hosts[host];
         let clock = here.clock(self.now);
         let ear = &mut self.judge.accounts[host][router].ear;

@@ -76,6 +76,31 @@ pub fn make(kind: Junk, router: &RouterConfig, random: &mut Random) -> Option<(V
     Some((bytes, envelope))
 }
 
+/// An advertisement of a router of another make, which is in no file. Only multicast carries it.
+pub fn stranger(
+    router: &RouterConfig,
+    source: IpAddr,
+    priority: u8,
+) -> Option<(Vec<u8>, Envelope)> {
+    let destination: IpAddr = match (router.transport, router.family) {
+        (Transport::Unicast, _) => return None,
+        (Transport::Multicast, Family::Ipv4) => GROUP_IPV4.into(),
+        (Transport::Multicast, Family::Ipv6) => GROUP_IPV6.into(),
+    };
+    let advert = Advert {
+        version: router.version,
+        vrid: router.vrid.get(),
+        priority,
+        interval: router.interval,
+        addresses: router.advertised(),
+        auth: router.password.map_or(Auth::None, Auth::Pass),
+    };
+    let envelope = Envelope { source, destination, ttl: Some(packet::TTL) };
+    let mut bytes = Vec::new();
+    packet::emit(&advert, source, destination, router.checksum, &mut bytes);
+    Some((bytes, envelope))
+}
+
 /// Takes the interval out and lets the checksum be right: it is the complement of a sum.
 fn without_interval(bytes: &mut [u8]) {
     let interval = u16::from_be_bytes([bytes[INTERVAL.start], bytes[INTERVAL.start + 1]]);

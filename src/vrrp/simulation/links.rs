@@ -207,7 +207,7 @@ impl World<'_> {
     /// Tells a host something about all routers of another.
     fn tell_all(&mut self, to: HostId, about: HostId, news: &PeerNews) {
         for router in 0..self.hosts[about].routers.len() {
-            self.give(to, Input::News { peer: about, router, news: news.clone() });
+            self.give(to, Input::News { peer: about, router, news: *news });
         }
     }
 
@@ -218,7 +218,7 @@ impl World<'_> {
                 if let PeerNews::Restarting(away) = news {
                     self.links.patient[to][from] = self.now + *away;
                 }
-                self.write(from, to, router, news.clone());
+                self.write(from, to, router, *news);
             }
         }
     }

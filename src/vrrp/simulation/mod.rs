@@ -51,7 +51,7 @@ fn once(scenario: &Scenario, bug: Option<Bug>, recorded: bool) -> Verdict {
     let violation = world.run().err();
     Verdict {
         seed: scenario.seed,
-        scenario: scenario.to_string(),
+        scenario: if recorded { scenario.to_string() } else { String::new() },
         violation,
         tally: world.judge.tally,
         timeline: world.timeline.into_lines(),

@@ -11,10 +11,14 @@ use super::scenario::{Event, HostId, RouterId};
 use super::wire::Cause;
 use super::world::World;
 use crate::vrrp::packet::Advert;
-use crate::vrrp::router::State;
+use crate::vrrp::router::{RESTART, State};
 
 /// How long a process may take to be woken, beside what the network takes.
 const PROMPT: Duration = Duration::from_millis(5);
+
+/// Takeovers of one router without an interval between any two. Shorter intervals of others, and
+/// what comes late after a stall, make a few.
+const MOST_FLAPS: u32 = 6;
 
 impl World<'_> {
     /// A router on a host changes its state.
@@ -34,17 +38,22 @@ impl World<'_> {
             self.a_takeover_needs_silence(host, router);
             self.a_departure_is_answered_at_once(host, router);
             self.a_move_is_one_step(host, router);
+            self.nobody_takes_over_again_and_again(host, router);
+            self.a_planned_restart_moves_nothing(host, router);
         }
         if (from, to) == (State::Active, State::Backup) {
             self.only_a_better_one_is_yielded_to(host, router, causes);
         }
         let clock = self.hosts[host].clock(self.now);
+        let here = &self.hosts[host];
+        let keeps_vips = here.vips(router).all(|vip| here.kernel.contains_key(&vip));
         let account = &mut self.judge.accounts[host][router];
         account.active_since = (to == State::Active).then_some(self.now);
+        account.left = (from == State::Active).then_some(self.now);
         account.stalled = None;
         account.sent = self.now;
         if to == State::Backup && from != State::Active {
-            account.ear.listens_again(clock);
+            account.ear.listens_again(clock, keeps_vips);
         }
     }
 
@@ -120,6 +129,29 @@ impl World<'_> {
         }
     }
 
+    /// Nobody takes over from a process that says that it will be back, and is.
+    fn a_planned_restart_moves_nothing(&mut self, host: HostId, router: RouterId) {
+        let Some(episode) = &self.judge.episode else { return };
+        let Event::Restart(left, away) = episode.event else { return };
+        let promised = away + PROMPT < RESTART;
+        if promised && host != left && episode.active[router] == Some(left) {
+            let what = format!("host {host} r{router} takes over during the restart of {left}");
+            self.broken("a_planned_restart_moves_nothing", what);
+        }
+    }
+
+    /// However bad the network is, a host does not take over many times within few intervals.
+    fn nobody_takes_over_again_and_again(&mut self, host: HostId, router: RouterId) {
+        let interval = self.hosts[host].routers[router].interval.get();
+        let (last, times) = self.judge.accounts[host][router].flaps;
+        let times = if self.now.since(last) < interval { times + 1 } else { 1 };
+        self.judge.accounts[host][router].flaps = (self.now, times);
+        if times > MOST_FLAPS {
+            let what = format!("host {host} r{router} has taken over {times} times in a row");
+            self.broken("nobody_takes_over_again_and_again", what);
+        }
+    }
+
     /// An Active router becomes Backup when it hears a better one, or has slept too long.
     fn only_a_better_one_is_yielded_to(
         &mut self,
@@ -185,13 +217,13 @@ impl World<'_> {
         }
     }
 
-    /// RFC 9568 6.4.2: a Backup sends none.
+    /// RFC 9568 6.4.2: a Backup sends none, and one that stalled says nothing of what is past.
     fn only_an_active_router_speaks(&mut self, host: HostId, router: RouterId) {
         let standing = self.hosts[host].standing(router);
         let speaks = standing.is_none_or(|(state, _)| state == State::Active);
-        // It may speak and then yield, all in one turn, but it has to have been Active.
-        let spoke = self.judge.accounts[host][router].active_since.is_some();
-        if !speaks && !spoke {
+        // Who yields says once more that it was Active, so that the winner knows of the conflict.
+        let last_word = self.judge.accounts[host][router].left == Some(self.now);
+        if !speaks && !last_word {
             let what = format!("host {host} r{router} advertises itself as {standing:?}");
             self.broken("only_an_active_router_speaks", what);
         }
@@ -223,7 +255,7 @@ impl World<'_> {
         let Some(episode) = &self.judge.episode else { return };
         let Some(router) = self.hosts[0].router_of(vip) else { return };
         let (clean, left) = match &episode.event {
-            Event::Restart(left, away) => (*away <= super::RESTART, Some(*left)),
+            Event::Restart(left, away) => (*away <= RESTART, Some(*left)),
             Event::Release(left) | Event::Kill(left) | Event::Stall(left, _) => (true, Some(*left)),
             Event::Fault(left, _, _) => (true, Some(*left)),
             Event::Weigh(..) | Event::Reload(..) | Event::Start(_) => (true, None),

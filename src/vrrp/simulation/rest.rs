@@ -26,6 +26,8 @@ impl World<'_> {
                 self.a_group_is_together(host, router);
                 self.what_has_failed_is_not_active(host, router);
                 self.the_active_one_has_the_vips(host, router);
+                self.the_active_one_has_announced_itself(host, router);
+                self.a_weight_counts(host, router);
                 self.a_backup_knows_who_is_active(host, router);
                 self.the_network_knows_where_a_vip_is(host, router);
             }
@@ -114,6 +116,28 @@ impl World<'_> {
         if let Some(vip) = differs.filter(|_| here.is_awake()) {
             let what = format!("host {host} r{router} Active {active}, and {vip} not so");
             self.broken("the_active_one_has_the_vips", what);
+        }
+    }
+
+    /// RFC 9568 6.4.2 (360): whoever becomes Active announces its VIPs.
+    fn the_active_one_has_announced_itself(&mut self, host: HostId, router: RouterId) {
+        let account = &self.judge.accounts[host][router];
+        if self.hosts[host].is_active(router) && account.announced < account.active_since {
+            let what = format!("host {host} r{router} is Active and has not said so by ARP or NA");
+            self.broken("the_active_one_has_announced_itself", what);
+        }
+    }
+
+    /// The priority is that of the files and what tracking adds; an owner's stays.
+    fn a_weight_counts(&mut self, host: HostId, router: RouterId) {
+        let here = &self.hosts[host];
+        let config = i32::from(here.routers[router].priority.get());
+        let moved = (config + i32::from(here.conditions[router].adjust)).clamp(1, 254);
+        let right = if config == i32::from(OWNER.get()) { config } else { moved };
+        let (own, _) = self.rank(host, router);
+        if here.is_awake() && !here.released && i32::from(own) != right {
+            let what = format!("host {host} r{router} has priority {own}, not {right}");
+            self.broken("a_weight_counts", what);
         }
     }
 

@@ -91,6 +91,8 @@ pub enum Event {
     Weather(Weather),
     /// Packets that mean nothing come for that router to all hosts: how many, how far apart.
     Junk(Junk, RouterId, u16, Duration),
+    /// A router of another make advertises itself with that priority, so often, so far apart.
+    Stranger(RouterId, u8, u16, Duration),
     /// A reload gives the router another priority, or the same.
     Reload(HostId, RouterId, Priority),
     /// Somebody else deletes the router's VIPs on that host.

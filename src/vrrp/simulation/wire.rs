@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::bug::{Bug, mirrored};
-use super::host::Input;
+use super::host::{Input, skew};
 use super::junk;
 use super::scenario::{HostId, Junk, RouterId};
 use super::world::{Happening, World};
@@ -75,7 +75,7 @@ impl World<'_> {
         let now = self.hosts[host].process_clock(self.now);
         match input {
             Input::Packet { bytes, envelope, junk } => {
-                return self.tell_packet(host, &bytes, envelope, junk);
+                self.tell_packet(host, &bytes, envelope, junk)
             }
             Input::Claim { address } => {
                 if let Some(process) = &mut self.hosts[host].process {
@@ -86,9 +86,10 @@ impl World<'_> {
             Input::News { peer, router, news } => {
                 let name = self.hosts[peer].name.clone();
                 self.note(|| format!("host {host} hears of {name} r{router}: {news:?}"));
-                self.judge.learns(host, router, self.hosts[peer].address, &news);
+                let (address, clock) = (self.hosts[peer].address, self.hosts[host].clock(self.now));
+                self.judge.learns((host, router), address, &news, clock);
                 let here = &mut self.hosts[host];
-                let told = bug.map_or(Some(news.clone()), |bug| bug.news(news));
+                let told = bug.map_or(Some(news), |bug| bug.news(news));
                 if let (Some(process), Some(news)) = (&mut here.process, told) {
                     process.handle_peer(&name, &here.routers[router].name, news, now);
                 }
@@ -177,6 +178,7 @@ impl World<'_> {
         }
         self.heard(host, router, envelope.source, &said, own);
         self.rearm(host, router);
+        self.forget_skew(host, router, &said);
         Cause::Advert { router, from: envelope.source, priority: said.priority }
     }
 
@@ -195,6 +197,16 @@ impl World<'_> {
         here.shift -= i64::try_from(back).unwrap_or(i64::MAX);
     }
 
+    /// The planted bug by which no Backup waits for its skew time: with every advertisement that
+    /// starts its timer the process's clock jumps ahead by it.
+    fn forget_skew(&mut self, host: HostId, router: RouterId, advert: &Advert) {
+        let Some((State::Backup, own)) = self.hosts[host].standing(router) else { return };
+        if self.bug == Some(Bug::NoSkew) && advert.priority >= own {
+            let skew = skew(advert.version, own, advert.interval.get());
+            self.hosts[host].shift += i64::try_from(skew.as_nanos()).unwrap_or(i64::MAX);
+        }
+    }
+
     /// Does everything that the machine asks for.
     fn drain(&mut self, host: HostId, before: &[(State, u8)], causes: &[Cause]) {
         for count in 0.. {
@@ -205,7 +217,8 @@ impl World<'_> {
             }
             let Some(router) = self.hosts[host].router_named(name.as_ref()) else { continue };
             let fresh = before[router].0 != State::Active;
-            if !self.bug.is_some_and(|bug| bug.swallows(&output, fresh)) {
+            let active = self.hosts[host].is_active(router);
+            if !self.bug.is_some_and(|bug| bug.swallows(&output, fresh, active)) {
                 self.obey(host, router, output, causes);
             }
         }
@@ -280,21 +293,17 @@ impl World<'_> {
             Family::Ipv6 => GROUP_IPV6.into(),
         };
         let multicast = config.transport == Transport::Multicast;
-        for to in 0..self.hosts.len() {
-            // Unicast never comes back to its sender; multicast may.
-            if to == host && !multicast {
-                continue;
-            }
+        for to in (0..self.hosts.len()).filter(|to| *to != host) {
             let destination = if multicast { group } else { self.hosts[to].address };
             let envelope = Envelope { source, destination, ttl: Some(packet::TTL) };
             let mut bytes = Vec::new();
             packet::emit(advert, source, destination, checksum, &mut bytes);
-            let junk = (to == host).then_some(Junk::Own);
-            self.carry(host, to, &Input::Packet { bytes, envelope, junk });
+            self.carry(host, to, &Input::Packet { bytes, envelope, junk: None });
         }
     }
 
     fn announce(&mut self, host: HostId, router: RouterId) {
+        self.judge.accounts[host][router].announced = Some(self.now);
         let vips: Vec<IpAddr> = self.hosts[host].vips(router).collect();
         for address in vips {
             for to in (0..self.hosts.len()).filter(|to| *to != host) {
@@ -319,6 +328,18 @@ impl World<'_> {
             let config = &self.hosts[to].routers[router];
             if let Some((bytes, envelope)) = junk::make(kind, config, &mut self.random) {
                 let input = Input::Packet { bytes, envelope, junk: Some(kind) };
+                self.later(at, Happening::Arrival(to, input));
+            }
+        }
+    }
+
+    /// A router of another make, in no file, advertises itself to every host at that moment.
+    pub(super) fn pass_by(&mut self, router: RouterId, priority: u8, at: Moment) {
+        let source = mirrored(self.hosts[0].address);
+        for to in 0..self.hosts.len() {
+            let config = &self.hosts[to].routers[router];
+            if let Some((bytes, envelope)) = junk::stranger(config, source, priority) {
+                let input = Input::Packet { bytes, envelope, junk: None };
                 self.later(at, Happening::Arrival(to, input));
             }
         }

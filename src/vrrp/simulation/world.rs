@@ -37,6 +37,8 @@ pub struct World<'a> {
     pub(super) judge: Judge,
     pub(super) timeline: Timeline,
     queue: BinaryHeap<Reverse<Due>>,
+    /// When each host has something to do: asked again only after it has done something.
+    wakes: Vec<Option<Moment>>,
     sequence: u64,
 }
 
@@ -58,7 +60,8 @@ pub enum Happening {
 struct Due {
     at: Moment,
     sequence: u64,
-    what: Happening,
+    /// Behind a pointer, for a heap moves its entries about.
+    what: Box<Happening>,
 }
 
 impl PartialEq for Due {
@@ -96,6 +99,7 @@ impl<'a> World<'a> {
             network: Network::new(hosts.len(), scenario.weather),
             links: Links::new(hosts.len()),
             judge: Judge::new(scenario),
+            wakes: vec![None; hosts.len()],
             hosts,
             timeline,
             queue: BinaryHeap::new(),
@@ -113,8 +117,8 @@ impl<'a> World<'a> {
         let (mut turns, mut last) = (0, Moment::ZERO);
         loop {
             let queued = self.queue.peek().map(|Reverse(due)| due.at);
-            let wakes = self.hosts.iter().enumerate();
-            let woken = wakes.filter_map(|(id, host)| Some((host.wakes()?, id))).min();
+            let wakes = self.wakes.iter().enumerate();
+            let woken = wakes.filter_map(|(id, at)| Some(((*at)?, id))).min();
             let settles = self.judge.settles();
             let moments = [queued, woken.map(|(at, _)| at), settles];
             let Some(next) = moments.into_iter().flatten().min() else { break };
@@ -132,6 +136,7 @@ impl<'a> World<'a> {
                         return Err(self.violation("a_host_rests", what));
                     }
                     self.turn(host);
+                    self.wakes[host] = self.hosts[host].wakes();
                 }
                 _ => self.settle(),
             }
@@ -145,7 +150,7 @@ impl<'a> World<'a> {
     /// Puts something into the queue.
     pub(super) fn later(&mut self, at: Moment, what: Happening) {
         self.sequence += 1;
-        self.queue.push(Reverse(Due { at, sequence: self.sequence, what }));
+        self.queue.push(Reverse(Due { at, sequence: self.sequence, what: Box::new(what) }));
     }
 
     /// Writes a line into the timeline, if there is one.
@@ -161,7 +166,11 @@ impl<'a> World<'a> {
 
     fn happen(&mut self) {
         let Some(Reverse(due)) = self.queue.pop() else { return };
-        match due.what {
+        let concerns = match *due.what {
+            Happening::Arrival(host, _) => host..host + 1,
+            _ => 0..self.hosts.len(),
+        };
+        match *due.what {
             Happening::Event(number) => {
                 let scenario = self.scenario;
                 self.befall(&scenario.events[number].1);
@@ -171,6 +180,13 @@ impl<'a> World<'a> {
             Happening::Link(step) => self.link_step(step),
             Happening::Resume(host) => self.resume(host),
             Happening::Return(host, states) => self.come_back(host, &states),
+        }
+        if concerns.len() > 1 {
+            // Hosts and cables may be other than before.
+            self.no_vip_is_on_two_hosts_longer_than_its_lease();
+        }
+        for host in concerns {
+            self.wakes[host] = self.hosts[host].wakes();
         }
     }
 
@@ -216,6 +232,13 @@ impl<'a> World<'a> {
                 for i in 0..*count {
                     let at = self.now + *apart * u32::from(i);
                     self.throw_junk(*junk, *router, at);
+                }
+            }
+            Event::Stranger(router, priority, count, apart) => {
+                // Where routers go together, so does whoever takes their place.
+                let members: Vec<RouterId> = self.hosts[0].group(*router).collect();
+                for (i, member) in (0..*count).flat_map(|i| members.iter().map(move |m| (i, m))) {
+                    self.pass_by(*member, *priority, self.now + *apart * u32::from(i));
                 }
             }
             Event::Reload(host, router, priority) => self.reload(*host, *router, *priority),

@@ -65,6 +65,18 @@ impl Speaker {
         }
     }
 
+    /// A member does not become Active while another would have to yield at once: it would take the
+    /// group there and back with every advertisement. It waits for as long as the other one does.
+    pub(super) fn hold_back(&mut self, key: &str, now: Moment) {
+        let others = self.with_its_group(key).into_iter().filter(|other| other != key);
+        let watching =
+            others.filter_map(|other| self.members.get(&other)?.router.watches_until(now));
+        let until = watching.max();
+        if let (Some(until), Some(member)) = (until, self.members.get_mut(key)) {
+            member.router.put_off(until, now);
+        }
+    }
+
     /// Tells each of these routers its condition, and then what followed from it in each group.
     pub(super) fn apply_conditions(&mut self, keys: &[RouterKey], now: Moment) {
         let mut steps = Vec::new();

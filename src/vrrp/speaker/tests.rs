@@ -174,17 +174,45 @@ fn one_of_a_group_becomes_active_and_all_follow_in_the_same_call() {
     let group = |name, vrid| config(name, vrid, Some("g"));
     let mut bench = Bench::new(vec![group("a", 101), group("b", 102), config("c", 103, None)]);
     bench.run(SECOND);
-    bench.hear(101, 150);
+    // Of lower priority, so that it is no reason to wait.
+    bench.hear(101, 50);
     bench.hear(103, 150);
-    bench.speaker.handle_timeout(bench.now);
-    // Only b heard nobody.
+    let mut slow = group("a", 101);
+    slow.interval = Interval::new(Version::V3, SECOND * 10).expect("an interval");
     let left = bench.speaker.poll_timeout().expect("a timer runs").since(bench.now);
+    bench.configure(vec![slow, group("b", 102), config("c", 103, None)]);
     let outputs = bench.run(left);
     assert_eq!(sent(&outputs), [("b", 100), ("a", 100)]);
     assert_eq!(bench.states(), [State::Active, State::Active, State::Backup]);
     let why = Why::Group { member: "b".to_owned() };
     let follows = Output::Changed { from: State::Backup, to: State::Active, why };
     assert!(outputs.contains(&("a".to_owned(), follows)));
+}
+
+#[test]
+fn a_group_waits_for_the_member_that_hears_a_better_one() {
+    let mut bench = Bench::new(vec![config("a", 101, Some("g")), config("b", 102, Some("g"))]);
+    // The path of b is cut, and nobody resigns there or says anything.
+    for _ in 0..10 {
+        bench.hear(101, 150);
+        assert_eq!(bench.run(SECOND), []);
+    }
+    assert_eq!(bench.hear(102, 0), [], "nor does a resignation move half a group");
+    let outputs = bench.hear(101, 0);
+    assert_eq!(bench.states(), [State::Active, State::Active]);
+    assert_eq!(sent(&outputs), [("a", 100), ("b", 100)]);
+}
+
+#[test]
+fn a_group_takes_over_when_the_last_member_hears_nobody_any_more() {
+    let mut bench = Bench::new(vec![config("a", 101, Some("g")), config("b", 102, Some("g"))]);
+    bench.hear(101, 150);
+    bench.run(Duration::from_millis(400));
+    bench.hear(102, 150);
+    bench.run(Duration::from_millis(3609));
+    assert_eq!(bench.states(), [State::Backup, State::Backup]);
+    bench.run(Duration::from_millis(1));
+    assert_eq!(bench.states(), [State::Active, State::Active]);
 }
 
 #[test]

@@ -64,9 +64,14 @@ impl Thread {
                 self.send_order(now);
             }
             self.tell_peers(now);
-            let Some(links) = &mut self.links else { break };
-            let Some((peer, said)) = links.poll_said(now) else { break };
-            self.hear_peer(peer, said, now);
+            let mut heard = false;
+            while let Some((peer, said)) = self.links.as_mut().and_then(|l| l.poll_said(now)) {
+                heard = true;
+                self.hear_peer(peer, said, now);
+            }
+            if !heard {
+                break;
+            }
         }
         self.publish(now());
     }
@@ -76,7 +81,7 @@ impl Thread {
             Output::Send(advert) => self.send(name, &advert),
             Output::Announce => self.announce(name),
             Output::Changed { from, to, why } => {
-                self.moved = true;
+                (self.untold, self.moved) = (true, true);
                 let priority = self.speaker.router(name).map_or(0, Router::priority);
                 let router = name.to_owned();
                 self.ways.teller.tell(Event::Changed { router, from, to, why, priority });
@@ -84,7 +89,7 @@ impl Thread {
             Output::Noticed(notice) => {
                 self.ways.teller.tell(Event::Noticed { router: name.to_owned(), notice });
             }
-            Output::Done => self.moved = true,
+            Output::Done => (self.untold, self.moved) = (true, true),
         }
     }
 
@@ -178,7 +183,8 @@ impl Thread {
     }
 
     pub(super) fn discard(&mut self, interface: String, from: IpAddr, reason: Discard) {
-        if self.discards.is_news(from, &reason, now()) {
+        // What the router tells of itself is not told twice.
+        if self.discards.is_news(from, &reason, now()) && !reason.is_misconfiguration() {
             self.ways.teller.tell(Event::Discarded { interface, from, reason });
         }
     }
@@ -186,7 +192,8 @@ impl Thread {
     /// How our routers stand, to the other directors.
     fn tell_peers(&mut self, now: Moment) {
         let Some(links) = &mut self.links else { return };
-        if self.moved {
+        if self.untold {
+            self.untold = false;
             let own = self.speaker.routers().filter(|(name, _)| !name.ends_with(REPLACED));
             let standings: Vec<Standing> = own.map(standing).collect();
             links.handle_standing(&standings, now);
@@ -199,7 +206,7 @@ impl Thread {
         }
     }
 
-    fn hear_peer(&mut self, peer: String, said: Said, now: Moment) {
+    pub(super) fn hear_peer(&mut self, peer: String, said: Said, now: Moment) {
         let teller = &mut self.ways.teller;
         let news = match said {
             Said::Alarm(alarm) => return teller.tell(Event::PeerAlarm { peer, alarm }),

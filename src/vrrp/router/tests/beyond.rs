@@ -287,8 +287,11 @@ fn at_the_start_an_unknown_director_is_waited_for() {
 #[test]
 fn what_is_known_before_the_start_counts_at_the_start() {
     let mut bench = Bench::unstarted(config(Version::V3), Start::Fresh);
-    bench.gone(HIGH);
-    bench.gone(LOW);
+    for peer in [HIGH, LOW] {
+        let there = PeerNews::Present { state: State::Backup, priority: 150 };
+        bench.router.handle_peer(ip(peer), there, bench.now);
+        bench.router.handle_peer(ip(peer), PeerNews::Gone, bench.now);
+    }
     bench.timeout();
     assert_eq!(bench.is(), (State::Active, true));
 }

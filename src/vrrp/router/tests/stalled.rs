@@ -30,7 +30,7 @@ fn after_a_stall_nothing_is_said_and_the_vips_are_kept() {
 fn a_shorter_stall_is_none() {
     let mut bench = Bench::active(config(Version::V3));
     bench.run(ms(10_000));
-    bench.stall(SECOND + DEAD);
+    bench.stall(DEAD);
     assert_eq!(sent(&bench.timeout()), [100], "and does not catch up");
     assert_eq!((bench.is(), bench.left()), ((State::Active, true), SECOND));
 }
@@ -107,6 +107,7 @@ fn an_old_resignation_with_a_younger_advertisement_behind_it_moves_nothing() {
     for lose in news {
         let mut bench = Bench::new(with(Version::V3, |c| c.preempt = Preempt::Never));
         bench.hear(HIGH, 150);
+        bench.present(HIGH, State::Active, 150);
         let younger = bench.advert(50);
         lose(&mut bench.router, bench.now);
         assert_eq!(bench.left(), Duration::ZERO, "without anything behind it, it takes over now");

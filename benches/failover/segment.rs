@@ -4,11 +4,9 @@
 //! it. [`apart`] starts the program again as the first process of namespaces of its own; the kernel
 //! ends whatever is left in there when that process ends, however it ends.
 
-#![allow(dead_code, reason = "each program that has this module uses a part of it")]
-
 use std::env;
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -26,7 +24,7 @@ pub(crate) fn is_apart() -> bool {
 
 /// Starts this program again with these arguments, as the first process of new namespaces, with
 /// directories of its own for what programs leave in `/run` and `/var/lib`.
-pub(crate) fn apart(arguments: &[&str]) -> io::Result<ExitStatus> {
+pub(crate) fn apart(arguments: &[String]) -> io::Result<ExitStatus> {
     let empty = "mount -t tmpfs run /run && mount -t tmpfs lib /var/lib && exec \"$@\"";
     Command::new("unshare")
         .args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"])
@@ -147,11 +145,6 @@ impl Segment {
         self.order(&format!("link set port{number} down\n"));
     }
 
-    /// Puts it in again.
-    pub(crate) fn plug(&mut self, number: u8) {
-        self.order(&format!("link set port{number} up\n"));
-    }
-
     fn order(&mut self, order: &str) {
         self.orders.write_all(order.as_bytes()).expect("ip listens");
         self.orders.flush().expect("ip listens");
@@ -162,13 +155,4 @@ impl Drop for Segment {
     fn drop(&mut self) {
         self.patching.kill().and_then(|()| self.patching.wait()).expect("our own child");
     }
-}
-
-/// What a child has printed so far, for a message about its end.
-pub(crate) fn said(child: &mut Child) -> String {
-    let mut text = String::new();
-    if let Some(stderr) = &mut child.stderr {
-        stderr.read_to_string(&mut text).unwrap_or_default();
-    }
-    text
 }
