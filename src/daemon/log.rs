@@ -10,6 +10,7 @@ use crate::reconcile::{Outcome, Report};
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::Event;
 use crate::vrrp::link::Alarm;
+use crate::vrrp::router::Notice;
 
 /// What a person should see of the files.
 pub fn warnings(texts: &[String]) {
@@ -72,6 +73,8 @@ pub fn event(event: &Event) {
         Event::Changed { router, from, to, why, priority } => {
             tracing::info!(priority, "{router}: {from} → {to}: {why}");
         }
+        // The deletion itself was told.
+        Event::Noticed { notice: Notice::VipLost, .. } => {}
         Event::Noticed { router, notice } => tracing::warn!("{router}: {notice}"),
         Event::Discarded { interface, from, reason } => {
             tracing::warn!(interface, %from, "an advertisement was not heeded: {reason}");
@@ -109,7 +112,9 @@ pub fn event(event: &Event) {
 fn peer_event(event: &Event) {
     match event {
         Event::PeerUp { peer } => tracing::info!(peer, "the other director's converge runs"),
-        Event::PeerGone { peer } => tracing::warn!(peer, "the other director's converge has ended"),
+        Event::PeerGone { peer } => {
+            tracing::warn!(peer, "the other director's converge does not run")
+        }
         Event::PeerUnknown { peer } => {
             tracing::warn!(peer, "the other director does not answer; whether it lives is unknown");
         }

@@ -23,7 +23,11 @@ pub enum Released {
 }
 
 /// Releases. Without a configuration, which may be what is wrong, the VIPs are taken off at once.
-pub async fn run(host: &Host, configuration: Option<Configuration>) -> Result<Released, HostError> {
+/// Nothing is loaded in vain: while the unit is restarted, everybody waits for this.
+pub async fn run<L>(host: &Host, load: L) -> Result<Released, HostError>
+where
+    L: AsyncFnOnce() -> Option<Configuration>,
+{
     if !planned::read(host.files(), driver::now())?.is_empty() {
         return Ok(Released::Awaited);
     }
@@ -31,7 +35,7 @@ pub async fn run(host: &Host, configuration: Option<Configuration>) -> Result<Re
     if before == 0 {
         return Ok(Released::Nothing);
     }
-    let (settings, routers) = match configuration {
+    let (settings, routers) = match load().await {
         Some(c) => (c.vrrp, c.role.routers().to_vec()),
         None => (Settings::default(), Vec::new()),
     };

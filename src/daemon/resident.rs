@@ -90,7 +90,8 @@ pub struct Resident<'h> {
     drift: Drift,
     signals: Signals,
     pulse: Interval,
-    last_beat: u64,
+    /// None of a thread that was not looked at yet: it may not have turned.
+    last_beat: Option<u64>,
     ready: bool,
 }
 
@@ -126,7 +127,7 @@ impl<'h> Resident<'h> {
             drift: Drift::open().map_err(wait("changes on the host"))?,
             signals: Signals::new().map_err(wait("signals"))?,
             pulse,
-            last_beat: 0,
+            last_beat: None,
             ready: false,
         };
         log::warnings(&first.warnings);
@@ -267,11 +268,11 @@ impl<'h> Resident<'h> {
             return self.service.alive();
         };
         let beat = vrrp.beat();
-        match beat == self.last_beat {
+        match self.last_beat == Some(beat) {
             true => tracing::warn!("the VRRP thread did not turn since the last look at it"),
             false => self.service.alive(),
         }
-        self.last_beat = beat;
+        self.last_beat = Some(beat);
     }
 
     /// The files are being read again.
@@ -368,6 +369,7 @@ impl<'h> Resident<'h> {
         let routers = routers.map(|router| (start(&router.name), router)).map(|(s, r)| (r, s));
         self.vrrp = Some(Vrrp::start(self.settings.clone(), routers.collect())?);
         planned::clear(self.host.files())?;
+        self.last_beat = None;
         self.told.clear();
         self.tell_conditions();
         Ok(())

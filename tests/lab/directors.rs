@@ -27,7 +27,7 @@ pub const VIP: &str = "192.168.100.22";
 /// The hosts that could hold it.
 const DIRECTORS: [&str; 2] = ["master", "backup"];
 /// Everybody who serves, in an order in which nobody waits for a later one.
-const SERVING: [&str; 5] = ["nfs", "web1", "web2", "master", "backup"];
+pub const SERVING: [&str; 5] = ["nfs", "web1", "web2", "master", "backup"];
 /// Many times what anything takes here on a loaded machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks.

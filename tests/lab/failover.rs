@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use converge::lab::{Direction, drill};
 
-use super::directors::{CLUSTER, Directed, PATIENCE, Seen, VIP, directed};
+use super::directors::{CLUSTER, Directed, PATIENCE, SERVING, Seen, VIP, directed};
 
 /// The lease of a VIP of a router with an interval of a second.
 const LEASE: Duration = Duration::from_secs(6);
@@ -20,6 +20,7 @@ impl Directed {
     /// The VIP moved to this director, and two never answered for it for longer than its lease.
     fn moved(&self, seen: &Seen, to: &str) {
         self.holds(to);
+        assert!(!seen.answers.is_empty(), "nobody answered for the VIP\n{}", self.logs());
         assert!(seen.two_at_once() <= LEASE, "{}\n{}", seen.told(), self.logs());
     }
 
@@ -27,6 +28,17 @@ impl Directed {
     fn well(&self, seen: &Seen) {
         let lost = seen.report.error_count;
         assert!(lost <= drill::under_way(&seen.report), "{}\n{}", seen.told(), self.logs());
+    }
+}
+
+#[test]
+fn the_service_alone_makes_hosts_what_their_roles_say() {
+    let Some(directed) = directed() else { return };
+    for host in SERVING {
+        // A host is looked at again from time to time, and then at the latest all is well.
+        directed.until(host, "converge plan");
+        let journal = directed.ok(host, "journalctl -u converge --no-pager");
+        assert!(!journal.contains("ERROR"), "{host}:\n{journal}");
     }
 }
 
@@ -164,6 +176,21 @@ fn a_bad_file_fails_the_reload_with_its_errors_and_changes_nothing() {
     directed.well(&seen);
     assert_eq!(directed.ok(&holder, "systemctl show -P MainPID converge"), pid);
     directed.ok(&holder, "systemctl is-active converge");
+}
+
+#[test]
+fn a_restart_with_a_bad_file_gives_the_vip_to_the_other_director() {
+    let Some(directed) = directed() else { return };
+    let (holder, other) = directed.holder();
+    directed.give(&holder, &format!("{CLUSTER}schedular = \"wlc\"\n"));
+    let seen = directed.watch("restart with a bad file", || {
+        let output = directed.host(&holder).run("systemctl restart converge")?;
+        assert_ne!(output.status, 0, "a bad file was taken");
+        directed.holds(&other);
+        Ok(())
+    });
+    directed.moved(&seen, &other);
+    directed.well(&seen);
 }
 
 #[test]
