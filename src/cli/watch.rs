@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::load::{self, Failure, Loaded};
 use super::{Exit, Global};
 use crate::daemon::{self, Configuration, release::Released};
+use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::vrrp::driver::{LinkSettings, Settings};
 use crate::vrrp::fingerprint::Digests;
@@ -73,10 +74,9 @@ async fn configuration(global: &Global, host: &Host) -> Result<Configuration, Fa
     let loaded = load::this_host(global, host).await?;
     // A role that contradicts itself is refused here, and not when it is needed.
     loaded.desired()?;
-    let mut warnings: Vec<String> = Vec::new();
-    if !loaded.warnings.is_empty() {
-        warnings.push(loaded.warnings.render(false));
-    }
+    // Without the lines that they are about: one may hold a password, and logs are read by many.
+    let said = |warning: &Diagnostic| format!("{}: {}", warning.place, warning.title);
+    let mut warnings: Vec<String> = loaded.warnings.iter().map(said).collect();
     let key =
         if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
     let link = key.and_then(|key| link(&loaded, key));

@@ -12,6 +12,7 @@ use crate::diagnostic::Place;
 use crate::document::{Field, Section, Shape, Spanned};
 use crate::ipvs::VirtualServerId;
 use crate::resource::address::Address;
+use crate::resource::sysctl::{self, Sysctl};
 use crate::resource::{Desired, Id, Resource};
 use crate::vrrp::config::Vip;
 
@@ -65,6 +66,16 @@ impl Hold {
         let needs: Vec<Id> = want.ids(|id| want.get(id).is_some_and(|r| self.is_served_by(r)));
         let Vip { address, interface, label } = self.vip();
         want.add_after(&self.place, Address { address, interface, label }, needs);
+    }
+
+    /// What the interface needs for a VIP that comes and goes: without it the kernel takes all other
+    /// addresses of the subnet along with the first of them.
+    pub fn prepare(&self, want: &mut Want) {
+        let address = self.address.value;
+        if address.addr().is_ipv4() && address.prefix_len() < 32 {
+            let key = sysctl::of_interface("ipv4", &self.interface, "promote_secondaries");
+            want.add_default(&self.place, Sysctl { key, value: "1".into() });
+        }
     }
 
     /// What has to stand before the VIP may be held.

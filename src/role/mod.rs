@@ -210,6 +210,9 @@ impl Role {
         self.web.iter().for_each(|web| web.expand(&mut want));
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
         self.servers.iter().for_each(|servers| servers.expand(&mut want));
+        let spoken = |member: &&Member| !member.config.peers.is_empty();
+        let moving = self.election.of(&self.host).filter(spoken);
+        moving.flat_map(|member| &member.holds).for_each(|hold| hold.prepare(&mut want));
         if !self.routers.is_empty() {
             let active = self.routers.iter().any(|router| situation.of(&router.name).holds());
             self.sync.iter().for_each(|sync| sync.expand(active, &mut want));

@@ -172,9 +172,9 @@ fn log(track: &str, before: &Verdict, now: &Verdict) {
     match (before, now) {
         // The same is wrong for another reason, which was logged with the look.
         (Verdict::Bad(_), Verdict::Bad(_)) => {}
-        (_, Verdict::Bad(failure)) => tracing::warn!(track, reason = %failure, "bad"),
-        (_, Verdict::Good) => tracing::info!(track, "good"),
-        (_, Verdict::Number(number)) => tracing::info!(track, number, "has a new number"),
+        (_, Verdict::Bad(failure)) => tracing::warn!("track {track} is bad: {failure}"),
+        (_, Verdict::Good) => tracing::info!("track {track} is good"),
+        (_, Verdict::Number(number)) => tracing::info!("track {track} has the number {number}"),
         (_, Verdict::Unknown | Verdict::Joining) => {}
     }
 }
