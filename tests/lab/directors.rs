@@ -169,8 +169,8 @@ impl Directed {
         DIRECTORS.iter().map(of).collect()
     }
 
-    /// Has the client look on while something happens; `name` is for the figures, which `--nocapture`
-    /// shows.
+    /// Has the client look on while something happens; `name` is for the figures, which
+    /// `--nocapture` shows.
     pub fn watch(&self, name: &str, event: impl FnOnce() -> Result<(), LabError>) -> Seen {
         let from = File::open(FRAMES).and_then(|file| file.metadata()).map(|data| data.len());
         let from = from.unwrap_or_else(|error| panic!("{FRAMES}: {error}"));
@@ -236,8 +236,8 @@ impl Seen {
     pub fn told(&self) -> String {
         let report = &self.report;
         format!(
-            "{} of {} requests lost {:?}, at most {:.0} ms without an answer ({:.0} ms late itself), \
-             two at once for {:?}",
+            "{} of {} requests lost {:?}, at most {:.0} ms without an answer ({:.0} ms late \
+             itself), two at once for {:?}",
             report.error_count,
             report.requests,
             report.errors,
