@@ -5,6 +5,7 @@
 
 use std::future::Future;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
 use crate::daemon::WatchError;
@@ -18,6 +19,10 @@ use crate::situation::{Situation, Standing};
 use crate::vrrp::config::{RouterConfig, Vip};
 
 use super::{Exit, Global};
+
+/// How long somebody who is at work by hand is waited for, and how often he is looked after.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
+const LOCK_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a command could not be carried out.
 #[derive(Debug)]
@@ -192,6 +197,18 @@ pub fn must_be_root() -> Result<(), Failure> {
 /// Held while a host is changed.
 pub fn lock(host: &Host) -> Result<std::fs::File, Failure> {
     host.files().lock("/run/converge/lock")?.ok_or(Failure::Busy)
+}
+
+/// The same for what runs unasked: whoever is at work by hand is waited for, so that a moment of
+/// his does not keep a service from starting, nor VIPs on a host that is to release them.
+pub async fn lock_patiently(host: &Host) -> Result<std::fs::File, Failure> {
+    let end = Instant::now() + LOCK_LIMIT;
+    loop {
+        match lock(host) {
+            Err(Failure::Busy) if Instant::now() < end => tokio::time::sleep(LOCK_PAUSE).await,
+            other => return other,
+        }
+    }
 }
 
 /// The cluster, and the role files and templates that are at hand for it.

@@ -22,7 +22,7 @@ pub fn run(global: &Global) -> Exit {
     load::with_runtime(async {
         let host = Host::this();
         load::must_be_root()?;
-        let _lock = load::lock(&host)?;
+        let _lock = load::lock_patiently(&host).await?;
         let first = configuration(global, &host).await?;
         let again = async || match configuration(global, &host).await {
             Ok(configuration) => Ok(configuration),
@@ -38,7 +38,7 @@ pub fn release(global: &Global) -> Exit {
     load::with_runtime(async {
         let host = Host::this();
         load::must_be_root()?;
-        let _lock = load::lock(&host)?;
+        let _lock = load::lock_patiently(&host).await?;
         let mut bad = None;
         let load = async || match configuration(global, &host).await {
             Ok(configuration) => Some(configuration),

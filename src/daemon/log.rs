@@ -26,6 +26,14 @@ pub fn refused(text: &str) {
     );
 }
 
+/// New files are wrong, and this is a restart.
+pub fn cannot_return(text: &str) {
+    tracing::error!(
+        "the files are wrong, so converge cannot be started again; the VIPs go to another \
+         director\n{text}"
+    );
+}
+
 /// A role that contradicts itself.
 pub fn contradiction(found: &Diagnostics) {
     tracing::error!("{}", found.render(false));

@@ -7,6 +7,7 @@
 
 mod log;
 mod planned;
+mod pulse;
 pub mod release;
 mod resident;
 mod signals;
@@ -72,7 +73,7 @@ where
                 resident.reloading();
                 resident.reloaded(load().await)?;
             }
-            Turn::Stop => return resident.stop().await,
+            Turn::Stop => return resident.stop(load).await,
             Turn::Restart => return resident.give_over().await,
         }
     }

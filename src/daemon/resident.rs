@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::pulse::Pulse;
 use super::signals::{Asked, Signals};
 use super::upkeep::Upkeep;
 use super::{Configuration, WatchError, log, planned};
@@ -27,19 +28,22 @@ use crate::role::Role;
 use crate::situation::{Situation, Standing};
 use crate::track::Tracker;
 use crate::track::condition::Verdicts;
+use crate::vrrp::config::RouterConfig;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
-use crate::vrrp::router::{Condition, Start, State};
+use crate::vrrp::router::{self, Condition, Start, State};
 use crate::vrrp::speaker::REPLACED;
 
-/// How long a release may take: the peers' answer, then the VIPs go in any case.
-const RELEASE_LIMIT: Duration = Duration::from_secs(5);
+/// How long a release may take beyond the peers' answer, after which the VIPs go in any case.
+const RELEASE_SPARE: Duration = Duration::from_secs(3);
+/// How long a planned restart may take to be told.
+const RESTART_LIMIT: Duration = Duration::from_secs(5);
 /// How long the first look at what is tracked may take before routers are taken up again.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
 /// How long the hooks may take that are told of the end.
 const HOOK_LIMIT: Duration = Duration::from_secs(5);
 /// How long systemd may take to say whether this is a stop or a restart.
 const JOB_LIMIT: Duration = Duration::from_millis(500);
-/// How often the VRRP thread has to show that it turns, unless systemd asks more often.
+/// How often the loop, and the VRRP thread unless systemd asks more often, show that they turn.
 const BEAT: Duration = Duration::from_secs(2);
 
 type Work<'h> = Pin<Box<dyn Future<Output = Result<Report, HostError>> + 'h>>;
@@ -58,7 +62,7 @@ pub enum Turn {
     Drifted,
     /// It is time to look.
     Due,
-    /// It is time to show that we live.
+    /// It is time to show that the loop turns.
     Beat,
     /// The files are to be read again.
     Reload,
@@ -89,9 +93,8 @@ pub struct Resident<'h> {
     notifier: Notifier,
     drift: Drift,
     signals: Signals,
-    pulse: Interval,
-    /// None of a thread that was not looked at yet: it may not have turned.
-    last_beat: Option<u64>,
+    pulse: Pulse,
+    turns: Interval,
     ready: bool,
 }
 
@@ -101,8 +104,8 @@ impl<'h> Resident<'h> {
         let wait = |what| move |source| WatchError::Wait { what, source };
         let service = Service::default();
         let every = service.watchdog().map_or(BEAT, |limit| (limit / 3).min(BEAT));
-        let mut pulse = tokio::time::interval(every);
-        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut turns = tokio::time::interval(BEAT);
+        turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let situation = first.role.at_start();
         let resumed = planned::read(host.files(), driver::now())?;
         let tracks = first.role.tracks().to_vec();
@@ -126,8 +129,8 @@ impl<'h> Resident<'h> {
             needs: BTreeMap::new(),
             drift: Drift::open().map_err(wait("changes on the host"))?,
             signals: Signals::new().map_err(wait("signals"))?,
-            pulse,
-            last_beat: None,
+            pulse: Pulse::start(every).map_err(wait("the watchdog"))?,
+            turns,
             ready: false,
         };
         log::warnings(&first.warnings);
@@ -145,7 +148,7 @@ impl<'h> Resident<'h> {
 
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Turn {
-        let Resident { work, vrrp, verdicts, drift, signals, pulse, upkeep, .. } = self;
+        let Resident { work, vrrp, verdicts, drift, signals, turns, upkeep, .. } = self;
         let idle = work.is_none();
         tokio::select! {
             biased;
@@ -157,7 +160,7 @@ impl<'h> Resident<'h> {
             event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
             result = worked(work) => Turn::Worked(result),
-            _ = pulse.tick() => Turn::Beat,
+            _ = turns.tick() => Turn::Beat,
             () = tokio::time::sleep_until(upkeep.due()), if idle => Turn::Due,
             () = drift.changed() => Turn::Drifted,
         }
@@ -262,17 +265,9 @@ impl<'h> Resident<'h> {
         }
     }
 
-    /// Shows that we live, if VRRP does.
-    pub fn beat(&mut self) {
-        let Some((vrrp, _)) = &self.vrrp else {
-            return self.service.alive();
-        };
-        let beat = vrrp.beat();
-        match self.last_beat == Some(beat) {
-            true => tracing::warn!("the VRRP thread did not turn since the last look at it"),
-            false => self.service.alive(),
-        }
-        self.last_beat = Some(beat);
+    /// Shows that the loop turns.
+    pub fn beat(&self) {
+        self.pulse.turned();
     }
 
     /// The files are being read again.
@@ -296,7 +291,11 @@ impl<'h> Resident<'h> {
                 match &self.vrrp {
                     Some((vrrp, _)) => {
                         vrrp.configure(self.role.routers().to_vec());
-                        vrrp.link(self.settings.link.clone());
+                        // Without a key there is none; the connections from before go on then,
+                        // for a port that is closed says that this process has died.
+                        if self.settings.link.is_some() {
+                            vrrp.link(self.settings.link.clone());
+                        }
                     }
                     None => self.elect()?,
                 }
@@ -310,26 +309,37 @@ impl<'h> Resident<'h> {
         Ok(())
     }
 
-    /// Ends: gives the VIPs to a peer, unless systemd is about to start us again.
-    pub async fn stop(self) -> Result<(), WatchError> {
+    /// Ends: gives the VIPs to a peer, unless systemd is about to start us again. `load` says whether
+    /// it could: who could not be started again must not leave the VIPs to nobody.
+    pub async fn stop<L>(self, load: L) -> Result<(), WatchError>
+    where
+        L: AsyncFnOnce() -> Result<Configuration, String>,
+    {
         let asking = tokio::time::timeout(JOB_LIMIT, self.host.units().own_job());
         let restarts = match asking.await {
             Ok(Ok(Some(job))) => matches!(job.as_str(), "restart" | "try-restart"),
             Ok(Ok(None)) | Ok(Err(_)) | Err(_) => false,
         };
-        if restarts {
-            return self.give_over().await;
+        if !restarts {
+            return self.leave().await;
         }
-        self.leave().await
+        match load().await {
+            Ok(_) => self.give_over().await,
+            Err(text) => {
+                log::cannot_return(&text);
+                self.leave().await
+            }
+        }
     }
 
     /// Ends, and gives the VIPs to a peer.
     async fn leave(mut self) -> Result<(), WatchError> {
         tracing::info!("stopping");
-        self.service.stopping(RELEASE_LIMIT * 2);
+        let limit = release_limit(self.role.routers().iter());
+        self.service.stopping(limit + HOOK_LIMIT * 2);
         if let Some((vrrp, events)) = self.vrrp.take() {
             vrrp.release();
-            finish(events, |event| self.heard(event)).await;
+            finish(events, limit, |event| self.heard(event)).await;
         }
         self.notifier.finish(HOOK_LIMIT).await;
         Ok(())
@@ -350,9 +360,9 @@ impl<'h> Resident<'h> {
             return self.leave().await;
         }
         tracing::info!("ending, to be started again; the VIPs stay");
-        self.service.stopping(RELEASE_LIMIT);
+        self.service.stopping(RESTART_LIMIT);
         vrrp.restart();
-        finish(events, |event| log::event(&event)).await;
+        finish(events, RESTART_LIMIT, |event| log::event(&event)).await;
         Ok(())
     }
 
@@ -367,9 +377,10 @@ impl<'h> Resident<'h> {
         };
         let routers = self.role.routers().iter().cloned();
         let routers = routers.map(|router| (start(&router.name), router)).map(|(s, r)| (r, s));
-        self.vrrp = Some(Vrrp::start(self.settings.clone(), routers.collect())?);
+        let (vrrp, events) = Vrrp::start(self.settings.clone(), routers.collect())?;
+        self.pulse.follow(vrrp.heart());
+        self.vrrp = Some((vrrp, events));
         planned::clear(self.host.files())?;
-        self.last_beat = None;
         self.told.clear();
         self.tell_conditions();
         Ok(())
@@ -433,14 +444,20 @@ async fn worked(work: &mut Option<Work<'_>>) -> Result<Report, HostError> {
     }
 }
 
+/// How long the release of these may take: at a long interval peers are slow to answer, and VIPs
+/// that are left to their leases stay for longer still.
+pub(super) fn release_limit<'r>(routers: impl Iterator<Item = &'r RouterConfig>) -> Duration {
+    routers.map(router::keep).max().unwrap_or_default() + RELEASE_SPARE
+}
+
 /// Waits until VRRP has ended, but not for ever.
-pub(super) async fn finish(mut events: Events, mut hear: impl FnMut(Event)) {
-    let end = Instant::now() + RELEASE_LIMIT;
+pub(super) async fn finish(mut events: Events, limit: Duration, mut hear: impl FnMut(Event)) {
+    let end = Instant::now() + limit;
     while let Ok(Some(event)) = tokio::time::timeout_at(end, events.next()).await {
         if matches!(event, Event::Stopped) {
             return;
         }
         hear(event);
     }
-    tracing::warn!("VRRP did not end within {RELEASE_LIMIT:?}");
+    tracing::warn!("VRRP did not end within {limit:?}");
 }

@@ -208,6 +208,7 @@ mod tests {
             label: label.map(str::to_owned),
             marked,
             vip: false,
+            leased: false,
             secondary: false,
         }
     }

@@ -6,7 +6,8 @@
 //! virtual router, [`speaker`] all of them on a host. [`link`] is the connection that two directors
 //! keep beside the protocol, proven by the cluster's [`key`]; over it they compare a
 //! [`fingerprint`] of their files. [`driver`] is the thread that owns the sockets and the VIPs; all
-//! the others are pure.
+//! the others are pure. [`simulation`] lets hosts of these machines live through what happens to
+//! hosts and networks, and says which rule did not hold.
 
 pub mod arp;
 mod checksum;

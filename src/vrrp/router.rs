@@ -37,7 +37,7 @@ pub use accept::accepts;
 pub use input::{Condition, PeerNews, Start};
 pub use notice::Notice;
 pub use output::{Output, State, Why};
-pub use timers::RESTART;
+pub use timers::{RESTART, keep};
 
 /// A virtual router on this host.
 #[derive(Clone, Debug)]

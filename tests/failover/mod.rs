@@ -157,6 +157,38 @@ fn release_gives_the_vips_of_the_dead_to_a_peer() {
 }
 
 #[test]
+fn release_takes_nothing_from_a_peer_that_was_active_all_along() {
+    let Some(segment) = Segment::new(&AB) else { return };
+    let second = format!(
+        "{ROLE}\n[[vrrp]]\nname = \"db\"\nvrid = 52\ninterface = \"eth0\"\ninterval = \"1s\"\n\
+         priority = \"{{{{#if (eq me.name 'a')}}}}50{{{{else}}}}250{{{{/if}}}}\"\n\
+         [[hold]]\nrouter = \"db\"\naddress = \"192.0.2.101/32\"\ninterface = \"eth0\"\n"
+    );
+    let second = second.replace("for-each = \"vip\"\n", "for-each = \"vip\"\nrouter = \"web\"\n");
+    let text = cluster(&AB, "interval = \"1s\"");
+    let (mut a, mut b) = (Node::new(&segment, "a", &text), Node::new(&segment, "b", &text));
+    for node in [&mut a, &mut b] {
+        node.write("roles/holder.toml", &second);
+        node.start();
+    }
+    held(&segment, "a", &a, &b);
+    segment.await_holder("192.0.2.101", "b").unwrap_or_else(|e| panic!("{e}\n{}", a.log()));
+    let mut command = segment.command("a");
+    let monitor = command.args(["ip", "monitor", "address"]);
+    let mut monitor = monitor.stdout(std::process::Stdio::piped()).spawn().expect("ip can be run");
+    a.signal(Signal::SIGKILL);
+    assert!(!a.ended());
+    let output = a.converge("release");
+    assert!(output.status.success(), "{output:?}");
+    held(&segment, "b", &a, &b);
+    monitor.kill().expect("our own child");
+    let seen = monitor.wait_with_output().expect("our own child").stdout;
+    let seen = String::from_utf8_lossy(&seen).into_owned();
+    assert!(seen.contains("Deleted") && seen.contains(VIP), "{seen}");
+    assert!(!seen.contains("192.0.2.101"), "{seen}");
+}
+
+#[test]
 fn a_planned_restart_does_not_move_the_vip() {
     let Some(segment) = Segment::new(&AB) else { return };
     let (mut a, b) = pair(&segment, "");
@@ -286,4 +318,18 @@ fn files_that_differ_between_directors_are_named_and_harm_nothing() {
     a.await_log("vars.transport");
     sleep(Duration::from_secs(1));
     held(&segment, "a", &a, &b);
+}
+
+#[test]
+fn who_is_at_work_by_hand_for_a_moment_does_not_keep_a_director_from_starting() {
+    let Some(segment) = Segment::new(&AB) else { return };
+    let text = cluster(&AB, "");
+    let mut a = Node::new(&segment, "a", &text);
+    let lock = std::fs::File::create(a.path("run/lock")).expect("a file of our own");
+    lock.lock().expect("nobody else has it");
+    a.start();
+    sleep(Duration::from_secs(1));
+    assert!(a.runs() && !segment.has("a", VIP), "{}", a.log());
+    drop(lock);
+    segment.await_holder(VIP, "a").unwrap_or_else(|e| panic!("{e}\n{}", a.log()));
 }

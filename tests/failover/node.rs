@@ -89,7 +89,12 @@ impl<'s> Node<'s> {
 
     /// Writes one of its files.
     pub fn write(&self, name: &str, text: &str) {
-        fs::write(self.directory.join(name), text).expect("a file of our own");
+        fs::write(self.path(name), text).expect("a file of our own");
+    }
+
+    /// Where one of its files lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
     }
 
     /// Gives it the key of the cluster.

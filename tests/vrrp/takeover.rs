@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use converge::vrrp::driver::{Event, VIP_MARK};
+use converge::vrrp::driver::{Event, LinkSettings, VIP_MARK};
+use converge::vrrp::key::Key;
 use converge::vrrp::router::{Start, State};
 
 use super::lan::{
@@ -32,7 +33,7 @@ each_in_a_namespace! {
         let line = shown.lines().find(|line| line.contains("10.77.0.100/24"));
         let line = line.unwrap_or_else(|| panic!("{shown}"));
         assert_eq!(maker(&lan.a, "10.77.0.100"), Some(VIP_MARK));
-        assert!(line.contains("valid_lft 6sec") || line.contains("valid_lft 5sec"), "{line}");
+        assert!(line.contains("valid_lft 8sec") || line.contains("valid_lft 7sec"), "{line}");
         assert!(!addresses(&lan.b).contains("10.77.0.100"), "on both");
     }
 
@@ -75,5 +76,44 @@ each_in_a_namespace! {
         let begin = Instant::now();
         sh("ip link set to-a up");
         a.becomes_since(begin, State::Active);
+    }
+
+    async fn a_link_that_is_begun_or_gets_another_key_while_running_moves_nothing(_host) {
+        let lan = Lan::new();
+        let interval = Duration::from_millis(100);
+        let a = start(&lan, "a", false, interval);
+        let b = start(&lan, "b", false, interval);
+        a.becomes(State::Active);
+        b.becomes(State::Backup);
+        let begin = Instant::now();
+        let with = |host, key: &Key| {
+            let link = settings(host, true).link.expect("linked");
+            Some(LinkSettings { key: key.clone(), ..link })
+        };
+        let (first, second) = (Key::new(&[7; 32]), Key::new(&[8; 32]));
+        a.vrrp.link(with("a", &first));
+        b.vrrp.link(with("b", &first));
+        for director in [&a, &b] {
+            director.wait(|event| matches!(event, Event::PeerUp { .. }));
+        }
+        // What did not change goes on.
+        a.vrrp.link(with("a", &first));
+        std::thread::sleep(interval);
+        a.vrrp.link(with("a", &second));
+        for director in [&a, &b] {
+            director.wait_since(begin, |event| matches!(event, Event::PeerUnknown { .. }));
+        }
+        let again = Instant::now();
+        b.vrrp.link(with("b", &second));
+        for director in [&a, &b] {
+            director.wait_since(again, |event| matches!(event, Event::PeerUp { .. }));
+        }
+        for director in [&a, &b] {
+            let said = director.said();
+            let count = |what: fn(&Event) -> bool| said.iter().filter(|event| what(event)).count();
+            assert_eq!(count(|event| matches!(event, Event::PeerUp { .. })), 2, "{said:#?}");
+        }
+        let moves = |event: &Event| matches!(event, Event::Changed { .. });
+        assert_eq!(b.said().iter().filter(|event| moves(event)).count(), 1, "{:#?}", b.said());
     }
 }

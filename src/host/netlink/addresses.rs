@@ -29,6 +29,8 @@ pub struct FoundAddress {
     pub marked: bool,
     /// Whether it carries [`VIP_MARK`].
     pub vip: bool,
+    /// Whether the kernel removes it by itself some day.
+    pub leased: bool,
     /// Whether it lives only as long as another address of its subnet does.
     pub secondary: bool,
 }
@@ -96,12 +98,14 @@ fn message(index: u32, address: IpNet, label: Option<&str>) -> AddressMessage {
 
 fn found(message: &AddressMessage, names: &Names) -> Option<FoundAddress> {
     let (mut local, mut address, mut label, mut protocol) = (None::<IpAddr>, None, None, 0);
+    let mut leased = false;
     for attribute in &message.attributes {
         match attribute {
             AddressAttribute::Local(a) => local = Some(*a),
             AddressAttribute::Address(a) => address = Some(*a),
             AddressAttribute::Label(l) => label = Some(l.clone()),
             AddressAttribute::Protocol(p) => protocol = u8::from(*p),
+            AddressAttribute::CacheInfo(info) => leased = info.ifa_valid != u32::MAX,
             _ => {}
         }
     }
@@ -113,6 +117,7 @@ fn found(message: &AddressMessage, names: &Names) -> Option<FoundAddress> {
         label,
         marked: protocol == MARK,
         vip: protocol == VIP_MARK,
+        leased,
         secondary: message.header.flags.contains(AddressHeaderFlags::Secondary),
     })
 }

@@ -147,7 +147,11 @@ impl Addresses {
                 let usable = self.interfaces.on(link.index).filter(|(_, found)| found.usable);
                 usable.filter(|(_, found)| !found.marked).map(|(net, _)| net.addr())
             };
-            let link_local = own().find_map(|address| match address {
+            // Kernels before 5.18 drop the mark, but a link-local VIP has a lease all the same.
+            // Taken for the host's own, it would make both directors speak from one address.
+            let lasting = self.interfaces.on(link.index).filter(|(_, found)| !found.finite);
+            let lasting = lasting.filter(|(_, found)| found.usable && !found.marked);
+            let link_local = lasting.map(|(net, _)| net.addr()).find_map(|address| match address {
                 IpAddr::V6(a) if a.is_unicast_link_local() => Some(a),
                 IpAddr::V4(_) | IpAddr::V6(_) => None,
             });

@@ -75,6 +75,9 @@ pub(super) struct Links {
     /// Tells this process from the one before and the one after it.
     incarnation: u64,
     listener: Result<Socket, Moment>,
+    /// Until when nobody is accepted, for want of descriptors. The port stays open meanwhile: one
+    /// that refuses says that this process has died.
+    full: Option<Moment>,
     failed: Option<Errno>,
     peers: Vec<Peer>,
 }
@@ -93,8 +96,8 @@ impl Links {
     pub(super) fn open(settings: LinkSettings, now: Moment) -> io::Result<Self> {
         let random = SystemRandom::new();
         let incarnation = u64::from_ne_bytes(*fresh(&random)?.first_chunk().expect("32 bytes"));
-        let (listener, failed, peers) = (Err(now), None, Vec::new());
-        let mut links = Links { settings, random, incarnation, listener, failed, peers };
+        let (listener, full, failed, peers) = (Err(now), None, None, Vec::new());
+        let mut links = Links { settings, random, incarnation, listener, full, failed, peers };
         links.peer_with_all(now);
         links.keep_listening(now);
         Ok(links)
@@ -156,7 +159,7 @@ impl Links {
 
     /// What to wait for.
     pub(super) fn doors(&self) -> impl Iterator<Item = (Door, BorrowedFd<'_>, PollFlags)> {
-        let listener = self.listener.as_ref().ok();
+        let listener = self.listener.as_ref().ok().filter(|_| self.full.is_none());
         let listener = listener.map(|l| (Door::Listener, l.as_fd(), PollFlags::POLLIN));
         let connections = self.peers.iter().enumerate().flat_map(|(n, peer)| {
             peer.connections.iter().map(move |(id, connection)| {
@@ -181,6 +184,7 @@ impl Links {
     /// Time has passed.
     pub(super) fn handle_timeout(&mut self, now: Moment) {
         self.keep_listening(now);
+        self.full = self.full.filter(|until| *until > now);
         for peer in &mut self.peers {
             if peer.peering.poll_timeout().is_some_and(|due| due <= now) {
                 peer.peering.handle_timeout(now);
@@ -191,7 +195,7 @@ impl Links {
     /// When that is to be called.
     pub(super) fn poll_timeout(&self) -> Option<Moment> {
         let peerings = self.peers.iter().filter_map(|peer| peer.peering.poll_timeout());
-        peerings.chain(self.listener.as_ref().err().copied()).min()
+        peerings.chain(self.listener.as_ref().err().copied()).chain(self.full).min()
     }
 
     /// How our routers stand.
@@ -247,8 +251,17 @@ impl Links {
             let (socket, from) = match tcp::accept(listener) {
                 Ok(accepted) => accepted,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
-                // One that is gone again, or no descriptor left: the next wake-up tries again.
-                Err(_) => return,
+                Err(e) => match e.raw_os_error().map(Errno::from_raw) {
+                    // One that waits still would wake us again and again, before all others.
+                    Some(
+                        why @ (Errno::EMFILE | Errno::ENFILE | Errno::ENOBUFS | Errno::ENOMEM),
+                    ) => {
+                        (self.full, self.failed) = (Some(now + RETRY), Some(why));
+                        return;
+                    }
+                    // One that is gone again.
+                    Some(_) | None => return,
+                },
             };
             let peer = self.peers.iter_mut().find(|p| Some(p.peering.peer_address()) == from);
             // A stranger's is closed here, unread.
@@ -272,7 +285,9 @@ impl Links {
     }
 
     fn attend(&mut self, number: usize, id: ConnectionId, now: Moment) {
-        let peer = &mut self.peers[number];
+        // Since poll(2) was asked peers may have gone, and others have come in their places: who
+        // looks there finds nothing, and does no harm.
+        let Some(peer) = self.peers.get_mut(number) else { return };
         let Some(connection) = peer.connections.get_mut(&id) else {
             return;
         };

@@ -34,7 +34,7 @@ mod vips;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError};
 use std::{io, thread as threads};
 
@@ -144,8 +144,8 @@ impl Vrrp {
     }
 
     /// Counts the rounds of the thread, at least one a second: what does not move is stuck.
-    pub fn beat(&self) -> u64 {
-        self.beat.load(Ordering::Relaxed)
+    pub fn heart(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.beat)
     }
 
     /// How everything stood when it last changed, at most a second ago for what is only counted.

@@ -43,7 +43,7 @@ pub(super) fn listen(version: Version, priority: u8, learned: Interval) -> Durat
 }
 
 /// How long a host that leaves keeps the VIPs: the longest skew time that another may have.
-pub(super) fn keep(config: &RouterConfig) -> Duration {
+pub fn keep(config: &RouterConfig) -> Duration {
     skew(config.version, 0, config.interval) + PASSAGE
 }
 

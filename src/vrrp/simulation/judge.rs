@@ -258,6 +258,18 @@ impl World<'_> {
         for account in &mut self.judge.accounts[host] {
             (account.active_since, account.stalled) = (None, None);
         }
+        self.leaves_unnoticed(host);
+    }
+
+    /// Behind a cut and without a link nobody can know that a host has gone before the others
+    /// there miss it: who believes in it learns better when the VIPs are announced anew as such.
+    pub(super) fn leaves_unnoticed(&mut self, host: HostId) {
+        if self.scenario.linked || self.network.is_whole() {
+            return;
+        }
+        for (believed, _) in self.judge.believed.values_mut() {
+            *believed = believed.filter(|believed| *believed != host);
+        }
     }
 
     /// A host that stood still goes on.

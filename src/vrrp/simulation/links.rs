@@ -166,7 +166,11 @@ impl World<'_> {
                     self.give(to, Input::News { peer: from, router, news });
                 } else if self.links.pair(from, to).joined {
                     let again = LinkStep::Message { from, to, connection, router, news };
-                    self.later(self.now + RETRANSMIT, Happening::Link(again));
+                    let at = self.now + RETRANSMIT;
+                    // Whatever is written meanwhile comes after it.
+                    let last = &mut self.links.pair(from, to).last[usize::from(from > to)];
+                    *last = at.max(*last);
+                    self.later(at, Happening::Link(again));
                 }
             }
         }

@@ -5,8 +5,8 @@
 //! same way. [`Scenario::random`] makes one of a seed. A [`Bug`] can be planted to see that the
 //! rules find it.
 //!
-//! Read on in [`scenario`] and `generate`, [`network`], [`links`] and [`host`], then [`world`] and
-//! [`wire`], which let things happen, and [`moves`] and [`rest`], which are the rules.
+//! Read on in `scenario` and `generate`, `network`, `links` and `host`, then `world` and `wire`,
+//! which let things happen, and `moves` and `rest`, which are the rules.
 
 mod bug;
 mod ear;

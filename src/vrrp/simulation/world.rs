@@ -235,10 +235,8 @@ impl<'a> World<'a> {
                 }
             }
             Event::Stranger(router, priority, count, apart) => {
-                // Where routers go together, so does whoever takes their place.
-                let members: Vec<RouterId> = self.hosts[0].group(*router).collect();
-                for (i, member) in (0..*count).flat_map(|i| members.iter().map(move |m| (i, m))) {
-                    self.pass_by(*member, *priority, self.now + *apart * u32::from(i));
+                for i in 0..*count {
+                    self.pass_by(*router, *priority, self.now + *apart * u32::from(i));
                 }
             }
             Event::Reload(host, router, priority) => self.reload(*host, *router, *priority),
@@ -332,6 +330,7 @@ impl<'a> World<'a> {
     }
 
     fn plug(&mut self, host: HostId, plugged: bool) {
+        self.leaves_unnoticed(host);
         self.network.plug(host, plugged);
         for router in 0..self.hosts[host].routers.len() {
             let condition = &mut self.hosts[host].conditions[router];

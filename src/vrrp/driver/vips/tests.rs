@@ -169,18 +169,20 @@ fn nothing_is_added_where_nothing_can_be_sent() {
 }
 
 #[test]
-fn a_lease_outlives_the_takeover_by_two_seconds_at_least() {
+fn a_lease_of_which_a_third_is_over_outlives_the_takeover() {
     for (version, milliseconds, expected) in [
         (Version::V3, 10, 4),
         (Version::V3, 100, 4),
-        (Version::V3, 1000, 6),
-        (Version::V3, 40_950, 166),
-        (Version::V2, 1000, 6),
-        (Version::V2, 255_000, 1022),
+        (Version::V3, 1000, 8),
+        (Version::V3, 40_950, 248),
+        (Version::V2, 1000, 8),
+        (Version::V2, 255_000, 1532),
     ] {
         let interval = Interval::new(version, Duration::from_millis(milliseconds));
         let interval = interval.expect("an interval");
         let config = RouterConfig { version, interval, ..config() };
         assert_eq!(lease(&config), expected, "{interval:?}");
+        let dead = interval.get() * 4;
+        assert!(Duration::from_secs(expected.into()) * 2 / 3 > dead, "{interval:?}");
     }
 }

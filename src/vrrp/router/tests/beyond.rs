@@ -245,6 +245,23 @@ fn over_ipv6_the_active_one_is_known_by_what_it_says_of_itself() {
 }
 
 #[test]
+fn over_ipv6_a_stranger_of_the_same_priority_is_not_the_peer_that_resigns() {
+    let six = |c: &mut RouterConfig| {
+        c.family = Family::Ipv6;
+        c.source = ip("fe80::20");
+        (c.peers[0].address, c.peers[1].address) = (ip("fe80::10"), ip("fe80::30"));
+        c.vips[0].address = "fe80::100/64".parse().expect("a prefix");
+        c.transport = Transport::Multicast;
+    };
+    let mut bench = Bench::new(with(Version::V3, six));
+    bench.present("fe80::10", State::Backup, 50);
+    bench.present("fe80::30", State::Active, 150);
+    bench.hear("fe80::99", 150);
+    assert_eq!(bench.tell("fe80::30", PeerNews::Resigned), []);
+    assert_eq!((bench.is(), bench.left()), ((State::Backup, false), DEAD));
+}
+
+#[test]
 fn at_the_start_nobody_is_waited_for_who_is_known_not_to_be_active() {
     let mut bench = Bench::new(config(Version::V3));
     assert_eq!(bench.gone(HIGH), []);
