@@ -39,11 +39,15 @@ pub fn release(global: &Global) -> Exit {
         let host = Host::this();
         load::must_be_root()?;
         let _lock = load::lock_patiently(&host).await?;
-        let (configuration, bad) = match configuration(global, &host).await {
-            Ok(configuration) => (Some(configuration), None),
-            Err(failure) => (None, Some(failure)),
+        let mut bad = None;
+        let load = async || match configuration(global, &host).await {
+            Ok(configuration) => Some(configuration),
+            Err(failure) => {
+                bad = Some(failure);
+                None
+            }
         };
-        let released = daemon::release::run(&host, configuration).await?;
+        let released = daemon::release::run(&host, load).await?;
         let exit = bad.map_or(Exit::Done, |failure| load::say(&failure));
         if !global.quiet {
             super::print(&said(released));
@@ -55,7 +59,9 @@ pub fn release(global: &Global) -> Exit {
 fn said(released: Released) -> String {
     match released {
         Released::Nothing => "no VIP of VRRP is on this host".into(),
-        Released::Awaited => "the VIPs stay: a converge is about to take them up again".into(),
+        Released::Awaited => "the VIPs stay for a converge that is about to take them up again, \
+                              or until their lease ends"
+            .into(),
         Released::Gone(1) => "1 VIP released".into(),
         Released::Gone(n) => format!("{n} VIPs released"),
         Released::Left(of, n) => {

@@ -10,6 +10,7 @@ use crate::reconcile::{Outcome, Report};
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::Event;
 use crate::vrrp::link::Alarm;
+use crate::vrrp::router::Notice;
 
 /// What a person should see of the files.
 pub fn warnings(texts: &[String]) {
@@ -25,10 +26,11 @@ pub fn refused(text: &str) {
     );
 }
 
-/// The files are wrong and the next converge would not start.
-pub fn refused_restart(text: &str) {
+/// New files are wrong, and this is a restart.
+pub fn cannot_return(text: &str) {
     tracing::error!(
-        "the files are wrong and the next converge will not start; the VIPs go\n{text}"
+        "the files are wrong, so converge cannot be started again; the VIPs go to another \
+         director\n{text}"
     );
 }
 
@@ -79,6 +81,8 @@ pub fn event(event: &Event) {
         Event::Changed { router, from, to, why, priority } => {
             tracing::info!(priority, "{router}: {from} → {to}: {why}");
         }
+        // The deletion itself was told.
+        Event::Noticed { notice: Notice::VipLost, .. } => {}
         Event::Noticed { router, notice } => tracing::warn!("{router}: {notice}"),
         Event::Discarded { interface, from, reason } => {
             tracing::warn!(interface, %from, "an advertisement was not heeded: {reason}");
@@ -116,7 +120,9 @@ pub fn event(event: &Event) {
 fn peer_event(event: &Event) {
     match event {
         Event::PeerUp { peer } => tracing::info!(peer, "the other director's converge runs"),
-        Event::PeerGone { peer } => tracing::warn!(peer, "the other director's converge has ended"),
+        Event::PeerGone { peer } => {
+            tracing::warn!(peer, "the other director's converge does not run")
+        }
         Event::PeerUnknown { peer } => {
             tracing::warn!(peer, "the other director does not answer; whether it lives is unknown");
         }

@@ -78,7 +78,7 @@ where
             Turn::Stop | Turn::Restart => match load().await {
                 Ok(_) => return resident.give_over().await,
                 Err(text) => {
-                    log::refused_restart(&text);
+                    log::cannot_return(&text);
                     return resident.leave().await;
                 }
             },

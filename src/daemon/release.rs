@@ -28,11 +28,20 @@ pub enum Released {
     Left(usize, usize),
 }
 
-/// Releases. Without a configuration, which may be what is wrong, their leases end them.
-pub async fn run(host: &Host, configuration: Option<Configuration>) -> Result<Released, HostError> {
+/// Releases. Without a configuration, which may be what is wrong, their leases end them. Nothing is
+/// loaded in vain: while the unit is restarted, everybody waits for this.
+pub async fn run<L>(host: &Host, load: L) -> Result<Released, HostError>
+where
+    L: AsyncFnOnce() -> Option<Configuration>,
+{
     if !planned::read(host.files(), driver::now())?.is_empty() {
         return Ok(Released::Awaited);
     }
+    let mut addresses = host.netlink().await?.addresses().await?.into_iter();
+    if !addresses.any(|address| address.vip || address.leased) {
+        return Ok(Released::Nothing);
+    }
+    let configuration = load().await;
     let all = match &configuration {
         Some(configuration) => configuration.role.routers(),
         None => &[],

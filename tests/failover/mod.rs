@@ -216,7 +216,7 @@ fn a_restart_with_wrong_files_gives_the_vip_away() {
     a.signal(Signal::SIGUSR2);
     held(&segment, "b", &a, &b);
     assert!(a.ended(), "{}", a.log());
-    assert!(a.log().contains("will not start"), "{}", a.log());
+    assert!(a.log().contains("cannot be started again"), "{}", a.log());
 }
 
 #[test]

@@ -11,6 +11,8 @@ use converge::lab::{HostSpec, Lab, LabError, LabSpec, Options};
 mod arp;
 mod boot;
 mod commands;
+mod directors;
+mod failover;
 mod fallback;
 pub(crate) mod inside;
 mod killed;

@@ -17,6 +17,7 @@ impl Router {
         self.send();
         let plan = self.config.announcing;
         let active = Active {
+            since: now,
             advert: now + self.config.interval.get(),
             answered: None,
             restarts: false,
@@ -58,7 +59,11 @@ impl Router {
         if (theirs, from) > (own, self.config.source) {
             return self.yield_to(from, advert, now);
         }
-        self.notice(Notice::Conflict { from, priority: theirs }, now);
+        // Within the first interval the other one said so before it heard of this one.
+        let interval = self.config.interval.get();
+        if matches!(&self.phase, Phase::Active(active) if now.since(active.since) >= interval) {
+            self.notice(Notice::Conflict { from, priority: theirs }, now);
+        }
         self.answer(now);
         self.announce_again(now);
     }

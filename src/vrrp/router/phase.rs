@@ -62,6 +62,8 @@ pub(super) struct Backup {
 /// Holding the VIPs.
 #[derive(Clone, Debug)]
 pub(super) struct Active {
+    /// Since when.
+    pub(super) since: Moment,
     /// Adver_Timer.
     pub(super) advert: Moment,
     /// When one of lower priority was last answered.

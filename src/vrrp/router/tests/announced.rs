@@ -44,6 +44,15 @@ fn the_winner_of_a_conflict_announces_again_once_per_interval() {
 }
 
 #[test]
+fn what_crosses_with_a_takeover_is_answered_but_not_told_as_a_conflict() {
+    let mut bench = Bench::active(config(Version::V3));
+    let outputs = bench.hear(LOW, 50);
+    assert_eq!((sent(&outputs), noticed(&outputs)), (vec![100], vec![]));
+    bench.run(SECOND);
+    assert_eq!(noticed(&bench.hear(LOW, 50)).len(), 1, "it goes on");
+}
+
+#[test]
 fn the_loser_of_a_conflict_speaks_once_more_so_that_the_winner_announces() {
     let mut loser = Bench::active(config(Version::V3));
     let outputs = loser.hear(HIGH, 150);
