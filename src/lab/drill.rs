@@ -136,15 +136,14 @@ fn told(seen: &Report) -> String {
     let lost = seen.error_count;
     let reason = match lost {
         0 => String::new(),
-        lost if lost <= under_way(seen) => ", under way at that moment".into(),
+        lost if lost <= under_way(seen) => " (under way as the VIP moved)".into(),
         _ => {
             let kinds = seen.errors.iter().map(|(kind, count)| format!("{kind} {count}"));
-            format!(": {}", kinds.collect::<Vec<_>>().join(", "))
+            format!(" ({})", kinds.collect::<Vec<_>>().join(", "))
         }
     };
     format!(
-        "{}: {lost} of {} requests lost{reason}; at most {:.0} ms without an answer, on a \
-         computer that was up to {:.0} ms late itself",
+        "{}: {lost} of {} requests lost{reason}, longest silence {:.0} ms ± {:.0}",
         seen.url, seen.requests, seen.longest_gap_ms, seen.late_ms
     )
 }
