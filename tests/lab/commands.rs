@@ -41,10 +41,17 @@ fn lab_up_leaves_machines_that_have_converged_and_what_it_tells_to_try_works() {
     let up = lab.converge("converge lab up");
     let said = String::from_utf8_lossy(&up.stdout);
     assert!(up.status.success(), "{said}{}", String::from_utf8_lossy(&up.stderr));
-    for (host, answer) in [("director", "192.168.142.100:80 rr"), ("client", "longest gap")] {
-        let wanted = format!("  converge lab sh {host} ");
-        let command = said.lines().rfind(|line| line.starts_with(&wanted));
-        let command = command.unwrap_or_else(|| panic!("nothing to try on {host}:\n{said}"));
+    let answers = [
+        ("ipvsadm", "192.168.100.22:80 rr"),
+        ("converge probe", "longest gap"),
+        ("systemctl stop", ""),
+        ("journalctl", "→ Active: 192.168.100.20 resigned"),
+        ("systemctl start", ""),
+    ];
+    for (words, answer) in answers {
+        let mut lines = said.lines().filter(|line| line.starts_with("  converge lab sh "));
+        let command = lines.find(|line| line.contains(words));
+        let command = command.unwrap_or_else(|| panic!("nothing to try with {words}:\n{said}"));
         // The explanation stands two columns after the command.
         let command = command.trim_start().split("  ").next().unwrap_or_default();
         let output = lab.converge(command);
