@@ -165,7 +165,7 @@ impl fmt::Display for Why {
             }
             Why::StillFirst => f.write_str("nobody had taken over"),
             Why::Group { member } => write!(f, "follows {member} of its sync group"),
-            Why::Released => f.write_str("the service stops"),
+            Why::Released => f.write_str("the service stops, or the files have it no more"),
         }
     }
 }
