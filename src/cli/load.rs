@@ -171,8 +171,8 @@ fn words(failure: &Failure) -> (String, Option<String>) {
         Failure::Busy => (
             text("another converge is at work on this host"),
             Some(text(
-                "if it is converge.service: `systemctl reload converge` has it read its \
-                       files again",
+                "if it is converge.service: `systemctl reload converge` has it read its files \
+                 again, `systemctl stop converge` gives its VIPs to another director",
             )),
         ),
         Failure::Host(error) => (super::apply::chain(error), error.hint()),

@@ -34,7 +34,7 @@ pub struct Cli {
     #[command(flatten)]
     global: Global,
     /// Stay: elect who holds the VIPs, track, and put right what drifts. The systemd unit does so.
-    #[arg(long)]
+    #[arg(long, help_heading = "Options")]
     watch: bool,
     #[command(subcommand)]
     command: Option<Command>,
@@ -173,8 +173,8 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    log_to_stderr(&cli.global, cli.watch);
     color_choice(cli.global.color);
+    log_to_stderr(&cli.global, cli.watch);
     run(cli)
 }
 
@@ -235,9 +235,11 @@ fn log_to_stderr(global: &Global, stays: bool) {
         .with_writer(std::io::stderr)
         .with_target(false)
         .compact();
+    let choice = anstream::AutoStream::choice(&std::io::stderr());
+    let is_colored = !matches!(choice, anstream::ColorChoice::Never);
     match std::env::var_os("JOURNAL_STREAM") {
         Some(_) => lines.without_time().with_ansi(false).init(),
-        None => lines.init(),
+        None => lines.with_ansi(is_colored).init(),
     }
 }
 

@@ -77,6 +77,8 @@ async fn configuration(global: &Global, host: &Host) -> Result<Configuration, Fa
     // Without the lines that they are about: one may hold a password, and logs are read by many.
     let said = |warning: &Diagnostic| format!("{}: {}", warning.place, warning.title);
     let mut warnings: Vec<String> = loaded.warnings.iter().map(said).collect();
+    // A cluster's warning may come once for each of its hosts.
+    warnings.dedup();
     let key =
         if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
     let link = key.and_then(|key| link(&loaded, key));

@@ -3,14 +3,17 @@
 //! INFO is what happened, WARN what somebody should look at, ERROR what keeps the host from being
 //! what it is to be.
 
+use std::net::IpAddr;
+
+use super::upkeep::Failing;
 use crate::diagnostic::Diagnostics;
 use crate::host::{HostError, chain};
 use crate::plan::Change;
 use crate::reconcile::{Outcome, Report};
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::Event;
-use crate::vrrp::link::Alarm;
-use crate::vrrp::router::Notice;
+use crate::vrrp::link::{Alarm, LINK_PORT};
+use crate::vrrp::router::{Notice, State};
 
 /// What a person should see of the files.
 pub fn warnings(texts: &[String]) {
@@ -39,25 +42,32 @@ pub fn contradiction(found: &Diagnostics) {
     tracing::error!("{}", found.render(false));
 }
 
-/// One change to the host.
-pub fn change(change: &Change, outcome: &Outcome) {
+/// One change to the host. What failed in the same way before was told then.
+pub fn change(change: &Change, outcome: &Outcome, before: &Failing) {
     let (id, verb) = (change.id(), verb(change));
-    match outcome {
-        Outcome::Done => tracing::info!(%id, verb, "done"),
-        Outcome::Failed(error) => {
-            let error = chain(error);
-            tracing::error!(%id, verb, error, "failed");
-        }
-        Outcome::Held { by } => tracing::error!(%id, verb, %by, "left alone, for want of another"),
+    let said = match outcome {
+        Outcome::Done => return tracing::info!("{verb} {id}"),
+        Outcome::Failed(error) => format!("{id} could not be {verb}: {}", chain(error)),
+        Outcome::Held { by } => format!("{id} was not {verb}: it needs {by}, which failed"),
+    };
+    if before.has(&id, outcome) {
+        tracing::debug!("still: {said}");
+    } else {
+        tracing::error!("{said}");
     }
 }
 
 fn verb(change: &Change) -> &'static str {
     match change {
-        Change::Create { .. } => "make",
-        Change::Update { .. } => "change",
-        Change::Remove { .. } => "remove",
+        Change::Create { .. } => "made",
+        Change::Update { .. } => "changed",
+        Change::Remove { .. } => "removed",
     }
+}
+
+/// Who is Active for a router, where this host is not.
+pub fn holder(router: &str, host: &str, address: IpAddr) {
+    tracing::info!("{router}: {host} ({address}) is Active");
 }
 
 /// A look at the host.
@@ -78,6 +88,9 @@ pub fn report(result: &Result<Report, HostError>) {
 /// Something that VRRP says.
 pub fn event(event: &Event) {
     match event {
+        Event::Changed { router, from, to: to @ State::Fault, why, priority } => {
+            tracing::warn!(priority, "{router}: {from} → {to}: {why}");
+        }
         Event::Changed { router, from, to, why, priority } => {
             tracing::info!(priority, "{router}: {from} → {to}: {why}");
         }
@@ -119,19 +132,22 @@ pub fn event(event: &Event) {
 
 fn peer_event(event: &Event) {
     match event {
-        Event::PeerUp { peer } => tracing::info!(peer, "the other director's converge runs"),
-        Event::PeerGone { peer } => {
-            tracing::warn!(peer, "the other director's converge does not run")
-        }
-        Event::PeerUnknown { peer } => {
-            tracing::warn!(peer, "the other director does not answer; whether it lives is unknown");
-        }
+        Event::PeerUp { peer } => tracing::info!("converge runs on {peer}"),
+        Event::PeerGone { peer } => tracing::warn!(
+            "converge does not run on {peer}, or without a cluster.key: nobody listens on its TCP \
+             port {LINK_PORT}"
+        ),
+        Event::PeerUnknown { peer } => tracing::warn!(
+            "{peer} does not answer on TCP port {LINK_PORT}; whether it lives is unknown"
+        ),
         Event::PeerAlarm { peer, alarm } => match alarm {
-            Alarm::Agreed => tracing::info!(peer, "the files are the same again"),
+            Alarm::Agreed => tracing::info!("{peer} has the same files again"),
             Alarm::Refused(refusal) => {
-                tracing::error!(peer, "a connection was not believed: {refusal}");
+                tracing::error!("a connection with {peer} was not believed: {refusal}");
             }
-            Alarm::Mismatch(mismatch) => tracing::error!(peer, "the files differ: {mismatch}"),
+            Alarm::Mismatch(mismatch) => tracing::error!(
+                "the files differ from those on {peer}: {mismatch}; give both the same, and reload"
+            ),
         },
         Event::LinkFailed { why } => {
             tracing::error!(%why, "the other directors cannot connect to this one");

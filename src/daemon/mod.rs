@@ -5,6 +5,7 @@
 //! own, which holds the VIPs and is told only whether this host may be Active. A bad file at a
 //! reload changes nothing: what ran goes on.
 
+mod holders;
 mod log;
 mod planned;
 mod pulse;

@@ -13,16 +13,18 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::holders::Holders;
 use super::pulse::Pulse;
 use super::signals::{Asked, Signals};
-use super::upkeep::Upkeep;
+use super::upkeep::{Failing, Upkeep};
 use super::{Configuration, WatchError, log, planned};
 use crate::hook::Notifier;
 use crate::hook::queue::Happening;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
 use crate::host::{Host, HostError, chain};
-use crate::reconcile::{self, Report};
+use crate::plan::Change;
+use crate::reconcile::{self, Outcome, Report};
 use crate::resource::{Desired, Id, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
@@ -94,6 +96,7 @@ pub struct Resident<'h> {
     drift: Drift,
     signals: Signals,
     pulse: Pulse,
+    holders: Holders,
     turns: Interval,
     ready: bool,
 }
@@ -130,6 +133,7 @@ impl<'h> Resident<'h> {
             drift: Drift::open().map_err(wait("changes on the host"))?,
             signals: Signals::new().map_err(wait("signals"))?,
             pulse: Pulse::start(every).map_err(wait("the watchdog"))?,
+            holders: Holders::default(),
             turns,
             ready: false,
         };
@@ -180,7 +184,8 @@ impl<'h> Resident<'h> {
                 let routers = self.role.routers().iter();
                 self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
                 self.drift.follow(&files(self.host, &desired));
-                self.work = Some(Box::pin(reconcile_all(self.host, desired)));
+                let before = self.upkeep.failing().clone();
+                self.work = Some(Box::pin(reconcile_all(self.host, desired, before)));
             }
             // A role that contradicts itself is refused when it is loaded.
             Err(found) => log::contradiction(&found),
@@ -265,9 +270,20 @@ impl<'h> Resident<'h> {
         }
     }
 
-    /// Shows that the loop turns.
-    pub fn beat(&self) {
+    /// Shows that the loop turns, and looks who is Active.
+    pub fn beat(&mut self) {
         self.pulse.turned();
+        let Some((vrrp, _)) = &self.vrrp else {
+            return;
+        };
+        let now = vrrp.status().routers;
+        for RouterConfig { name, peers, .. } in self.role.routers() {
+            let status = now.get(name);
+            let news = status.and_then(|status| self.holders.news(name, peers, status));
+            if let Some((host, address)) = news {
+                log::holder(name, host, address);
+            }
+        }
     }
 
     /// The files are being read again.
@@ -410,8 +426,13 @@ fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
     desired.state.iter().filter_map(|(_, resource)| path(resource)).collect()
 }
 
-async fn reconcile_all(host: &Host, desired: Desired) -> Result<Report, HostError> {
-    reconcile::reconcile(host, &desired, log::change).await
+async fn reconcile_all(
+    host: &Host,
+    desired: Desired,
+    before: Failing,
+) -> Result<Report, HostError> {
+    let tell = |change: &Change, outcome: &Outcome| log::change(change, outcome, &before);
+    reconcile::reconcile(host, &desired, tell).await
 }
 
 /// The next event of VRRP, `None` if it has died; never if there is no VRRP.

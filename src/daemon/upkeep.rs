@@ -38,7 +38,7 @@ const LATEST: Duration = Duration::from_secs(120);
 
 /// What could not be made or seen, and why.
 #[derive(Clone, Debug, Default)]
-struct Failing {
+pub struct Failing {
     resources: BTreeMap<Id, String>,
     kinds: BTreeMap<Kind, String>,
 }
@@ -80,6 +80,11 @@ impl Upkeep {
         self.due = self.due.min(now + wait);
     }
 
+    /// What the last look left undone.
+    pub fn failing(&self) -> &Failing {
+        &self.failing
+    }
+
     /// Begins a look: what comes up from now on makes for another one.
     pub fn begin(&mut self, now: Instant) {
         self.due = now + LATEST;
@@ -102,12 +107,25 @@ impl Upkeep {
     }
 }
 
-fn failing(report: &Report) -> Failing {
-    let why = |(change, outcome): &(Change, Outcome)| match outcome {
+impl Failing {
+    /// Whether this came out in the same way.
+    pub fn has(&self, id: &Id, outcome: &Outcome) -> bool {
+        let why = why(outcome);
+        why.is_some() && self.resources.get(id) == why.as_ref()
+    }
+}
+
+/// Why a change was not made.
+fn why(outcome: &Outcome) -> Option<String> {
+    match outcome {
         Outcome::Done => None,
-        Outcome::Failed(error) => Some((change.id(), error.to_string())),
-        Outcome::Held { by } => Some((change.id(), format!("needs {by}, which failed"))),
-    };
+        Outcome::Failed(error) => Some(error.to_string()),
+        Outcome::Held { by } => Some(format!("needs {by}, which failed")),
+    }
+}
+
+fn failing(report: &Report) -> Failing {
+    let why = |(change, outcome): &(Change, Outcome)| Some((change.id(), why(outcome)?));
     let unsettled = report.unsettled.changes.iter();
     let unsettled = unsettled.map(|c| (c.id(), "differs still after it was changed".to_owned()));
     Failing {
@@ -171,6 +189,19 @@ mod tests {
         assert_eq!(upkeep.due() - now, SETTLE);
         upkeep.wanted(now);
         assert_eq!(upkeep.due(), now);
+    }
+
+    #[test]
+    fn what_fails_again_in_the_same_way_is_known() {
+        let held = |by: &str| Outcome::Held { by: id(by) };
+        let resources = BTreeMap::from([(id("a"), "needs ".to_owned() + &id("b").to_string())]);
+        let mut known = Failing { resources, ..Failing::default() };
+        assert!(!known.has(&id("a"), &held("b")), "for another reason");
+        known.resources.insert(id("a"), why(&held("b")).expect("a reason"));
+        assert!(known.has(&id("a"), &held("b")));
+        assert!(!known.has(&id("a"), &held("c")));
+        assert!(!known.has(&id("b"), &held("b")));
+        assert!(!known.has(&id("a"), &Outcome::Done));
     }
 
     #[test]

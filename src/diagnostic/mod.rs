@@ -4,6 +4,7 @@
 //! of a file's are collected and shown together, in the order of the file. [`Diagnostics::render`]
 //! draws them as a compiler does; [`Diagnostics::to_json`] is the same for an editor.
 
+mod secret;
 mod show;
 mod suggest;
 

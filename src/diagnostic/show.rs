@@ -6,7 +6,7 @@
 use annotate_snippets::{Annotation, AnnotationKind, Group, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 
-use super::{Diagnostic, Diagnostics, Place, Severity, Source};
+use super::{Diagnostic, Diagnostics, Place, Severity, Source, secret};
 
 impl Diagnostics {
     /// Every diagnostic with its file, line and column, the text underlined, what would be right,
@@ -112,7 +112,7 @@ fn groups(diagnostic: &Diagnostic) -> Vec<Group<'_>> {
 }
 
 fn snippet<'a>(source: &'a Source) -> Snippet<'a, Annotation<'a>> {
-    Snippet::source(source.text.as_str()).path(source.name.as_str())
+    Snippet::source(secret::masked(&source.text)).path(source.name.as_str())
 }
 
 fn context<'a>(place: &Place, says: &'a str) -> Annotation<'a> {

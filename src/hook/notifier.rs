@@ -118,14 +118,14 @@ async fn run(runner: &mut Runner, script: &Script, limit: Duration, next: &Numbe
     // What a hook starts in the background may be meant to stay.
     match runner.run(script, limit, Strays::Leave).await {
         Ok(Ran { end: End::Exited(0), output }) => {
-            tracing::debug!(hook, router, %state, output, "a hook was run");
+            tracing::debug!(hook, router, %state, output, "a [[notify]] program was run");
         }
         Ok(Ran { end, output }) => {
-            tracing::warn!(hook, router, %state, %end, output, "a hook failed");
+            tracing::warn!(hook, router, %state, %end, output, "a [[notify]] program failed");
         }
         Err(error) => {
             let error = chain(&error);
-            tracing::warn!(hook, router, %state, error, "a hook cannot be run");
+            tracing::warn!(hook, router, %state, error, "a [[notify]] program cannot be run");
         }
     }
 }

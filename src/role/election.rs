@@ -288,8 +288,11 @@ pub(super) fn no_such_router(named: &Spanned<String>, names: &[&str]) -> Diagnos
 fn said_differently(host: &HostEntry, first: &Vrrp, second: &Vrrp) -> Diagnostic {
     let name = &second.says.name;
     let differing = first.says.differing(&second.says);
-    let what: Vec<String> =
-        differing.iter().map(|(key, one, other)| format!("{key} = {one} and {other}")).collect();
+    let what = differing.iter().map(|(key, one, other)| match *key {
+        "password" => "two passwords".to_owned(),
+        key => format!("{key} = {one} and {other}"),
+    });
+    let what: Vec<String> = what.collect();
     let title =
         format!("host `{}` has the router `{name}` twice, with {}", host.name, what.join(", "));
     Diagnostic::error(second.place.clone(), title)

@@ -168,8 +168,12 @@ impl Router {
     /// Another host said by ARP or NA that one of the VIPs is its own.
     pub fn handle_claim(&mut self, now: Moment) {
         self.notice_stall(now);
-        if matches!(self.phase, Phase::Active(_)) {
-            self.notice(Notice::Claimed, now);
+        if let Phase::Active(active) = &self.phase {
+            // At a takeover, the host that had the VIPs answers the first announcement, which is a
+            // question, before it lets them go.
+            if now.since(active.since) >= self.config.interval.get() {
+                self.notice(Notice::Claimed, now);
+            }
             self.announce_again(now);
         }
         self.let_vips_go(now);

@@ -76,7 +76,8 @@ fn owner_waits(member: &Member) -> Option<Diagnostic> {
     )
 }
 
-/// A password is for peers that want one; nobody may take it for a lock.
+/// A password is for peers that want one; nobody may take it for a lock. It is no secret on the
+/// link, but what is said of it goes into logs, which are read elsewhere.
 fn password(member: &Member) -> Option<Diagnostic> {
     let password = member.vrrp.says.password.as_ref()?;
     let (place, text) = (password.place.clone(), password.value.as_str());
@@ -89,8 +90,7 @@ fn password(member: &Member) -> Option<Diagnostic> {
     let title = match (text, text.len()) {
         ("1111", _) => "`1111` is the password of keepalived's sample, which everybody has".into(),
         (_, long) if long > PASSWORD => {
-            let sent = String::from_utf8_lossy(&text.as_bytes()[..PASSWORD]);
-            format!("of this password's {long} bytes VRRPv2 sends the first 8, `{sent}`")
+            format!("of this password's {long} bytes VRRPv2 sends the first {PASSWORD}")
         }
         (_, _) => "a VRRP password is no security".into(),
     };

@@ -138,13 +138,12 @@ impl Vrrp {
         let own = || Spanned::new(me.interface.value.to_string(), place.clone());
         let version = e.get_or("version", Version::V3);
         let every = e.get_or("interval", Interval::DEFAULT.get());
-        let interval = match Interval::new(version.value, every.value) {
-            Ok(interval) => Spanned::new(interval, every.place),
-            Err(error) => {
-                e.report(Diagnostic::error(every.place, error.to_string()));
-                return None;
-            }
-        };
+        let interval = Interval::new(version.value, every.value).unwrap_or_else(|error| {
+            let place = e.origin("interval").map_or(every.place.clone(), |said| said.place);
+            e.report(Diagnostic::error(place, error.to_string()));
+            Interval::DEFAULT
+        });
+        let interval = Spanned::new(interval, every.place);
         let vrid = e.get_or("vrid", Vrid::Auto).map(|vrid| vrid.or_of(cluster, &name.value));
         let says = Says {
             interface: e.origin("interface").unwrap_or_else(own),

@@ -77,7 +77,7 @@ pub enum Discard {
         kind: u8,
     },
     /// Nobody here is told of that virtual router.
-    #[error("virtual router {vrid} over {family:?} is not configured on this interface")]
+    #[error("nobody here has virtual router {vrid} over {} on this interface", name(*.family))]
     UnknownRouter {
         /// Its identifier.
         vrid: u8,
@@ -91,7 +91,7 @@ pub enum Discard {
         from: IpAddr,
     },
     /// A unicast packet of a host that is not a peer.
-    #[error("it is from {from}, which is not the address of a peer")]
+    #[error("it is from {from}, and the cluster file here has no other host of this router there")]
     Stranger {
         /// The source.
         from: IpAddr,
@@ -188,6 +188,13 @@ impl std::fmt::Display for Note {
                 write!(f, "its addresses differ: {}", differing(only_there, only_here))
             }
         }
+    }
+}
+
+fn name(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "IPv4",
+        Family::Ipv6 => "IPv6",
     }
 }
 

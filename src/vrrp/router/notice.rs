@@ -8,6 +8,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::output::rounded;
 use crate::clock::Moment;
 use crate::vrrp::packet::{Discard, Note};
 
@@ -97,7 +98,7 @@ impl fmt::Display for Notice {
             Notice::AlsoActive { peer } => {
                 write!(f, "{peer} is Active too, and its advertisements are not heard here")
             }
-            Notice::Late { by } => write!(f, "a timer was {by:?} late"),
+            Notice::Late { by } => write!(f, "a timer was {} late", rounded(*by)),
             Notice::Claimed => f.write_str("another host claims a VIP"),
             Notice::VipLost => f.write_str("a VIP was deleted by somebody else and put back"),
         }

@@ -147,7 +147,7 @@ impl fmt::Display for Why {
             Why::Resumed => f.write_str("was Active before the planned restart"),
             Why::Owner => f.write_str("this host owns the addresses (priority 255)"),
             Why::FirstOfAll => f.write_str("no other director is Active, and this one ranks first"),
-            Why::Silence { after } => write!(f, "heard nobody for {after:?}"),
+            Why::Silence { after } => write!(f, "heard nobody for {}", rounded(*after)),
             Why::Resigned { by } => write!(f, "{by} resigned"),
             Why::Gone { peer } => write!(f, "the process on {peer} has ended"),
             Why::Preempted { from } => write!(f, "{from} is of lower priority, and its time is up"),
@@ -160,11 +160,32 @@ impl fmt::Display for Why {
             }
             Why::Recovered => f.write_str("no fault is left"),
             Why::Stalled { by } => {
-                write!(f, "this process was not run for {by:?}, and others may have taken over")
+                let by = rounded(*by);
+                write!(f, "this process was not run for {by}, and others may have taken over")
             }
             Why::StillFirst => f.write_str("nobody had taken over"),
             Why::Group { member } => write!(f, "follows {member} of its sync group"),
-            Why::Released => f.write_str("the service stops"),
+            Why::Released => f.write_str("the service stops, or the files have it no more"),
         }
+    }
+}
+
+/// A span as a person reads it: to the millisecond.
+pub(super) fn rounded(span: Duration) -> String {
+    let millis = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    format!("{:?}", Duration::from_millis(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_span_is_told_to_the_millisecond() {
+        let after = Duration::from_micros(3_609_375);
+        assert_eq!(Why::Silence { after }.to_string(), "heard nobody for 3.609s");
+        let by = Duration::from_nanos(36_093_750);
+        let said = Why::Stalled { by }.to_string();
+        assert!(said.starts_with("this process was not run for 36ms,"), "{said}");
     }
 }

@@ -85,6 +85,17 @@ fn a_claim_of_another_host_is_answered_by_announcing() {
 }
 
 #[test]
+fn the_host_that_had_the_vips_may_answer_for_them_during_a_takeover() {
+    let mut bench = Bench::active(config(Version::V3));
+    let old = bench.now;
+    bench.router.handle_claim(old);
+    bench.run(SECOND);
+    assert_eq!(noticed(&bench.drain()), []);
+    bench.router.handle_claim(bench.now);
+    assert_eq!(noticed(&bench.drain()), [Notice::Claimed], "but not after an interval");
+}
+
+#[test]
 fn a_vip_that_was_put_back_is_announced_without_leaving_active() {
     let mut bench = Bench::active(config(Version::V3));
     bench.run(ms(10_000));
