@@ -18,6 +18,13 @@ pub(super) const LONGEST_RESTART: Duration = Duration::from_secs(60);
 const PASSAGE: Duration = Duration::from_secs(1);
 /// The same, when nobody is known who could take over.
 pub(super) const NOBODY: Duration = Duration::from_millis(100);
+/// Active directors say that they are over the connections once in this time; three times of it is
+/// how long a connection lives without a word.
+pub const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// That a director says the same for so long shows that it is not an old word of one that stalls.
+pub(super) const BELIEVED: Duration = Duration::from_millis(500);
+/// How long its next word is waited for.
+pub(super) const DOUBTED: Duration = Duration::from_millis(1500);
 /// Bursts of announcements are not closer than this, however short the interval is.
 const LEAST_BETWEEN_BURSTS: Duration = Duration::from_millis(100);
 
