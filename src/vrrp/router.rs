@@ -22,6 +22,7 @@ mod output;
 mod phase;
 mod rank;
 mod timers;
+mod unheard;
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -30,14 +31,14 @@ use super::config::{Interval, OWNER, RouterConfig, Version};
 use super::packet::{Advert, Auth, Discard, Note};
 use crate::clock::Moment;
 use notice::Episodes;
-use phase::{Active, Backup, Phase, Waiting};
+use phase::{Active, Backup, Phase, Rival, Waiting};
 use rank::Peers;
 
 pub use accept::accepts;
 pub use input::{Condition, PeerNews, Start};
 pub use notice::Notice;
 pub use output::{Output, State, Why};
-pub use timers::{RESTART, keep};
+pub use timers::{RESTART, TOLD_EVERY, keep};
 
 /// A virtual router on this host.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub struct Router {
     heard: Option<Heard>,
     /// Another one, of those who are not the best.
     beside: Option<Heard>,
+    /// Another host announced a VIP since the state changed, the start apart.
+    claimed: bool,
     phase: Phase,
     episodes: Episodes,
     outputs: VecDeque<Output>,
@@ -76,6 +79,7 @@ impl Router {
             peers: Peers::default(),
             heard: None,
             beside: None,
+            claimed: false,
             phase: Phase::Waiting(Waiting { until, start }),
             episodes: Episodes::default(),
             outputs: VecDeque::new(),
@@ -98,6 +102,7 @@ impl Router {
         self.notice_stall(now);
         if advert.priority != 0 {
             self.peers.hear_voice(from);
+            self.hear_again(from, advert, now);
         }
         match &self.phase {
             Phase::Waiting(_) | Phase::Released => {}
@@ -155,12 +160,14 @@ impl Router {
                 self.lose_active(peer, Why::Resigned { by: peer }, now);
             }
             PeerNews::Restarting(_) if was_active => self.wait_for_restart(peer, now),
-            PeerNews::Present { state: State::Active, .. } => self.hear_of_active(peer, now),
-            PeerNews::Gone
-            | PeerNews::Resigned
-            | PeerNews::Restarting(_)
-            | PeerNews::Present { .. }
-            | PeerNews::Unknown => {}
+            PeerNews::Present { state: State::Active, priority } => {
+                self.hear_of_active(peer, priority, now);
+            }
+            PeerNews::Resigned | PeerNews::Present { .. } => {
+                self.hear_no_more_of_active(peer, true, now);
+            }
+            PeerNews::Gone | PeerNews::Unknown => self.hear_no_more_of_active(peer, false, now),
+            PeerNews::Restarting(_) => {}
         }
         self.consider_start(now);
     }
@@ -168,10 +175,11 @@ impl Router {
     /// Another host said by ARP or NA that one of the VIPs is its own.
     pub fn handle_claim(&mut self, now: Moment) {
         self.notice_stall(now);
+        self.claimed = true;
         if let Phase::Active(active) = &self.phase {
             // At a takeover, the host that had the VIPs answers the first announcement, which is a
             // question, before it lets them go.
-            if now.since(active.since) >= self.config.interval.get() {
+            if now.since(active.since) >= self.config.interval.get().min(timers::CROSSING) {
                 self.notice(Notice::Claimed, now);
             }
             self.announce_again(now);
@@ -300,8 +308,7 @@ impl Router {
 
     /// Notes who is Active. While two are, it is the better one that counts, for the other is about
     /// to yield: says whether it is this one.
-    fn follow(&mut self, from: IpAddr, advert: &Advert, now: Moment) -> bool {
-        let (priority, interval) = (advert.priority, advert.interval);
+    fn follow(&mut self, from: IpAddr, priority: u8, interval: Interval, now: Moment) -> bool {
         let heard = Heard { from, priority, interval, at: now };
         let has_better = self.heard.is_some_and(|known| {
             let ranks_above = (known.priority, known.from) > (priority, from);
@@ -334,6 +341,7 @@ impl Router {
             self.outputs.retain(Output::outlives_active);
         }
         if from != to {
+            self.claimed &= from == State::Initialize;
             self.outputs.push_back(Output::Changed { from, to, why });
         }
     }

@@ -311,6 +311,45 @@ fn after_a_partition_one_gives_way_and_the_other_announces_the_vip_again() {
 }
 
 #[test]
+fn a_firewall_that_drops_the_protocol_makes_no_two_active_while_the_directors_reach_each_other() {
+    let Some(segment) = Segment::new(&AB) else { return };
+    let (mut a, mut b) = pair(&segment, "");
+    if !AB.iter().all(|host| segment.filter(host, true)) {
+        crate::kinds::apart::skipped("a test of a firewall", "neither nft nor iptables works");
+        return;
+    }
+    b.await_log("protocol 112 seems blocked");
+    held(&segment, "a", &a, &b);
+    b.await_log("a firewall or security group");
+    let changes = |node: &Node<'_>| node.log().matches(" → ").count();
+    let before = (changes(&a), changes(&b));
+    for _ in 0..20 {
+        sleep(Duration::from_millis(250));
+        assert_eq!(segment.holders(VIP), ["a"], "{}", b.log());
+    }
+    // Who starts behind the firewall does not take the VIP either.
+    b.signal(Signal::SIGTERM);
+    assert!(b.ended(), "{}", b.log());
+    b.start();
+    for _ in 0..16 {
+        sleep(Duration::from_millis(250));
+        assert_eq!(segment.holders(VIP), ["a"], "{}", b.log());
+    }
+    let started = changes(&b);
+    for host in AB {
+        assert!(segment.filter(host, false));
+    }
+    sleep(Duration::from_secs(2));
+    held(&segment, "a", &a, &b);
+    assert_eq!((changes(&a), changes(&b)), (before.0, started), "{}", b.log());
+    assert!(started <= before.1 + 3, "{}", b.log());
+    // And it is not asleep.
+    a.signal(Signal::SIGKILL);
+    assert!(!a.ended());
+    held(&segment, "b", &a, &b);
+}
+
+#[test]
 fn a_host_without_carrier_gives_the_vip_up_and_takes_it_back() {
     let Some(segment) = Segment::new(&AB) else { return };
     let (a, b) = pair(&segment, "");

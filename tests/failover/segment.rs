@@ -109,6 +109,21 @@ impl Segment {
         sh(&format!("ip -n {} link set to-{host} {state}", self.namespace("switch")));
     }
 
+    /// Drops IP protocol 112 on its way into a host, and nothing else; or no longer. Whether there
+    /// is a tool for it that works here.
+    pub fn filter(&self, host: &str, filtered: bool) -> bool {
+        let (nft, iptables) = match filtered {
+            true => (
+                "nft add table ip vrrp && nft add chain ip vrrp in \
+                 '{ type filter hook input priority 0; }' \
+                 && nft add rule ip vrrp in ip protocol 112 drop",
+                "iptables -A INPUT -p 112 -j DROP",
+            ),
+            false => ("nft delete table ip vrrp", "iptables -D INPUT -p 112 -j DROP"),
+        };
+        self.run(host, nft).status.success() || self.run(host, iptables).status.success()
+    }
+
     /// Cuts a host off without its noticing: the switch forwards nothing from and to it.
     pub fn cut(&self, host: &str, cut: bool) {
         let switch = self.namespace("switch");

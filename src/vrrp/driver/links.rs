@@ -203,6 +203,11 @@ impl Links {
         self.each(|peering| peering.handle_standing(standings.to_vec(), now));
     }
 
+    /// Which of our routers are Active, once more.
+    pub(super) fn handle_repeat(&mut self, now: Moment) {
+        self.each(|peering| peering.handle_repeat(now));
+    }
+
     /// One of our routers resigns.
     pub(super) fn handle_resigned(&mut self, router: &str, now: Moment) {
         self.each(|peering| peering.handle_resigned(router, now));

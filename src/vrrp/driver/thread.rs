@@ -35,12 +35,15 @@ use crate::clock::Moment;
 use crate::vrrp::config::{Family, RouterConfig, Transport, Vip};
 use crate::vrrp::link::News as LinkNews;
 use crate::vrrp::packet::{Expect, MOST_BYTES, parse};
-use crate::vrrp::router::{Condition, Start};
+use crate::vrrp::router::{Condition, Start, TOLD_EVERY};
 use crate::vrrp::speaker::Speaker;
 use output::Discards;
 
 /// The longest sleep: the beat that the watchdog wants to hear.
 const BEAT: Duration = Duration::from_secs(1);
+
+/// How often the other directors are told which routers are Active.
+const RETELL: Duration = TOLD_EVERY;
 
 /// A timer that is later than this was not only late to be called: packets may have come since the
 /// sockets were read.
@@ -126,6 +129,8 @@ pub(super) struct Thread {
     /// The other directors do not know yet how the routers stand, or the status does not.
     untold: bool,
     moved: bool,
+    /// When they were last told.
+    retold: Moment,
     published: Moment,
     ending: Ending,
     /// The VIPs are left to the next process.
@@ -167,6 +172,7 @@ impl Thread {
             put_back: BTreeMap::new(),
             untold: true,
             moved: true,
+            retold: now,
             published: now,
             ending: Ending::No,
             restarts: false,
@@ -239,7 +245,9 @@ impl Thread {
             Ending::Last(_, until) => Some(until),
             Ending::No | Ending::Releasing | Ending::Restarting | Ending::Crippled => None,
         };
-        let times = [self.speaker.poll_timeout(), links, refused, end, self.sockets.poll_timeout()];
+        let retell = self.links.as_ref().map(|_| self.retold + RETELL);
+        let sockets = self.sockets.poll_timeout();
+        let times = [self.speaker.poll_timeout(), links, refused, end, sockets, retell];
         times.into_iter().flatten().chain([self.holding.poll_timeout()]).min()
     }
 

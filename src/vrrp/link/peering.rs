@@ -18,6 +18,7 @@ use super::{ConnectionId, Contact, Dialled, Nonce, Output, Standing};
 use crate::clock::Moment;
 use crate::vrrp::fingerprint::{Digests, Fingerprint, Mismatch};
 use crate::vrrp::key::Key;
+use crate::vrrp::router::State;
 
 /// Connections that have proven nothing, at most. The peer makes one at a time; more are somebody
 /// else's, and the oldest goes.
@@ -196,6 +197,16 @@ impl Peering {
         if standings != self.standings {
             self.standings = standings;
             self.tell(&Message::Standing(self.standings.clone()), now);
+        }
+    }
+
+    /// Says again which of our routers are Active: to one who does not hear their advertisements,
+    /// what was said once may be old.
+    pub fn handle_repeat(&mut self, now: Moment) {
+        let active = self.standings.iter().filter(|standing| standing.state == State::Active);
+        let active: Vec<Standing> = active.cloned().collect();
+        if !active.is_empty() {
+            self.tell(&Message::Standing(active), now);
         }
     }
 

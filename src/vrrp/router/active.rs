@@ -4,6 +4,7 @@
 //! learnt the loser's address; and a process that was not run for longer than the dead time listens
 //! before it says anything, for others have taken over by now.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::announcer::Announcer;
@@ -22,6 +23,7 @@ impl Router {
             answered: None,
             restarts: false,
             announcer: Announcer::new(plan, now),
+            rivals: BTreeMap::new(),
         };
         self.enter(Phase::Active(active), why);
         self.announce(plan.repeat);
@@ -59,9 +61,9 @@ impl Router {
         if (theirs, from) > (own, self.config.source) {
             return self.yield_to(from, advert, now);
         }
-        // Within the first interval the other one said so before it heard of this one.
-        let interval = self.config.interval.get();
-        if matches!(&self.phase, Phase::Active(active) if now.since(active.since) >= interval) {
+        // At a takeover the other one said so before it heard of this one.
+        let crosses = self.config.interval.get().min(timers::CROSSING);
+        if matches!(&self.phase, Phase::Active(active) if now.since(active.since) >= crosses) {
             self.notice(Notice::Conflict { from, priority: theirs }, now);
         }
         self.answer(now);
@@ -89,15 +91,6 @@ impl Router {
         let backup = self.backup(interval, self.dead(interval), now);
         self.enter(Phase::Backup(backup), Why::Yielded { to: from, priority });
         self.send();
-    }
-
-    /// Another director says that it is Active. That moves nothing but VIPs that are kept for it:
-    /// what was said may be older than what was heard.
-    pub(super) fn hear_of_active(&mut self, peer: IpAddr, now: Moment) {
-        if matches!(self.phase, Phase::Active(_)) {
-            self.notice(Notice::AlsoActive { peer }, now);
-        }
-        self.let_vips_go(now);
     }
 
     pub(super) fn active_timeout(&mut self, now: Moment) {

@@ -33,6 +33,7 @@ impl Router {
             preempts: None,
             fresh: false,
             listens: false,
+            unheard: None,
             keeping: None,
         }
     }
@@ -78,12 +79,26 @@ impl Router {
             self.notice(Notice::EqualPriority { from, priority: own }, now);
         }
         self.let_vips_go(now);
-        let follows = self.follow(from, advert, now);
-        let (preempt, dead) = (self.preempt(), self.dead(advert.interval));
+        let dead = self.dead(advert.interval);
+        self.heed(from, advert.priority, advert.interval, dead, now);
+    }
+
+    /// That one is Active, and will say so again within `dead`.
+    pub(super) fn heed(
+        &mut self,
+        from: IpAddr,
+        priority: u8,
+        interval: Interval,
+        dead: Duration,
+        now: Moment,
+    ) {
+        let own = self.priority();
+        let follows = self.follow(from, priority, interval, now);
+        let preempt = self.preempt();
         let preempts = self.preempts(from, now);
         let Phase::Backup(backup) = &mut self.phase else { return };
         backup.fresh = false;
-        let ranks_below = advert.priority < own;
+        let ranks_below = priority < own;
         match preempt {
             // Discarded: Active_Down_Timer goes on, and preempts it.
             Preempt::Now if ranks_below => {}
@@ -93,7 +108,7 @@ impl Router {
             }
             Preempt::Now | Preempt::Never | Preempt::After(_) => {
                 backup.preempts = if ranks_below { backup.preempts.or(preempts) } else { None };
-                backup.learned = advert.interval;
+                backup.learned = interval;
                 backup.wait(dead, now);
             }
         }
@@ -202,6 +217,10 @@ impl Router {
 
     pub(super) fn backup_timeout(&mut self, now: Moment) {
         let Phase::Backup(backup) = &self.phase else { return };
+        if backup.down <= now && backup.fresh && self.doubts_silence(now) {
+            return;
+        }
+        let Phase::Backup(backup) = &self.phase else { return };
         let why = match self.heard {
             // RFC 9568 6.4.2: Active_Down_Timer fires.
             _ if backup.down <= now && backup.listens && backup.keeping.is_some() => {
@@ -230,9 +249,12 @@ impl Router {
     /// to say that it is there.
     pub(super) fn listen_once_more(&mut self, now: Moment) {
         let (version, priority) = (self.config.version, self.priority());
+        let told_span = self.told_span();
         if let Phase::Backup(backup) = &mut self.phase {
+            let listen = timers::listen(version, priority, backup.learned);
+            let span = if backup.unheard.is_some() { told_span } else { listen };
             backup.preempts = None;
-            backup.wait(timers::listen(version, priority, backup.learned), now);
+            backup.wait(span, now);
             backup.listens = true;
         }
     }

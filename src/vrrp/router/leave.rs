@@ -75,7 +75,7 @@ impl Router {
             self.heard = self.heard.filter(|heard| heard.from != from);
             return;
         }
-        self.follow(from, advert, now);
+        self.follow(from, advert.priority, advert.interval, now);
         self.let_vips_go(now);
     }
 
@@ -150,6 +150,9 @@ impl Router {
         self.resign();
         let own = self.config.interval;
         let mut backup = self.backup(own, self.dead(own), now);
+        if let Some((peer, priority)) = self.first_rival() {
+            self.follow_unheard(&mut backup, peer, priority, now);
+        }
         backup.keeping = Some(self.keep(now));
         self.enter(Phase::Backup(backup), Why::Group { member: member.to_owned() });
     }

@@ -55,6 +55,11 @@ pub enum Notice {
         /// Its address.
         peer: IpAddr,
     },
+    /// Another director is Active as it says itself, and protocol 112 does not come from it.
+    Unheard {
+        /// Its address.
+        peer: IpAddr,
+    },
     /// This process was not run in time.
     Late {
         /// How late the timer was.
@@ -76,6 +81,7 @@ impl Notice {
             | Notice::Refused { .. }
             | Notice::EqualPriority { .. }
             | Notice::AlsoActive { .. }
+            | Notice::Unheard { .. }
             | Notice::Claimed
             | Notice::VipLost) => other.clone(),
         }
@@ -99,6 +105,12 @@ impl fmt::Display for Notice {
                 write!(f, "{peer} is Active too, and its advertisements are not heard here")
             }
             Notice::Late { by } => write!(f, "a timer was {} late", rounded(*by)),
+            Notice::Unheard { peer } => write!(
+                f,
+                "{peer} is Active and reachable, but its advertisements do not come: a firewall or \
+                 security group seems to block IP protocol 112 (VRRP) between the two; meanwhile \
+                 the connection between them counts"
+            ),
             Notice::Claimed => f.write_str("another host claims a VIP"),
             Notice::VipLost => f.write_str("a VIP was deleted by somebody else and put back"),
         }

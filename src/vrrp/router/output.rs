@@ -120,6 +120,13 @@ pub enum Why {
         /// Its priority.
         priority: u8,
     },
+    /// Another Active one ranks higher and says so itself, for its advertisements do not come.
+    Unheard {
+        /// Its address.
+        to: IpAddr,
+        /// Its priority.
+        priority: u8,
+    },
     /// Tracking found faults.
     Faults(BTreeSet<String>),
     /// The faults are gone.
@@ -154,6 +161,11 @@ impl fmt::Display for Why {
             Why::Yielded { to, priority } => {
                 write!(f, "{to} is Active and ranks higher (priority {priority})")
             }
+            Why::Unheard { to, priority } => write!(
+                f,
+                "{to} is Active and ranks higher (priority {priority}), and its advertisements \
+                 are not heard: protocol 112 seems blocked"
+            ),
             Why::Faults(faults) => {
                 let faults: Vec<&str> = faults.iter().map(String::as_str).collect();
                 f.write_str(&faults.join("; "))

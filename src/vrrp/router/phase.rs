@@ -3,6 +3,8 @@
 //! Each state owns the timers that run in it, so a timer ends with its state and none can be
 //! forgotten in another.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::announcer::Announcer;
@@ -55,6 +57,8 @@ pub(super) struct Backup {
     /// Active_Down_Timer is only long enough to hear one advertisement: after a stall, or while
     /// it is not sure that anybody took over.
     pub(super) listens: bool,
+    /// The director that is Active as it says itself, but whose advertisements do not come.
+    pub(super) unheard: Option<IpAddr>,
     /// The VIPs are still here.
     pub(super) keeping: Option<Keeping>,
 }
@@ -72,6 +76,17 @@ pub(super) struct Active {
     pub(super) restarts: bool,
     /// The announcements of the VIPs.
     pub(super) announcer: Announcer,
+    /// The directors that say that they are Active, too.
+    pub(super) rivals: BTreeMap<IpAddr, Rival>,
+}
+
+/// A director that says that it is Active, and is not heard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rival {
+    /// When it first said so.
+    pub(super) since: Moment,
+    /// Its priority.
+    pub(super) priority: u8,
 }
 
 /// VIPs that stay until another host has them.

@@ -178,6 +178,15 @@ impl Peers {
         }
     }
 
+    /// Its priority, if it says that it is Active.
+    pub(super) fn says_active(&self, peer: IpAddr) -> Option<u8> {
+        match self.told(peer) {
+            Told::Present { state: State::Active, priority } => Some(priority),
+            Told::Unknown | Told::Refused | Told::Gone | Told::Resigned => None,
+            Told::Present { .. } => None,
+        }
+    }
+
     /// Whether its process was there, and has ended.
     pub(super) fn is_gone(&self, peer: IpAddr) -> bool {
         self.told(peer) == Told::Gone

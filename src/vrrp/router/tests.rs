@@ -8,6 +8,7 @@ mod leaving;
 mod properties;
 mod rfc;
 mod stalled;
+mod unheard;
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU8;

@@ -13,11 +13,21 @@ use crate::vrrp::config::{Interval, RouterConfig, Version};
 pub const RESTART: Duration = Duration::from_secs(3);
 /// The longest restart that another director is believed to need.
 pub(super) const LONGEST_RESTART: Duration = Duration::from_secs(60);
+/// How long two packets that cross on the wire may be under way, on a busy machine. What comes later
+/// was said by one who should have known better.
+pub(super) const CROSSING: Duration = Duration::from_millis(250);
 /// What a host that leaves waits beyond the longest skew time before it drops the VIPs, for the
 /// other's first advertisement to come.
 const PASSAGE: Duration = Duration::from_secs(1);
 /// The same, when nobody is known who could take over.
 pub(super) const NOBODY: Duration = Duration::from_millis(100);
+/// Active directors say that they are over the connections once in this time; three times of it is
+/// how long a connection lives without a word.
+pub const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// That a director says the same for so long shows that it is not an old word of one that stalls.
+pub(super) const BELIEVED: Duration = Duration::from_millis(500);
+/// How long its next word is waited for.
+pub(super) const DOUBTED: Duration = Duration::from_millis(1500);
 /// Bursts of announcements are not closer than this, however short the interval is.
 const LEAST_BETWEEN_BURSTS: Duration = Duration::from_millis(100);
 

@@ -61,11 +61,13 @@ pub enum Bug {
     YieldsSilently,
     /// The winner of a conflict does not announce its VIPs again.
     NoAnnouncementAfterConflict,
+    /// What the link says of who is Active is not heeded.
+    LinkIgnored,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 24] = [
+    pub const ALL: [Bug; 25] = [
         Bug::TieBreakReversed,
         Bug::EqualAlwaysYields,
         Bug::AlwaysYields,
@@ -90,6 +92,7 @@ impl Bug {
         Bug::NoAnnouncement,
         Bug::YieldsSilently,
         Bug::NoAnnouncementAfterConflict,
+        Bug::LinkIgnored,
     ];
 
     /// What a process is told instead.
@@ -138,6 +141,7 @@ impl Bug {
             (Bug::SilenceIsDeath, PeerNews::Unknown) => Some(PeerNews::Gone),
             (Bug::ResignationIgnored, PeerNews::Resigned | PeerNews::Gone)
             | (Bug::ResignationIgnored, PeerNews::Present { .. })
+            | (Bug::LinkIgnored, PeerNews::Present { state: State::Active, .. })
             | (Bug::DeathIgnored, PeerNews::Gone) => None,
             _ => Some(news),
         }

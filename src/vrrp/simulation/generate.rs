@@ -234,7 +234,7 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
         true => vec![(zero, event), (long, Event::Start(host))],
         false => vec![(zero, event)],
     };
-    match random.below(21) {
+    match random.below(23) {
         0 | 1 => back(Event::Kill(host)),
         2 => back(Event::PowerOff(host)),
         3 | 4 => once(Event::Stall(host, long)),
@@ -285,8 +285,29 @@ fn fault(scenario: &Scenario, common: &Common, random: &mut Random) -> Vec<(Dura
             let owner = now == OWNER;
             once(Event::Reload(host, router, if owner || often { now } else { other }))
         }
+        20 | 21 if scenario.linked => filters(count, host, (often, long), random),
         _ => once(Event::LoseVips(host, router)),
     }
+}
+
+/// A firewall in one direction or in both, for short or for longer than anything takes. Without a
+/// connection nobody could know of it.
+fn filters(
+    count: usize,
+    host: HostId,
+    (both, short): (bool, Duration),
+    random: &mut Random,
+) -> Vec<(Duration, Event)> {
+    let other = (host + 1 + random.position(count - 1)) % count;
+    let mut filters = vec![(Duration::ZERO, Event::Filter(host, other))];
+    if both {
+        filters.push((Duration::ZERO, Event::Filter(other, host)));
+    }
+    if random.chance(700) {
+        let long = short + Duration::from_secs(8) * u32::from(random.chance(500));
+        filters.push((long, Event::Heal));
+    }
+    filters
 }
 
 /// Gives everything its time: one thing after the other has come to rest, or on top of it.

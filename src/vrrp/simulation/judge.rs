@@ -20,6 +20,9 @@ use crate::vrrp::router::PeerNews;
 
 /// What no interval shortens: the bounds on leaving, and a look at a port that refuses.
 const FIXED: Duration = Duration::from_millis(1500);
+/// How much longer all takes where only the connection tells who is Active: its silence is noticed,
+/// two become Active, and one is told so twice.
+const DEAF: Duration = Duration::from_secs(8);
 
 /// What is known of one router on one host.
 #[derive(Clone, Debug)]
@@ -84,6 +87,8 @@ pub struct Judge {
     pub believed: BTreeMap<(IpAddr, HostId), (Option<HostId>, Moment)>,
     /// Since when two hosts that reach each other both have a VIP.
     pub doubled: BTreeMap<(IpAddr, HostId, HostId), Moment>,
+    /// Since when two hosts that are connected and run both have a VIP, while nothing is lost.
+    pub connected: BTreeMap<(IpAddr, HostId, HostId), Moment>,
     /// Whether all has come to rest.
     pub settled: bool,
     /// When each host last went on after it had stood still.
@@ -91,7 +96,7 @@ pub struct Judge {
     /// What happened so far.
     pub tally: Tally,
     quiet_since: Moment,
-    stormy: bool,
+    pub(super) stormy: bool,
     bound: Duration,
     broken: Option<Violation>,
 }
@@ -107,6 +112,7 @@ impl Judge {
             episode: None,
             believed: BTreeMap::new(),
             doubled: BTreeMap::new(),
+            connected: BTreeMap::new(),
             settled: false,
             woken: vec![None; scenario.hosts.len()],
             tally: Tally::default(),
@@ -166,7 +172,10 @@ pub fn settling_time(scenario: &Scenario) -> Duration {
     };
     let restarts = scenario.events.iter().any(|(_, event)| matches!(event, Event::Restart(..)));
     let restart = if restarts { super::RESTART * 2 } else { Duration::ZERO };
-    dead * 3 + start + routers().map(delay).max().unwrap_or_default() + FIXED + restart
+    let filters = scenario.events.iter().any(|(_, event)| matches!(event, Event::Filter(..)));
+    // The connection is slower than the shortest interval, and its silence is longer.
+    let filter = if filters { DEAF } else { Duration::ZERO };
+    filter + dead * 3 + start + routers().map(delay).max().unwrap_or_default() + FIXED + restart
 }
 
 impl World<'_> {

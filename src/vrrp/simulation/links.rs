@@ -11,7 +11,7 @@ use super::host::Input;
 use super::scenario::{HostId, RouterId};
 use super::world::{Happening, World};
 use crate::clock::Moment;
-use crate::vrrp::router::PeerNews;
+use crate::vrrp::router::{PeerNews, TOLD_EVERY};
 
 /// How long a dead path goes unnoticed, at least and at most.
 const TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(3));
@@ -56,6 +56,8 @@ pub enum LinkStep {
     Join { a: HostId, b: HostId, look: u32 },
     /// The connection times out.
     TimeOut { a: HostId, b: HostId, look: u32 },
+    /// Both say again which of their routers are Active.
+    Repeat { a: HostId, b: HostId, connection: u32 },
     /// The first host looks whether the second one's port refuses.
     Verify { by: HostId, about: HostId },
     /// A message arrives.
@@ -157,6 +159,7 @@ impl World<'_> {
                     self.look_at_links();
                 }
             }
+            LinkStep::Repeat { a, b, connection } => self.repeat(a, b, connection),
             LinkStep::Verify { by, about } => self.verify(by, about),
             LinkStep::Message { from, to, connection, router, news } => {
                 if self.links.pair(from, to).connection != connection {
@@ -188,7 +191,10 @@ impl World<'_> {
         }
         pair.joined = true;
         pair.connection += 1;
+        let connection = pair.connection;
         self.note(|| format!("link {a}-{b} is up"));
+        let again = LinkStep::Repeat { a, b, connection };
+        self.later(self.now + TOLD_EVERY, Happening::Link(again));
         for (from, to) in [(a, b), (b, a)] {
             for router in 0..self.hosts[from].routers.len() {
                 if let Some((state, priority)) = self.hosts[from].standing(router) {
@@ -196,6 +202,26 @@ impl World<'_> {
                 }
             }
         }
+    }
+
+    /// Who stands still says nothing.
+    fn repeat(&mut self, a: HostId, b: HostId, connection: u32) {
+        let pair = self.links.pair(a, b);
+        if !pair.joined || pair.connection != connection {
+            return;
+        }
+        for (from, to) in [(a, b), (b, a)] {
+            for router in 0..self.hosts[from].routers.len() {
+                let standing = self.hosts[from].standing(router);
+                if let Some((state, priority)) =
+                    standing.filter(|_| self.hosts[from].is_active(router))
+                {
+                    self.write(from, to, router, PeerNews::Present { state, priority });
+                }
+            }
+        }
+        let again = LinkStep::Repeat { a, b, connection };
+        self.later(self.now + TOLD_EVERY, Happening::Link(again));
     }
 
     fn verify(&mut self, by: HostId, about: HostId) {

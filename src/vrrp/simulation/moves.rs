@@ -16,6 +16,10 @@ use crate::vrrp::router::{RESTART, State};
 /// How long a process may take to be woken, beside what the network takes.
 const PROMPT: Duration = Duration::from_millis(5);
 
+/// How long two that are connected may both be Active: each says so every second, and is believed
+/// the second time.
+const TOLD: Duration = Duration::from_secs(3);
+
 /// Takeovers of one router without an interval between any two. Shorter intervals of others, and
 /// what comes late after a stall, make a few.
 const MOST_FLAPS: u32 = 6;
@@ -88,7 +92,9 @@ impl World<'_> {
             Event::Kill(left) => (left, true),
             _ => return,
         };
-        let first = episode.moves[router] == 0 && episode.active[router] == Some(left);
+        // Who stood still meanwhile is late, and not to blame.
+        let slept = self.judge.woken[host].is_some_and(|woken| woken > episode.at);
+        let first = !slept && episode.moves[router] == 0 && episode.active[router] == Some(left);
         let all = 0..self.hosts.len();
         let plain = all.filter(|h| *h != left).all(|h| {
             self.hosts[h].may_be_active(router) && self.hosts[h].conditions[router].adjust == 0
@@ -107,6 +113,10 @@ impl World<'_> {
         let slow = (self.network.slowest() + PROMPT) * 2;
         let hosts = &self.hosts;
         let Some(episode) = &mut self.judge.episode else { return };
+        // Who stood still meanwhile may be the better one.
+        if self.judge.woken[host].is_some_and(|woken| woken > episode.at) {
+            return;
+        }
         episode.moves[router] += 1;
         let left = match episode.event {
             Event::Release(left) | Event::Kill(left) | Event::PowerOff(left) => left,
@@ -247,6 +257,7 @@ impl World<'_> {
             self.note(|| format!("host {host} has {vip}"));
         }
         self.no_vip_is_on_two_hosts_longer_than_its_lease();
+        self.no_vip_is_on_two_connected_hosts();
     }
 
     /// A VIP is always somewhere when it goes from one host to another for a reason that is not
@@ -274,13 +285,15 @@ impl World<'_> {
         }
     }
 
-    /// Two hosts that reach each other do not both have a VIP for longer than the lease.
+    /// Two hosts that know of each other do not both have a VIP for longer than the lease.
     pub(super) fn no_vip_is_on_two_hosts_longer_than_its_lease(&mut self) {
         let count = self.hosts.len();
         let pairs = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
         let vips: Vec<IpAddr> = self.hosts.iter().flat_map(|h| h.kernel.keys().copied()).collect();
         let mut doubled = std::collections::BTreeMap::new();
-        for (a, b) in pairs.filter(|(a, b)| self.network.joins(*a, *b)) {
+        let heard = |a, b| self.network.speaks(a, b) && self.network.speaks(b, a);
+        let told = |a, b| self.network.joins(a, b) && self.links.joined(a, b);
+        for (a, b) in pairs.filter(|(a, b)| heard(*a, *b) || told(*a, *b)) {
             for vip in &vips {
                 let (left, right) = (&self.hosts[a], &self.hosts[b]);
                 let both = left.kernel.contains_key(vip) && right.kernel.contains_key(vip);
@@ -298,6 +311,38 @@ impl World<'_> {
             if span > least + dead_time(&self.hosts[a].routers[router]) / 4 {
                 let what = format!("{vip} is on hosts {a} and {b} for {span:?}");
                 self.broken("no_vip_is_on_two_hosts_longer_than_its_lease", what);
+            }
+        }
+    }
+
+    /// Two hosts that are connected do not both have a VIP, whatever is filtered between them.
+    pub(super) fn no_vip_is_on_two_connected_hosts(&mut self) {
+        let count = self.hosts.len();
+        let pairs = (0..count).flat_map(|a| (a + 1..count).map(move |b| (a, b)));
+        let awake = |host: HostId| self.hosts[host].is_awake();
+        let connected = |a, b| self.links.joined(a, b) && self.network.joins(a, b);
+        let calm = !self.judge.stormy;
+        let pairs = pairs.filter(|(a, b)| calm && awake(*a) && awake(*b) && connected(*a, *b));
+        let mut both = std::collections::BTreeMap::new();
+        for (a, b) in pairs {
+            let here = &self.hosts[a].kernel;
+            for vip in here.keys().filter(|vip| self.hosts[b].kernel.contains_key(vip)) {
+                let since = self.judge.connected.get(&(*vip, a, b)).copied();
+                both.insert((*vip, a, b), since.unwrap_or(self.now));
+            }
+        }
+        let before = std::mem::replace(&mut self.judge.connected, both);
+        for ((vip, a, b), since) in before {
+            let interval = |host: HostId| {
+                let router = self.hosts[host].router_of(vip)?;
+                Some(self.hosts[host].routers[router].interval.get())
+            };
+            // Announcements, which show that the segment is one, are an interval apart.
+            let apart = interval(a).max(interval(b)).unwrap_or_default();
+            let span = self.now.since(since);
+            if span > TOLD + apart + self.network.slowest() * 8 + PROMPT {
+                let what = format!("{vip} is on connected hosts {a} and {b} for {span:?}");
+                self.broken("no_vip_is_on_two_connected_hosts", what);
             }
         }
     }

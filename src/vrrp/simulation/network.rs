@@ -1,7 +1,8 @@
 //! The segment between the hosts: what comes through, how often and when.
 //!
-//! Each direction between two hosts can be cut by itself. A cable that is pulled cuts all of a
-//! host's directions. A packet that is under way when a direction is cut still arrives.
+//! Each direction between two hosts can be cut by itself, or only the advertisements filtered. A
+//! cable that is pulled cuts all of a host's directions. A packet that is under way when a
+//! direction is cut still arrives.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::clock::Moment;
 #[derive(Clone, Debug)]
 pub struct Network {
     cut: Vec<Vec<bool>>,
+    filtered: Vec<Vec<bool>>,
     unplugged: Vec<bool>,
     weather: Weather,
     /// When the last packet of each direction arrives.
@@ -24,12 +26,17 @@ impl Network {
     pub fn new(hosts: usize, weather: Weather) -> Self {
         let cut = vec![vec![false; hosts]; hosts];
         let last = vec![vec![Moment::ZERO; hosts]; hosts];
-        Network { cut, unplugged: vec![false; hosts], weather, last }
+        Network { filtered: cut.clone(), cut, unplugged: vec![false; hosts], weather, last }
     }
 
     /// Whether something from the first host can come to the second.
     pub fn passes(&self, from: HostId, to: HostId) -> bool {
         !self.cut[from][to] && !self.unplugged[from] && !self.unplugged[to]
+    }
+
+    /// Whether advertisements come from the first host to the second.
+    pub fn speaks(&self, from: HostId, to: HostId) -> bool {
+        self.passes(from, to) && !self.filtered[from][to]
     }
 
     /// Whether both can come to each other.
@@ -40,7 +47,8 @@ impl Network {
     /// Whether everybody hears everybody and nothing is lost.
     pub fn is_whole(&self) -> bool {
         let whole = |row: &Vec<bool>| !row.contains(&true);
-        self.weather.lost == 0 && whole(&self.unplugged) && self.cut.iter().all(whole)
+        let mut rows = self.cut.iter().chain(&self.filtered);
+        self.weather.lost == 0 && whole(&self.unplugged) && rows.all(whole)
     }
 
     /// What the network does at present.
@@ -58,6 +66,11 @@ impl Network {
         self.cut[from][to] = true;
     }
 
+    /// Filters the advertisements of one direction.
+    pub fn filter(&mut self, from: HostId, to: HostId) {
+        self.filtered[from][to] = true;
+    }
+
     /// Cuts both directions between every host that is marked and every one that is not.
     pub fn part(&mut self, marked: &[bool]) {
         for (from, row) in self.cut.iter_mut().enumerate() {
@@ -67,9 +80,9 @@ impl Network {
         }
     }
 
-    /// Heals every cut.
+    /// Heals every cut, and takes every filter away.
     pub fn heal(&mut self) {
-        for row in &mut self.cut {
+        for row in self.cut.iter_mut().chain(&mut self.filtered) {
             row.fill(false);
         }
     }

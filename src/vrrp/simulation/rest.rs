@@ -17,6 +17,7 @@ impl World<'_> {
         self.judge.tally.moves += u64::from(self.judge.episode.take().is_some());
         self.note(|| "all should be at rest".to_owned());
         self.no_vip_is_on_two_hosts_longer_than_its_lease();
+        self.no_vip_is_on_two_connected_hosts();
         for router in 0..self.scenario.hosts[0].routers.len() {
             for host in 0..self.hosts.len() {
                 self.an_active_router_is_never_silent(host, router);
@@ -34,10 +35,12 @@ impl World<'_> {
         }
     }
 
-    /// The Active routers whose advertisements come to a host.
+    /// The Active routers whose advertisements come to a host, or the word of whose host does.
     fn heard_by(&self, host: HostId, router: RouterId) -> Vec<HostId> {
         let others = (0..self.hosts.len()).filter(|other| *other != host);
-        let heard = others.filter(|other| self.network.passes(*other, host));
+        let comes =
+            |other: HostId| self.network.speaks(other, host) || self.links.joined(other, host);
+        let heard = others.filter(|other| comes(*other));
         heard.filter(|other| self.hosts[*other].is_active(router)).collect()
     }
 

@@ -83,9 +83,11 @@ pub enum Event {
     Weigh(HostId, RouterId, i16),
     /// Nothing comes from the first host to the second.
     Cut(HostId, HostId),
+    /// Something filters the advertisements from the first host to the second, and nothing else.
+    Filter(HostId, HostId),
     /// The hosts that are marked reach each other only, as do the others.
     Partition(Vec<bool>),
-    /// All cuts are healed; cables stay as they are.
+    /// All cuts are healed and all filters gone; cables stay as they are.
     Heal,
     /// From now on the network does this.
     Weather(Weather),

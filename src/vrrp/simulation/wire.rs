@@ -298,7 +298,9 @@ impl World<'_> {
             let envelope = Envelope { source, destination, ttl: Some(packet::TTL) };
             let mut bytes = Vec::new();
             packet::emit(advert, source, destination, checksum, &mut bytes);
-            self.carry(host, to, &Input::Packet { bytes, envelope, junk: None });
+            if self.network.speaks(host, to) {
+                self.carry(host, to, &Input::Packet { bytes, envelope, junk: None });
+            }
         }
     }
 

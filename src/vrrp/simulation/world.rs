@@ -184,6 +184,7 @@ impl<'a> World<'a> {
         if concerns.len() > 1 {
             // Hosts and cables may be other than before.
             self.no_vip_is_on_two_hosts_longer_than_its_lease();
+            self.no_vip_is_on_two_connected_hosts();
         }
         for host in concerns {
             self.wakes[host] = self.hosts[host].wakes();
@@ -225,6 +226,7 @@ impl<'a> World<'a> {
             Event::Unplug(host, plugged) => self.plug(*host, *plugged),
             Event::Weigh(host, router, adjust) => self.weigh(*host, *router, *adjust),
             Event::Cut(from, to) => self.network.cut(*from, *to),
+            Event::Filter(from, to) => self.network.filter(*from, *to),
             Event::Partition(marked) => self.network.part(marked),
             Event::Heal => self.network.heal(),
             Event::Weather(weather) => self.network.set_weather(*weather),

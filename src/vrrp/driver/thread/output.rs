@@ -193,10 +193,13 @@ impl Thread {
     fn tell_peers(&mut self, now: Moment) {
         let Some(links) = &mut self.links else { return };
         if self.untold {
-            self.untold = false;
+            (self.untold, self.retold) = (false, now);
             let own = self.speaker.routers().filter(|(name, _)| !name.ends_with(REPLACED));
             let standings: Vec<Standing> = own.map(standing).collect();
             links.handle_standing(&standings, now);
+        } else if self.retold + RETELL <= now {
+            self.retold = now;
+            links.handle_repeat(now);
         }
         if self.ending == Ending::Restarting {
             links.handle_restart(RESTART, now);
