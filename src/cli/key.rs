@@ -18,7 +18,7 @@ one of them has died, and are told where their files differ. Without a key they 
 It goes into /etc/converge/cluster.key, mode 0600, the same on every director and on no other host:
   umask 077; converge key > /etc/converge/cluster.key
   scp -p /etc/converge/cluster.key root@OTHER-DIRECTOR:/etc/converge/cluster.key
-  systemctl restart converge             on one after the other";
+  systemctl reload converge              on each of them";
 
 /// Prints a fresh key.
 pub fn run() -> Exit {

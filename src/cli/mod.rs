@@ -31,11 +31,11 @@ pub use exit::Exit;
 #[derive(Debug, Parser)]
 #[command(name = "converge", version, max_term_width = 100, after_long_help = EXIT_CODES)]
 pub struct Cli {
+    /// Stay: elect who holds the VIPs, track, and put right what drifts. The systemd unit does so.
+    #[arg(long)]
+    watch: bool,
     #[command(flatten)]
     global: Global,
-    /// Stay: elect who holds the VIPs, track, and put right what drifts. The systemd unit does so.
-    #[arg(long, help_heading = "Options")]
-    watch: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }

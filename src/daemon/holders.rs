@@ -26,7 +26,7 @@ impl Holders {
         let active = status.active?;
         let is_new = self.0.insert(router.to_owned(), active) != Some(active);
         let peer = peers.iter().find(|peer| peer.address == active);
-        let host = peer.map_or("a host that is no peer", |peer| peer.name.as_str());
+        let host = peer.map_or("another host", |peer| peer.name.as_str());
         (is_new && status.state != State::Active).then_some((host, active))
     }
 }
@@ -56,6 +56,6 @@ mod tests {
         assert_eq!(news(status(State::Active, Some("192.0.2.1"))), None, "this host");
         assert_eq!(news(status(State::Fault, Some("192.0.2.2"))), Some(("b", address)));
         let stranger = news(status(State::Backup, Some("192.0.2.9")));
-        assert_eq!(stranger, Some(("a host that is no peer", at("192.0.2.9"))));
+        assert_eq!(stranger, Some(("another host", at("192.0.2.9"))));
     }
 }

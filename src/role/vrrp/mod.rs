@@ -40,12 +40,25 @@ pub const SECTION: Section = Section::new(
             "The host with the highest one is preferred; 255 is for the owner of the addresses.",
         )
         .default("100"),
-        Field::optional("prefer", Shape::Text, "The host whose priority is 250 in any case.")
-            .default("\"\""),
-        Field::optional("interval", Shape::Duration, "How often the active one says that it is.")
-            .default("\"1s\""),
-        Field::optional("version", Shape::Integer { min: 2, max: 3 }, "Of the protocol.")
-            .default("3"),
+        Field::optional(
+            "prefer",
+            Shape::Text,
+            "The host that is to hold it: its priority is 250 whatever `priority` says.",
+        )
+        .default("\"\""),
+        Field::optional(
+            "interval",
+            Shape::Duration,
+            "How often the active one says that it is; after three of silence another takes over. \
+             Version 3: 10ms to 40.95s in steps of 10ms; version 2: whole seconds.",
+        )
+        .default("\"1s\""),
+        Field::optional(
+            "version",
+            Shape::Integer { min: 2, max: 3 },
+            "Of the protocol; 2 is for old peers, with whole seconds and IPv4 alone.",
+        )
+        .default("3"),
         Field::optional(
             "preempt",
             Shape::Text,
@@ -54,12 +67,25 @@ pub const SECTION: Section = Section::new(
         .default("\"now\""),
         Field::optional("start-delay", Shape::Duration, "How long it is silent after a start.")
             .default("\"0s\""),
-        Field::optional("transport", Shape::OneOf(words::TRANSPORTS), "Where packets go.")
-            .default("unicast"),
-        Field::optional("family", Shape::OneOf(words::FAMILIES), "Of its packets.")
-            .default("auto: IPv4 if it has an IPv4 VIP, else IPv6"),
-        Field::optional("checksum", Shape::OneOf(words::CHECKSUMS), "Over IPv4, version 3.")
-            .default("pseudo-header"),
+        Field::optional(
+            "transport",
+            Shape::OneOf(words::TRANSPORTS),
+            "Where advertisements go: to each of the other hosts, or to the group of all routers.",
+        )
+        .default("unicast"),
+        Field::optional(
+            "family",
+            Shape::OneOf(words::FAMILIES),
+            "Of its advertisements; VIPs of the other family move with them.",
+        )
+        .default("auto: IPv4 if it has an IPv4 VIP, else IPv6"),
+        Field::optional(
+            "checksum",
+            Shape::OneOf(words::CHECKSUMS),
+            "Of version 3 over IPv4: with the pseudo-header, as keepalived and FRR have it, or \
+             over the message alone, as Cisco and Juniper do. Both are taken.",
+        )
+        .default("pseudo-header"),
         Field::optional(
             "password",
             Shape::Text,
