@@ -63,8 +63,10 @@ pub enum Active {
     No,
     /// It failed, and does not.
     Failed,
-    /// It is being started or stopped.
-    Changing,
+    /// It is being started.
+    Starting,
+    /// It is being stopped, perhaps to be started again.
+    Stopping,
 }
 
 /// Whether a unit starts at boot.
@@ -290,7 +292,8 @@ fn seen(properties: &Properties) -> Seen {
     let active = match text("ActiveState").unwrap_or_default() {
         "active" | "reloading" | "refreshing" | "maintenance" => Active::Yes,
         "failed" => Active::Failed,
-        "activating" | "deactivating" => Active::Changing,
+        "activating" => Active::Starting,
+        "deactivating" => Active::Stopping,
         _ => Active::No,
     };
     let boot = match text("UnitFileState").unwrap_or_default() {

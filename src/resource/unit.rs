@@ -12,12 +12,20 @@ use ring::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
 use crate::host::units::{Active, Boot, Load, Seen, Verb};
 use crate::host::{FileError, Host, HostError, UnitError, command};
 
 const NOTES: &str = "/run/converge/units";
+/// How long a stop that somebody asked for is let end: a start would cancel it, and they would be
+/// told that it failed.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
+/// Between two looks at a unit that is being stopped.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A systemd unit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -186,7 +194,7 @@ fn note_path(unit: &str) -> PathBuf {
 
 /// A unit of ours that no role wants, unless it is down and stays down.
 fn unwanted(name: &str, seen: &Seen) -> Option<Unit> {
-    let active = matches!(seen.active, Active::Yes | Active::Changing);
+    let active = matches!(seen.active, Active::Yes | Active::Starting | Active::Stopping);
     let enabled = seen.boot == Boot::Enabled;
     (active || enabled).then(|| Unit {
         unit: name.into(),
@@ -229,6 +237,7 @@ async fn ensure_one(host: &Host, wanted: &Unit) -> Result<(), HostError> {
         }
         return Ok(());
     }
+    let seen = stopped(host, name, seen).await?;
     let stands = match wanted.loaded {
         Some(_) => {
             loaded(host, wanted, &seen)?.is_some() && wanted.loaded == on_disk(host, &wanted.reads)?
@@ -243,6 +252,16 @@ async fn ensure_one(host: &Host, wanted: &Unit) -> Result<(), HostError> {
         command::run(&argv).await?;
     }
     start_or_reload(host, wanted, &seen).await
+}
+
+/// Waits until a stop that is under way has ended, but not for ever; how the unit is then.
+async fn stopped(host: &Host, name: &str, mut seen: Seen) -> Result<Seen, HostError> {
+    let end = Instant::now() + STOP_LIMIT;
+    while seen.active == Active::Stopping && Instant::now() < end {
+        tokio::time::sleep(LOOK).await;
+        seen = look_one(host, name).await?;
+    }
+    Ok(seen)
 }
 
 async fn look_one(host: &Host, name: &str) -> Result<Seen, HostError> {
@@ -268,7 +287,7 @@ async fn start_or_reload(host: &Host, wanted: &Unit, seen: &Seen) -> Result<(), 
     let digest = on_disk(host, &wanted.reads)?;
     let verb = match seen.active {
         Active::Yes => Verb::ReloadOrRestart,
-        Active::No | Active::Failed | Active::Changing => Verb::Start,
+        Active::No | Active::Failed | Active::Starting | Active::Stopping => Verb::Start,
     };
     if seen.active == Active::Failed {
         host.units().reset_failed(name).await?;

@@ -35,7 +35,8 @@ impl Unit {
         Ok(match (seen.active, &seen.load) {
             (Active::Yes, _) => Outcome::Good,
             (Active::Failed, _) => bad("failed"),
-            (Active::Changing, _) => bad("starting or stopping"),
+            (Active::Starting, _) => bad("starting"),
+            (Active::Stopping, _) => bad("stopping"),
             (Active::No, Load::NotFound) => bad("there is no such unit"),
             (Active::No, Load::Masked) => bad("masked"),
             (Active::No, Load::Loaded | Load::Bad(_)) => bad("not active"),
