@@ -69,11 +69,12 @@ fn own_files(shelf: &Shelf) -> BTreeMap<String, String> {
     own
 }
 
-/// What a client may ask: every TCP virtual server of every director. And on which directors
-/// converge has to stay, because there are others.
+/// What a client may ask: every TCP virtual server of every director; where there is none, the web
+/// server of the proxies at each VIP. And on which hosts converge has to stay, because there are
+/// others that could hold their VIPs.
 fn directors(spec: &mut LabSpec, cluster: &Cluster, catalog: &Catalog) -> Result<(), Failure> {
     let mut routers = Vec::new();
-    let mut urls = BTreeSet::new();
+    let (mut urls, mut pages) = (BTreeSet::new(), BTreeSet::new());
     for host in cluster.hosts.values().filter(|h| catalog.holds(h.role.value.as_str())) {
         let (role, _) = Role::load(catalog, cluster, host, &Survey::typical())?;
         routers.extend(role.routers().iter().map(|r| (host.name.to_string(), r.clone())));
@@ -82,6 +83,11 @@ fn directors(spec: &mut LabSpec, cluster: &Cluster, catalog: &Catalog) -> Result
             Resource::VirtualServer(server) => url(server.id()),
             _ => None,
         }));
+        pages.extend(role.web_ports());
+    }
+    if urls.is_empty() {
+        let vips = cluster.vips.iter().map(|vip| vip.address.addr());
+        urls = vips.flat_map(|vip| pages.iter().filter_map(move |port| page(vip, *port))).collect();
     }
     spec.urls = urls.into_iter().collect();
     if !routers.is_empty() {
@@ -106,9 +112,36 @@ fn url(id: VirtualServerId) -> Option<String> {
     }
 }
 
+fn page(addr: IpAddr, port: u16) -> Option<String> {
+    url(VirtualServerId::Address { protocol: Protocol::Tcp, addr, port })
+}
+
 fn bracketed(addr: IpAddr) -> String {
     match addr {
         IpAddr::V4(v4) => v4.to_string(),
         IpAddr::V6(v6) => format!("[{v6}]"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn urls(text: &str) -> Vec<String> {
+        let (cluster, _) = Cluster::parse("cluster.toml", text).expect("a good file");
+        let catalog = Catalog::new(Shelf::embedded(), &cluster);
+        let (catalog, _) = catalog.unwrap_or_else(|found| panic!("{}", found.render(false)));
+        let mut spec = lab_spec(&cluster, BTreeMap::new());
+        assert!(directors(&mut spec, &cluster, &catalog).is_ok());
+        spec.urls
+    }
+
+    #[test]
+    fn clients_ask_virtual_servers_and_where_there_is_none_the_proxies() {
+        assert_eq!(urls(EXAMPLE), ["http://192.168.100.22/"]);
+        let proxies = include_str!("../../tests/topologies/two-proxies/cluster.toml");
+        assert_eq!(urls(proxies), ["http://192.168.4.110/", "http://192.168.4.111/"]);
+        let other = urls(&format!("{proxies}ports = 8080\n"));
+        assert_eq!(other, ["tcp://192.168.4.110:8080", "tcp://192.168.4.111:8080"]);
     }
 }

@@ -106,9 +106,11 @@ pub fn while_asked<T>(
     url: &str,
     event: impl FnOnce() -> Result<T, LabError>,
 ) -> Result<(T, Report), LabError> {
+    // Several URLs may be asked at the same time.
+    let name: String = url.chars().filter(char::is_ascii_alphanumeric).collect();
     let line = format!(
-        "echo $$ > /run/asking; exec converge probe {url} --interval {INTERVAL}ms --timeout 1s \
-         --for {}s -o json",
+        "echo $$ > /run/asking-{name}; exec converge probe {url} --interval {INTERVAL}ms \
+         --timeout 1s --for {}s -o json",
         PROBE_LIMIT.as_secs()
     );
     std::thread::scope(|scope| {
@@ -116,7 +118,7 @@ pub fn while_asked<T>(
         std::thread::sleep(WELL);
         let came = event();
         std::thread::sleep(WELL);
-        let ended = client.ok("kill $(cat /run/asking)");
+        let ended = client.ok(&format!("kill $(cat /run/asking-{name})"));
         let output = asking.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
         let came = came?;
         ended?;

@@ -174,6 +174,11 @@ impl Role {
         &self.hooks
     }
 
+    /// The ports that this host's web server listens on.
+    pub fn web_ports(&self) -> impl Iterator<Item = u16> {
+        self.web.iter().flat_map(|web| web.ports.iter().copied())
+    }
+
     /// The section that one of this host's routers comes from.
     pub fn place_of(&self, router: &str) -> Option<&Place> {
         let member = self.election.of(&self.host).find(|member| member.config.name == router);

@@ -39,6 +39,8 @@ pub const SECTION: Section = Section::new(
 #[derive(Clone, Debug)]
 pub struct Web {
     place: Place,
+    /// What it listens on.
+    pub(super) ports: Vec<u16>,
     root: PathBuf,
     drop_in: File,
     unit: String,
@@ -70,7 +72,7 @@ impl Web {
         let content = storage::signed(&path, &content, e.role());
         let check = Some(server.test.clone());
         let drop_in = File { path, content, mode: None, owner: None, once: false, check };
-        Some(Web { place: e.place(), root, drop_in, unit: server.unit.clone() })
+        Some(Web { place: e.place(), ports, root, drop_in, unit: server.unit.clone() })
     }
 
     /// The drop-in, and the unit that has to have read it.

@@ -71,7 +71,7 @@ fn the_cluster_with_one_director_and_two_exports() {
 
 #[test]
 fn the_two_proxies_that_each_hold_one_vip() {
-    every_host_is_as_in_its_golden_file("two-proxies", &["proxy101", "proxy102", "app1"]);
+    every_host_is_as_in_its_golden_file("two-proxies", &["proxy101", "proxy102", "app1", "client"]);
 }
 
 #[test]
