@@ -19,6 +19,7 @@ mod killed;
 mod life;
 mod machines;
 mod network;
+mod proxies;
 mod steady;
 mod traffic;
 mod world;
