@@ -13,8 +13,8 @@ use crate::vrrp::config::{Interval, RouterConfig, Version};
 pub const RESTART: Duration = Duration::from_secs(3);
 /// The longest restart that another director is believed to need.
 pub(super) const LONGEST_RESTART: Duration = Duration::from_secs(60);
-/// How long two packets that cross on the wire may be under way, on a busy machine. What comes later
-/// was said by one who should have known better.
+/// How long two packets that cross on the wire may be under way, on a busy machine. What comes
+/// later was said by one who should have known better.
 pub(super) const CROSSING: Duration = Duration::from_millis(250);
 /// What a host that leaves waits beyond the longest skew time before it drops the VIPs, for the
 /// other's first advertisement to come.
