@@ -76,7 +76,7 @@ fn the_image_cannot_be_written_to_but_what_a_host_owns_can() -> Claim {
     let a = lab.host("a");
     assert!(!a.run("touch /usr/bin/new")?.success());
     assert!(!a.run("echo > /usr/bin/converge")?.success());
-    a.ok("touch /etc/new /var/lib/new /srv/new /root/new /run/new /tmp/new /mnt/new")?;
+    a.ok("touch /etc/new /var/lib/new /srv/new ~root/new /run/new /tmp/new /mnt/new")?;
     Ok(())
 }
 
