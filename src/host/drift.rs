@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use futures_util::StreamExt;
@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use tokio::io::unix::AsyncFd;
 
-use super::netlink;
+use super::{netlink, ready};
 
 /// What can happen to a file that we care for.
 const EVENTS: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
@@ -28,18 +28,10 @@ const EVENTS: AddWatchFlags = AddWatchFlags::IN_CLOSE_WRITE
 /// A source of "look again".
 pub struct Drift {
     kernel: BoxStream<'static, ()>,
-    inotify: AsyncFd<Queue>,
+    inotify: Inotify,
+    ready: AsyncFd<OwnedFd>,
     /// The watched directories and which of their entries matter.
     directories: BTreeMap<PathBuf, Watched>,
-}
-
-/// tokio asks for the descriptor's number, which nix does not give of itself.
-struct Queue(Inotify);
-
-impl AsRawFd for Queue {
-    fn as_raw_fd(&self) -> RawFd {
-        self.0.as_fd().as_raw_fd()
-    }
 }
 
 struct Watched {
@@ -52,9 +44,8 @@ impl Drift {
     pub fn open() -> io::Result<Self> {
         let kernel = netlink::changes()?.boxed();
         let inotify = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?;
-        #[expect(deprecated, reason = "its successor is unsafe; the queue owns its descriptor")]
-        let inotify = AsyncFd::new(Queue(inotify))?;
-        Ok(Drift { kernel, inotify, directories: BTreeMap::new() })
+        let ready = ready::readable(inotify.as_fd().try_clone_to_owned()?)?;
+        Ok(Drift { kernel, inotify, ready, directories: BTreeMap::new() })
     }
 
     /// Follows these files and no others. A directory that does not exist is followed as soon as
@@ -71,7 +62,7 @@ impl Drift {
             self.forget(&directory);
         }
         for (directory, names) in wanted {
-            match self.inotify.get_ref().0.add_watch(&directory, EVENTS) {
+            match self.inotify.add_watch(&directory, EVENTS) {
                 Ok(descriptor) => {
                     self.directories.insert(directory, Watched { descriptor, names });
                 }
@@ -89,10 +80,9 @@ impl Drift {
         loop {
             tokio::select! {
                 Some(()) = self.kernel.next() => return,
-                guard = self.inotify.readable() => match guard {
+                guard = self.ready.readable() => match guard {
                     Ok(mut guard) => {
-                        let read = guard.get_inner().0.read_events();
-                        match read {
+                        match self.inotify.read_events() {
                             Ok(events) if events.iter().any(|e| self.concerns(e)) => return,
                             Ok(_) => {}
                             Err(Errno::EAGAIN) => guard.clear_ready(),
@@ -122,7 +112,7 @@ impl Drift {
     fn forget(&mut self, directory: &Path) {
         if let Some(watched) = self.directories.remove(directory) {
             // The directory may be gone, and its watch with it.
-            self.inotify.get_ref().0.rm_watch(watched.descriptor).ok();
+            self.inotify.rm_watch(watched.descriptor).ok();
         }
     }
 }
