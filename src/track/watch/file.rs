@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use nix::fcntl::OFlag;
 
-use super::{Outcome, Source, bad, words};
+use super::{Outcome, Source, bad, word, words};
 use crate::host::blocking::Blocking;
 use crate::host::directory::FileNews;
 
@@ -49,10 +49,7 @@ impl Source for File {
     }
 
     async fn changed(&mut self) {
-        let Some(news) = &mut self.news else { return std::future::pending().await };
-        if !news.changed().await {
-            self.news = None;
-        }
+        word(&mut self.news).await;
     }
 
     fn tells(&self) -> bool {

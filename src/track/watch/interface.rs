@@ -3,7 +3,7 @@
 //! It need not be there: a tunnel or a container's port comes and goes, and is bad as long as it
 //! is gone. The kernel says when any interface changes; then this one is asked for.
 
-use super::{Outcome, Source, bad};
+use super::{Outcome, Source, bad, word};
 use crate::host::chain;
 use crate::host::netlink::{Carrier, CarrierNews};
 
@@ -42,10 +42,7 @@ impl Source for Interface {
     }
 
     async fn changed(&mut self) {
-        let Some(news) = &mut self.news else { return std::future::pending().await };
-        if !news.changed().await {
-            self.news = None;
-        }
+        word(&mut self.news).await;
     }
 
     fn tells(&self) -> bool {

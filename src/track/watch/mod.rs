@@ -21,6 +21,9 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::config::{TrackConfig, Watch};
 use super::tally::{Failure, Outcome};
+use crate::host::directory::FileNews;
+use crate::host::netlink::CarrierNews;
+use crate::host::units::UnitNews;
 
 /// How often that is looked at which tells by itself.
 const FLOOR: Duration = Duration::from_secs(30);
@@ -41,6 +44,37 @@ trait Source: Send {
     /// Whether it says by itself when it changes.
     fn tells(&self) -> bool {
         false
+    }
+}
+
+/// Where word comes from; `false` once none will come any more.
+trait News: Send {
+    fn next(&mut self) -> impl Future<Output = bool> + Send;
+}
+
+impl News for CarrierNews {
+    fn next(&mut self) -> impl Future<Output = bool> + Send {
+        self.changed()
+    }
+}
+
+impl News for FileNews {
+    fn next(&mut self) -> impl Future<Output = bool> + Send {
+        self.changed()
+    }
+}
+
+impl News for UnitNews {
+    fn next(&mut self) -> impl Future<Output = bool> + Send {
+        self.changed()
+    }
+}
+
+/// Waits for word. Where none will come any more, the next look opens the source anew.
+async fn word(news: &mut Option<impl News>) {
+    let Some(open) = news else { return std::future::pending().await };
+    if !open.next().await {
+        *news = None;
     }
 }
 

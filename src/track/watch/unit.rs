@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Outcome, Source, bad};
+use super::{Outcome, Source, bad, word};
 use crate::host::chain;
 use crate::host::units::{Active, Load, UnitError, UnitNews, Units};
 
@@ -57,10 +57,7 @@ impl Source for Unit {
     }
 
     async fn changed(&mut self) {
-        let Some(news) = &mut self.news else { return std::future::pending().await };
-        if !news.changed().await {
-            self.news = None;
-        }
+        word(&mut self.news).await;
     }
 
     fn tells(&self) -> bool {
