@@ -5,7 +5,8 @@
 //! Read on in [`cluster`], [`role`] and [`situation`] (files become types, types become a desired
 //! state), [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to
 //! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (who holds the VIPs, told the time by
-//! [`clock`]) with [`track`] and [`hook`], [`document`] and [`diagnostic`] (how files are read),
+//! [`clock`]) with [`track`] and [`hook`], [`check`] and [`pool`] (which real servers get traffic),
+//! [`document`] and [`diagnostic`] (how files are read),
 //! and at last [`cli`], [`probe`] and [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
@@ -13,6 +14,7 @@
 //! between any two system calls is repaired by the next run. ARP sysctls stand before the VIP goes
 //! on `lo`; a director's VIP comes last and goes first. A bad file is refused whole.
 
+pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
@@ -24,6 +26,7 @@ pub mod host;
 pub mod ipvs;
 pub mod lab;
 pub mod plan;
+pub mod pool;
 pub mod probe;
 pub mod reconcile;
 pub mod resource;

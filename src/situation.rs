@@ -1,10 +1,13 @@
-//! What may change while a host keeps its role: how its virtual routers stand.
+//! What may change while a host keeps its role: how its virtual routers stand, and which of its
+//! real servers get traffic.
 //!
-//! Health of real servers and the operator's word will join it here. The desired state is a pure
-//! function of role and situation, so a failover is nothing but a new situation.
+//! The desired state is a pure function of role and situation, so a failover or a dead server is
+//! nothing but a new situation.
 
 use std::collections::BTreeMap;
 use std::fmt;
+
+use crate::pool::standing::Shares;
 
 /// How a virtual router of this host stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +49,9 @@ impl fmt::Display for Standing {
 pub struct Situation {
     /// How each virtual router stands, by its name.
     pub standing: BTreeMap<String, Standing>,
+    /// The shares of each pool's servers, by its name. Of a pool that is not among them nothing is
+    /// known, and all its servers count as well.
+    pub pools: BTreeMap<String, Shares>,
 }
 
 impl Situation {
@@ -55,7 +61,8 @@ impl Situation {
         let start = |(name, has_peers): (&str, bool)| {
             (name.to_owned(), if has_peers { Standing::Backup } else { Standing::Alone })
         };
-        Situation { standing: routers.into_iter().map(start).collect() }
+        let standing = routers.into_iter().map(start).collect();
+        Situation { standing, ..Situation::default() }
     }
 
     /// How this router stands; one that nothing is known of stands by.

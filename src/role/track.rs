@@ -7,7 +7,6 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -231,10 +230,10 @@ impl Value for Statuses {
             let number = text.trim().parse::<u16>().ok();
             number.filter(|number| (100..=599).contains(number))
         };
-        let range = |part: &str| -> Option<RangeInclusive<u16>> {
+        let range = |part: &str| {
             let (from, to) = part.split_once('-').unwrap_or((part, part));
-            let range = status(from)?..=status(to)?;
-            (!range.is_empty()).then_some(range)
+            let (first, last) = (status(from)?, status(to)?);
+            (first <= last).then_some((first, last))
         };
         let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
         ranges.map(Statuses).ok_or_else(|| {

@@ -7,7 +7,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
-use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -72,21 +71,21 @@ pub enum Watch {
     },
 }
 
-/// HTTP statuses.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Statuses(pub Vec<RangeInclusive<u16>>);
+/// HTTP statuses: ranges, each with its first and its last.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Statuses(pub Vec<(u16, u16)>);
 
 impl Statuses {
     /// Whether this status is among them.
     pub fn contains(&self, status: u16) -> bool {
-        self.0.iter().any(|range| range.contains(&status))
+        self.0.iter().any(|(first, last)| (*first..=*last).contains(&status))
     }
 }
 
 impl Default for Statuses {
     /// 200 to 399, as HAProxy has it.
     fn default() -> Self {
-        Statuses(vec![200..=399])
+        Statuses(vec![(200, 399)])
     }
 }
 

@@ -71,7 +71,7 @@ async fn a_page_is_good_as_long_as_its_status_is() {
     let status = Arc::new(AtomicU16::new(204));
     let server = serve(listener, Arc::clone(&status));
     let url = format!("http://{at}/health");
-    let wanted = Statuses(vec![200..=299]);
+    let wanted = Statuses(vec![(200, 299)]);
     let mut page = track(Watch::Http { url: url.clone(), status: wanted });
     page.timeout = Duration::from_millis(500);
     let mut watched = Watched::new(page);

@@ -40,10 +40,10 @@ fn each_track_watches_its_own() {
         ("script = \"killall -0 nginx\"", script(None)),
         ("script = \"killall -0 nginx\"\nuser = \"www\"", script(Some("www"))),
         ("tcp = \"127.0.0.1:80\"", Watch::Tcp("127.0.0.1:80".parse().expect("it is one"))),
-        ("http = \"http://127.0.0.1/up\"", page(Statuses(vec![200..=399]))),
+        ("http = \"http://127.0.0.1/up\"", page(Statuses(vec![(200, 399)]))),
         (
             "http = \"http://127.0.0.1/up\"\nstatus = \"200,301-302\"",
-            page(Statuses(vec![200..=200, 301..=302])),
+            page(Statuses(vec![(200, 200), (301, 302)])),
         ),
     ];
     for (keys, watch) in cases {

@@ -1,0 +1,356 @@
+//! What a check is: whom it asks, what, and how often.
+//!
+//! A [`CheckConfig`] is its own key: two pools that want the same of the same server share one
+//! check, and one that a reload leaves alone keeps what is known. The target comes first, so that
+//! comparing two of them ends early.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU8;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::track::config::Statuses;
+
+/// A check of one target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CheckConfig {
+    /// Whom it asks.
+    pub target: Target,
+    /// What it asks.
+    pub probe: Probe,
+    /// How often, and how many answers count.
+    pub timing: Timing,
+}
+
+/// Whom a check asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Target {
+    /// Its address.
+    pub address: IpAddr,
+    /// Its port; 0 where the probe has none.
+    pub port: u16,
+}
+
+impl Target {
+    /// Both together.
+    pub fn socket(&self) -> SocketAddr {
+        SocketAddr::new(self.address, self.port)
+    }
+}
+
+/// How often a check is made and how many answers count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timing {
+    /// From the start of one to the start of the next. 10 ms to 1 h.
+    pub every: Duration,
+    /// How long one may take. At most `every`.
+    pub timeout: Duration,
+    /// `every` while the answers are about to turn what is held to be true. At most `every`.
+    pub fast: Duration,
+    /// As many good ones in a row make a bad target good.
+    pub rise: NonZeroU8,
+    /// As many bad ones in a row make a good target bad.
+    pub fall: NonZeroU8,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Probe {
+    /// A TCP connection, let go by a reset as soon as it stands; with TLS, after the handshake.
+    Connect(Option<Tls>),
+    /// Something is said over TCP and the answer judged.
+    Speak {
+        /// In which protocol.
+        protocol: Protocol,
+        /// Over TLS.
+        tls: Option<Tls>,
+    },
+    /// A datagram, and the answer to it.
+    Ask(Datagram),
+    /// ICMP echo.
+    Ping,
+    /// The server takes packets for the VIP and answers as it: a SYN for the VIP goes to the
+    /// server's own Ethernet address, or through its tunnel. The target is the server's address
+    /// with the VIP's port.
+    ThroughVip(ThroughVip),
+    /// A program. Exit 0 is good.
+    Script(Script),
+    /// A file on this host. None, or one with 0 in it, is good.
+    File(File),
+}
+
+/// A check through the VIP.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ThroughVip {
+    /// The VIP.
+    pub vip: IpAddr,
+    /// The interface towards the server.
+    pub interface: String,
+    /// How the server takes packets for it.
+    pub way: Way,
+}
+
+/// How packets for the VIP reach a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Way {
+    /// By its Ethernet address.
+    Direct,
+    /// In IP in IP.
+    Ipip,
+}
+
+/// TLS towards a target.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Tls {
+    /// When it begins.
+    pub start: TlsStart,
+    /// The name that is asked for (SNI) and that the certificate has to bear; without, the
+    /// target's address, and no SNI is sent.
+    pub name: Option<String>,
+    /// Whether the certificate has to be good.
+    pub verify: bool,
+    /// The certificates that are trusted, in PEM; without, those of this host.
+    pub ca: Option<PathBuf>,
+    /// A certificate that ends sooner than this is warned of.
+    pub warn_before: Duration,
+}
+
+/// When TLS begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TlsStart {
+    /// With the connection.
+    AtOnce,
+    /// After the protocol's own word for it (STARTTLS, STLS, AUTH TLS, SSLRequest).
+    Upgrade,
+}
+
+/// A protocol over TCP.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Protocol {
+    /// HTTP.
+    Http(Http),
+    /// SMTP: banner, EHLO, QUIT.
+    Smtp {
+        /// How it calls itself.
+        helo: String,
+    },
+    /// FTP: banner, and login if there is one.
+    Ftp(Option<Login>),
+    /// IMAP: greeting, and login if there is one.
+    Imap(Option<Login>),
+    /// POP3: greeting, and login if there is one.
+    Pop3(Option<Login>),
+    /// NNTP: greeting.
+    Nntp,
+    /// Redis: PING.
+    Redis {
+        /// With AUTH before.
+        login: Option<Login>,
+    },
+    /// MySQL and MariaDB: greeting, and login if there is one.
+    Mysql(Option<Login>),
+    /// PostgreSQL: start-up with this user and database.
+    Postgres {
+        /// The user, and the password if one is asked for.
+        login: Login,
+        /// The database; empty is the user's name.
+        database: String,
+    },
+    /// LDAP: bind, anonymously unless there is a login, and a search if there is a base.
+    Ldap {
+        /// Bind DN and password.
+        login: Option<Login>,
+        /// What has to be there.
+        base: Option<String>,
+    },
+    /// DNS over TCP.
+    Dns(Dns),
+    /// SIP over TCP: OPTIONS.
+    Sip {
+        /// Whom it asks for.
+        user: String,
+    },
+    /// Bytes are sent, others expected.
+    Expect(Vec<Turn>),
+    /// HAProxy's agent-check: one line that says how the server is.
+    Agent {
+        /// What is sent first; empty for nothing.
+        send: Bytes,
+    },
+}
+
+/// A user and a password. The password is not shown.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password; empty for none.
+    pub password: String,
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
+    }
+}
+
+/// An HTTP check: all of its requests have to be answered well, one connection for each.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Http {
+    /// The version spoken.
+    pub version: HttpVersion,
+    /// At least one.
+    pub requests: Vec<HttpRequest>,
+}
+
+/// A version of HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HttpVersion {
+    /// HTTP/1.0, without a Host header unless one is given.
+    V10,
+    /// HTTP/1.1.
+    V11,
+    /// HTTP/2: by ALPN over TLS, else with prior knowledge (RFC 9113 section 3.3).
+    V2,
+}
+
+/// One request, and what its answer has to be like.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HttpRequest {
+    /// GET, HEAD, OPTIONS, POST, …
+    pub method: String,
+    /// With its query.
+    pub path: String,
+    /// The Host header, or :authority; without, the target's address and port.
+    pub host: Option<String>,
+    /// More headers, in order.
+    pub headers: Vec<(String, String)>,
+    /// The body that is sent.
+    pub body: Bytes,
+    /// The statuses that are good.
+    pub status: Statuses,
+    /// What the body has to be like, all of it.
+    pub expect: Vec<Expectation>,
+}
+
+/// What an answer has to be like.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Expectation {
+    /// These bytes stand in it.
+    Text(Bytes),
+    /// This pattern (crate regex, on bytes) matches.
+    Matches(Pattern),
+    /// It does not.
+    MatchesNot(Pattern),
+    /// It has this MD5, in lower-case hexadecimal digits, as keepalived's genhash prints.
+    Md5(String),
+    /// It has this SHA-256, in lower-case hexadecimal digits.
+    Sha256(String),
+}
+
+/// A regular expression that is known to be one. At most 4096 bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pattern(String);
+
+/// The longest pattern, in bytes.
+const LONGEST_PATTERN: usize = 4096;
+
+impl Pattern {
+    /// Takes a pattern. `Err` says what is wrong with it.
+    pub fn new(text: &str) -> Result<Pattern, String> {
+        if text.len() > LONGEST_PATTERN {
+            return Err(format!("a pattern has at most {LONGEST_PATTERN} bytes"));
+        }
+        match regex::bytes::Regex::new(text) {
+            Ok(_) => Ok(Pattern(text.to_owned())),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Bytes of any value.
+pub type Bytes = Vec<u8>;
+
+/// One turn of a send/expect check: what is sent, then what has to come.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Turn {
+    /// Sent first; empty for nothing.
+    pub send: Bytes,
+    /// What has to come within the next 64 KiB; nothing is not waited
+    /// for.
+    pub expect: Option<Expectation>,
+}
+
+/// A question in one datagram.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Datagram {
+    /// Any bytes. Without an expected reply, silence is good and only a refusal bad.
+    Udp {
+        /// What is sent.
+        payload: Bytes,
+        /// What has to come.
+        reply: Option<Reply>,
+    },
+    /// DNS.
+    Dns(Dns),
+    /// SIP: OPTIONS.
+    Sip {
+        /// Whom it asks for.
+        user: String,
+    },
+    /// RADIUS: Access-Request, any answer with a right authenticator.
+    Radius {
+        /// The user.
+        login: Login,
+        /// The secret that client and server share.
+        secret: String,
+    },
+}
+
+/// What has to come back over UDP.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reply {
+    /// It begins with these; `None` is any byte.
+    pub begins: Vec<Option<u8>>,
+    /// At least as many bytes.
+    pub shortest: u16,
+    /// At most as many bytes.
+    pub longest: u16,
+}
+
+/// A DNS question.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Dns {
+    /// The name; "." is the root.
+    pub name: String,
+    /// The number of the record type (IANA DNS parameters): 1 A, 6 SOA, 28 AAAA.
+    pub record: u16,
+    /// An answer that has to be among those given, as text; an address for A and AAAA.
+    pub answer: Option<String>,
+}
+
+/// A program.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Script {
+    /// The program and its arguments; no shell is involved.
+    pub argv: Vec<String>,
+    /// Who it runs as; without, as converge does.
+    pub user: Option<String>,
+    /// Exit codes from 2 to 255 set the weight to 0 to 253, as keepalived's misc_dynamic.
+    pub dynamic: bool,
+}
+
+/// A file that the operator, or a program, writes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct File {
+    /// The path.
+    pub path: PathBuf,
+    /// The number in it is the weight; 0 drains. Otherwise a number other than 0 is bad.
+    pub dynamic: bool,
+}

@@ -1,0 +1,8 @@
+//! From health to traffic: which of a pool's servers get how much.
+//!
+//! [`config`] says what a pool is, [`standing`] what becomes of its servers. A pool's shares are a
+//! pure function of the checks' states, of the operator's word and of the configuration, with the
+//! memory that hysteresis, slow start and the guard against our own blindness need.
+
+pub mod config;
+pub mod standing;
