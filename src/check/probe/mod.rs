@@ -10,6 +10,7 @@ use crate::check::config::{Protocol, Target, Tls};
 use crate::check::outcome::Outcome;
 
 pub mod datagram;
+pub mod http;
 mod quote;
 
 /// So many bytes of a body, or of what is searched for an expected text, are looked at.
@@ -49,12 +50,12 @@ pub enum Step {
 /// names of transactions: two conversations have different ones.
 pub fn dialogue(
     protocol: &Protocol,
-    _target: &Target,
-    _tls: Option<&Tls>,
+    target: &Target,
+    tls: Option<&Tls>,
     _random: [u8; 16],
 ) -> Box<dyn Dialogue> {
     let name = match protocol {
-        Protocol::Http(_) => "HTTP",
+        Protocol::Http(http) => return Box::new(http::Talk::new(http, target, tls)),
         Protocol::Smtp { .. } => "SMTP",
         Protocol::Ftp(_) => "FTP",
         Protocol::Imap(_) => "IMAP",
