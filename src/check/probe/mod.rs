@@ -12,6 +12,7 @@ use crate::check::outcome::Outcome;
 pub mod datagram;
 mod exchange;
 mod line;
+mod mysql;
 #[cfg(test)]
 mod ordeal;
 mod postgres;
@@ -71,7 +72,10 @@ pub fn dialogue(
         Protocol::Pop3(_) => Box::new(Unspoken("POP3")),
         Protocol::Nntp => Box::new(Unspoken("NNTP")),
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
-        Protocol::Mysql(_) => Box::new(Unspoken("MySQL")),
+        Protocol::Mysql(login) => {
+            let covered = tls.is_some() && !upgrade;
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered))
+        }
         Protocol::Postgres { login, database } => {
             Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
         }
