@@ -10,6 +10,7 @@ use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 pub mod datagram;
+mod dns;
 mod exchange;
 mod line;
 mod mysql;
@@ -80,7 +81,9 @@ pub fn dialogue(
             Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
         }
         Protocol::Ldap { .. } => Box::new(Unspoken("LDAP")),
-        Protocol::Dns(_) => Box::new(Unspoken("DNS")),
+        Protocol::Dns(dns) => {
+            Exchange::boxed(dns::OverTcp::new(dns, u16::from_be_bytes([random[0], random[1]])))
+        }
         Protocol::Sip { .. } => Box::new(Unspoken("SIP")),
         Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
         Protocol::Agent { .. } => Box::new(Unspoken("the agent's protocol")),
