@@ -6,12 +6,23 @@
 //! and says when the time is up. What a server sends is never kept beyond a bound, and a server
 //! that keeps to no end is bad.
 
-use crate::check::config::{Protocol, Target, Tls};
+use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 pub mod datagram;
+mod dns;
+mod exchange;
 pub mod http;
+mod line;
+mod mysql;
+#[cfg(test)]
+mod ordeal;
+mod postgres;
 mod quote;
+mod redis;
+mod smtp;
+
+use exchange::Exchange;
 
 /// So many bytes of a body, or of what is searched for an expected text, are looked at.
 pub const MOST_BYTES: usize = 64 * 1024;
@@ -52,25 +63,32 @@ pub fn dialogue(
     protocol: &Protocol,
     target: &Target,
     tls: Option<&Tls>,
-    _random: [u8; 16],
+    random: [u8; 16],
 ) -> Box<dyn Dialogue> {
-    let name = match protocol {
-        Protocol::Http(http) => return Box::new(http::Talk::new(http, target, tls)),
-        Protocol::Smtp { .. } => "SMTP",
-        Protocol::Ftp(_) => "FTP",
-        Protocol::Imap(_) => "IMAP",
-        Protocol::Pop3(_) => "POP3",
-        Protocol::Nntp => "NNTP",
-        Protocol::Redis { .. } => "Redis",
-        Protocol::Mysql(_) => "MySQL",
-        Protocol::Postgres { .. } => "PostgreSQL",
-        Protocol::Ldap { .. } => "LDAP",
-        Protocol::Dns(_) => "DNS",
-        Protocol::Sip { .. } => "SIP",
-        Protocol::Expect(_) => "send/expect",
-        Protocol::Agent { .. } => "the agent's protocol",
-    };
-    Box::new(Unspoken(name))
+    let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
+    match protocol {
+        Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
+        Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
+        Protocol::Ftp(_) => Box::new(Unspoken("FTP")),
+        Protocol::Imap(_) => Box::new(Unspoken("IMAP")),
+        Protocol::Pop3(_) => Box::new(Unspoken("POP3")),
+        Protocol::Nntp => Box::new(Unspoken("NNTP")),
+        Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
+        Protocol::Mysql(login) => {
+            let covered = tls.is_some() && !upgrade;
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered))
+        }
+        Protocol::Postgres { login, database } => {
+            Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
+        }
+        Protocol::Ldap { .. } => Box::new(Unspoken("LDAP")),
+        Protocol::Dns(dns) => {
+            Exchange::boxed(dns::OverTcp::new(dns, u16::from_be_bytes([random[0], random[1]])))
+        }
+        Protocol::Sip { .. } => Box::new(Unspoken("SIP")),
+        Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
+        Protocol::Agent { .. } => Box::new(Unspoken("the agent's protocol")),
+    }
 }
 
 /// A protocol that is not spoken yet.
