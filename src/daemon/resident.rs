@@ -5,27 +5,24 @@
 //! word that a service died nor the watchdog.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::holders::Holders;
+use super::lane::{Lane, Step};
 use super::pulse::Pulse;
 use super::signals::{Asked, Signals};
-use super::upkeep::{Failing, Upkeep};
+use super::upkeep::Pace;
 use super::{Configuration, WatchError, log, planned};
 use crate::hook::Notifier;
 use crate::hook::queue::Happening;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
-use crate::host::{Host, HostError, chain};
-use crate::plan::Change;
-use crate::reconcile::{self, Outcome, Report};
-use crate::resource::{Desired, Id, Resource};
+use crate::host::{Host, chain};
+use crate::resource::{Desired, Id, Kind, Kinds, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
 use crate::track::Tracker;
@@ -45,15 +42,18 @@ const LOOK_LIMIT: Duration = Duration::from_secs(1);
 const HOOK_LIMIT: Duration = Duration::from_secs(5);
 /// How long systemd may take to say whether this is a stop or a restart.
 const JOB_LIMIT: Duration = Duration::from_millis(500);
+/// The kind whose changes nobody tells, and which has to follow at once; and all others.
+const TABLE: Kinds = Kinds::Only(Kind::VirtualServer);
+const REST: Kinds = Kinds::But(Kind::VirtualServer);
 /// How often the loop, and the VRRP thread unless systemd asks more often, show that they turn.
 const BEAT: Duration = Duration::from_secs(2);
 
-type Work<'h> = Pin<Box<dyn Future<Output = Result<Report, HostError>> + 'h>>;
-
 /// What the loop woke up for.
 pub enum Turn {
-    /// A look at the host ended.
-    Worked(Result<Report, HostError>),
+    /// A look at the IPVS table ended, or is due.
+    Table(Step),
+    /// A look at all else ended, or is due.
+    Rest(Step),
     /// VRRP says something.
     Vrrp(Event),
     /// VRRP is no more, and nobody told it to end.
@@ -62,8 +62,6 @@ pub enum Turn {
     Tracked,
     /// Something on the host may have changed.
     Drifted,
-    /// It is time to look.
-    Due,
     /// It is time to show that the loop turns.
     Beat,
     /// The files are to be read again.
@@ -81,8 +79,8 @@ pub struct Resident<'h> {
     role: Role,
     settings: Settings,
     situation: Situation,
-    upkeep: Upkeep,
-    work: Option<Work<'h>>,
+    table: Lane<'h>,
+    rest: Lane<'h>,
     service: Service,
     vrrp: Option<(Vrrp, Events)>,
     /// Routers that a converge before this one left Active on purpose.
@@ -123,8 +121,8 @@ impl<'h> Resident<'h> {
             role: first.role,
             settings: first.vrrp,
             situation,
-            upkeep: Upkeep::new(Instant::now()),
-            work: None,
+            table: Lane::new(host, TABLE, Pace::Quick),
+            rest: Lane::new(host, REST, Pace::Slow),
             service,
             vrrp: None,
             resumed,
@@ -138,6 +136,7 @@ impl<'h> Resident<'h> {
             ready: false,
         };
         log::warnings(&first.warnings);
+        resident.desire();
         if !resident.resumed.is_empty() {
             // What is bad is better known before than after.
             resident.tracker.settled(LOOK_LIMIT).await;
@@ -152,8 +151,7 @@ impl<'h> Resident<'h> {
 
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Turn {
-        let Resident { work, vrrp, verdicts, drift, signals, turns, upkeep, .. } = self;
-        let idle = work.is_none();
+        let Resident { table, rest, vrrp, verdicts, drift, signals, turns, .. } = self;
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
@@ -163,40 +161,51 @@ impl<'h> Resident<'h> {
             },
             event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
-            result = worked(work) => Turn::Worked(result),
+            step = table.next() => Turn::Table(step),
+            step = rest.next() => Turn::Rest(step),
             _ = turns.tick() => Turn::Beat,
-            () = tokio::time::sleep_until(upkeep.due()), if idle => Turn::Due,
             () = drift.changed() => Turn::Drifted,
         }
     }
 
     /// Something on the host may have changed.
     pub fn drifted(&mut self) {
-        self.upkeep.drifted(Instant::now());
+        self.rest.drifted();
     }
 
-    /// Begins to look at the host and to put right what differs.
-    pub fn work(&mut self) {
-        self.upkeep.begin(Instant::now());
-        match self.role.desired(&self.situation) {
-            Ok(desired) => {
-                let needs = |name: &str| self.role.vip_needs(name, &desired);
-                let routers = self.role.routers().iter();
-                self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
-                self.drift.follow(&files(self.host, &desired));
-                let before = self.upkeep.failing().clone();
-                self.work = Some(Box::pin(reconcile_all(self.host, desired, before)));
+    /// The IPVS table is to be looked at, or was.
+    pub fn table(&mut self, step: Step) -> Result<(), WatchError> {
+        match step {
+            Step::Due => self.table.begin(),
+            Step::Worked(result) => {
+                self.table.worked(&result);
+                self.looked()?;
             }
-            // A role that contradicts itself is refused when it is loaded.
-            Err(found) => log::contradiction(&found),
         }
+        Ok(())
+    }
+
+    /// All else is to be looked at, or was.
+    pub fn rest(&mut self, step: Step) -> Result<(), WatchError> {
+        match step {
+            Step::Due => {
+                self.drift.follow(&files(self.host, self.rest.desired()));
+                self.rest.begin();
+            }
+            Step::Worked(result) => {
+                self.rest.worked(&result);
+                self.looked()?;
+                self.show();
+            }
+        }
+        Ok(())
     }
 
     /// A look at the host ended.
-    pub fn worked(&mut self, result: Result<Report, HostError>) -> Result<(), WatchError> {
-        self.work = None;
-        log::report(&result);
-        self.upkeep.done(result.as_ref(), Instant::now());
+    fn looked(&mut self) -> Result<(), WatchError> {
+        if !(self.table.has_tried() && self.rest.has_tried()) {
+            return Ok(());
+        }
         if self.vrrp.is_none() {
             self.elect()?;
         }
@@ -205,8 +214,22 @@ impl<'h> Resident<'h> {
             self.ready = true;
             self.service.ready();
         }
-        self.show();
         Ok(())
+    }
+
+    /// Role or situation are others: works out what is wanted now.
+    fn desire(&mut self) {
+        match self.role.desired(&self.situation) {
+            Ok(desired) => {
+                let needs = |name: &str| self.role.vip_needs(name, &desired);
+                let routers = self.role.routers().iter();
+                self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
+                self.table.want(&desired);
+                self.rest.want(&desired);
+            }
+            // A role that contradicts itself is refused when it is loaded.
+            Err(found) => log::contradiction(&found),
+        }
     }
 
     /// VRRP says something.
@@ -230,7 +253,7 @@ impl<'h> Resident<'h> {
         }
         self.situation.standing.insert(happening.router.clone(), standing(happening.to));
         self.notifier.tell(happening);
-        self.upkeep.wanted(Instant::now());
+        self.desire();
         self.show();
     }
 
@@ -261,7 +284,8 @@ impl<'h> Resident<'h> {
             let mut condition = self.tracker.condition(router);
             if self.ready || !self.resumed.contains(name) {
                 let needs = self.needs.get(name).unwrap_or(&none);
-                condition.faults.extend(self.upkeep.unmet(needs, active));
+                condition.faults.extend(self.table.unmet(needs, active));
+                condition.faults.extend(self.rest.unmet(needs, active));
             }
             if self.told.get(name) != Some(&condition) {
                 vrrp.condition(name, condition.clone());
@@ -315,7 +339,10 @@ impl<'h> Resident<'h> {
                     }
                     None => self.elect()?,
                 }
-                self.upkeep.wanted(Instant::now());
+                self.desire();
+                // What somebody changed beside the files is put right too.
+                self.table.hurry();
+                self.rest.hurry();
                 self.tell_conditions();
                 tracing::info!(host = self.heading, "files read again");
             }
@@ -426,27 +453,10 @@ fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
     desired.state.iter().filter_map(|(_, resource)| path(resource)).collect()
 }
 
-async fn reconcile_all(
-    host: &Host,
-    desired: Desired,
-    before: Failing,
-) -> Result<Report, HostError> {
-    let tell = |change: &Change, outcome: &Outcome| log::change(change, outcome, &before);
-    reconcile::reconcile(host, &desired, tell).await
-}
-
 /// The next event of VRRP, `None` if it has died; never if there is no VRRP.
 async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Option<Event> {
     match vrrp {
         Some((_, events)) => events.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The end of the look that is under way; never if none is.
-async fn worked(work: &mut Option<Work<'_>>) -> Result<Report, HostError> {
-    match work {
-        Some(work) => work.await,
         None => std::future::pending().await,
     }
 }
