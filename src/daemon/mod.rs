@@ -13,6 +13,7 @@ mod pulse;
 pub mod release;
 mod resident;
 mod signals;
+mod sorry;
 mod upkeep;
 
 use crate::host::{FileError, Host};
