@@ -10,6 +10,7 @@ use crate::check::config::{Protocol, Target, Tls};
 use crate::check::outcome::Outcome;
 
 pub mod datagram;
+mod quote;
 
 /// So many bytes of a body, or of what is searched for an expected text, are looked at.
 pub const MOST_BYTES: usize = 64 * 1024;
