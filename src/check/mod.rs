@@ -7,4 +7,5 @@
 //! [`crate::pool`].
 
 pub mod config;
+pub mod machine;
 pub mod outcome;
