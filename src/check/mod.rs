@@ -7,5 +7,6 @@
 //! [`crate::pool`].
 
 pub mod config;
+pub mod machine;
 pub mod outcome;
 pub mod probe;
