@@ -7,4 +7,6 @@
 //! [`crate::pool`].
 
 pub mod config;
+pub mod driver;
+pub mod machine;
 pub mod outcome;
