@@ -20,6 +20,7 @@ const MODULE_DOC: std::ops::RangeInclusive<usize> = 3..=15;
 const PURE: &[&str] = &[
     "src/check/config.rs",
     "src/check/outcome.rs",
+    "src/check/probe/",
     "src/clock.rs",
     "src/cluster/",
     "src/diagnostic/",

@@ -10,3 +10,4 @@ pub mod config;
 pub mod driver;
 pub mod machine;
 pub mod outcome;
+pub mod probe;
