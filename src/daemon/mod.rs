@@ -6,12 +6,14 @@
 //! reload changes nothing: what ran goes on.
 
 mod holders;
+mod lane;
 mod log;
 mod planned;
 mod pulse;
 pub mod release;
 mod resident;
 mod signals;
+mod sorry;
 mod upkeep;
 
 use crate::host::{FileError, Host};
@@ -62,13 +64,13 @@ where
     let mut resident = Resident::new(host, first).await?;
     loop {
         match resident.next().await {
-            Turn::Worked(result) => resident.worked(result)?,
+            Turn::Table(step) => resident.table(step)?,
+            Turn::Rest(step) => resident.rest(step)?,
             Turn::Vrrp(event) => resident.heard(event),
             // Started anew it may do better; a converge that does not elect helps nobody.
             Turn::Died => return Err(WatchError::Died),
             Turn::Tracked => resident.tell_conditions(),
             Turn::Drifted => resident.drifted(),
-            Turn::Due => resident.work(),
             Turn::Beat => resident.beat(),
             Turn::Reload => {
                 resident.reloading();
