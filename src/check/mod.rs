@@ -7,5 +7,7 @@
 //! [`crate::pool`].
 
 pub mod config;
+pub mod driver;
 pub mod machine;
 pub mod outcome;
+pub mod probe;

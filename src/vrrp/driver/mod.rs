@@ -21,7 +21,7 @@ mod lateness;
 mod links;
 mod listening;
 mod packet_socket;
-mod post;
+pub(crate) mod post;
 mod realtime;
 mod requests;
 mod route_socket;
