@@ -4,10 +4,10 @@
 //!
 //! Read on in [`cluster`], [`role`] and [`situation`] (files become types, types become a desired
 //! state), [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to
-//! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (who holds the VIPs, told the time by
-//! [`clock`]) with [`track`] and [`hook`], [`check`] and [`pool`] (which real servers get traffic),
-//! [`document`] and [`diagnostic`] (how files are read),
-//! and at last [`cli`], [`probe`] and [`lab`].
+//! kernel, disk and units), [`ipvs`] (the codec), [`frame`] (packets by hand), [`vrrp`] (who holds
+//! the VIPs, told the time by [`clock`]) with [`track`] and [`hook`], [`check`] and [`pool`] (which
+//! real servers get traffic), [`document`] and [`diagnostic`] (how files are read), and at last
+//! [`cli`], [`probe`] and [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
 //! resource kind's verbs and the drivers touch the machine. We remove only what we own. A crash
@@ -21,6 +21,7 @@ pub mod cluster;
 pub mod daemon;
 pub mod diagnostic;
 pub mod document;
+pub mod frame;
 pub mod hook;
 pub mod host;
 pub mod ipvs;
