@@ -7,6 +7,10 @@
 //! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (who holds the VIPs, told the time by
 //! [`clock`]) with [`track`] and [`hook`], [`check`], [`pool`] and [`control`] (which real servers
 //! get traffic), [`document`] and [`diagnostic`] (how files are read), [`cli`], [`probe`], [`lab`].
+//! kernel, disk and units), [`ipvs`] (the codec), [`frame`] (packets by hand), [`vrrp`] (who holds
+//! the VIPs, told the time by [`clock`]) with [`track`] and [`hook`], [`check`] and [`pool`] (which
+//! real servers get traffic), [`document`] and [`diagnostic`] (how files are read), and at last
+//! [`cli`], [`probe`] and [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
 //! resource kind's verbs and the drivers touch the machine. We remove only what we own. A crash
@@ -21,6 +25,7 @@ pub mod control;
 pub mod daemon;
 pub mod diagnostic;
 pub mod document;
+pub mod frame;
 pub mod hook;
 pub mod host;
 pub mod ipvs;

@@ -180,11 +180,7 @@ impl Pool {
     fn next_timeout(&self, now: Moment) -> Option<Moment> {
         let climbs =
             self.memories.iter().filter_map(|memory| memory.next_step(self.config.slow_start, now));
-        let others = [
-            self.guard.timeout(self.config.guard, now),
-            self.blindness.timeout(now),
-            self.quorum.timeout(now),
-        ];
+        let others = [self.guard.timeout(), self.blindness.timeout(), self.quorum.timeout(now)];
         climbs.chain(others.into_iter().flatten()).min()
     }
 }

@@ -5,8 +5,6 @@
 //! nothing, to `false` or to `0`. In both cases `{{of.…}}` is the host that it is about: the
 //! repeated one, or this one.
 
-use std::net::IpAddr;
-
 use serde_json::Value as Json;
 
 use super::catalog::Catalog;
@@ -76,7 +74,7 @@ pub fn each_element(
         if element.applies() {
             // All that is wrong with the table at once, before a section stops at its first. Where
             // hosts of another role are named, only the section knows by what names.
-            if reader.title() != "[[virtual-server]]" {
+            if !matches!(reader.title(), "[[virtual-server]]" | "[[upstream]]") {
                 element.reader.check();
             }
             read(&element);
@@ -190,13 +188,35 @@ impl Element<'_> {
         self.reader.place_of(key)
     }
 
-    /// Calls `read` for every host of a role, with its address and the same table, in which the
-    /// host is now `{{NAME.…}}`.
+    /// Whether the key has a value: an empty text may be none.
+    pub fn given(&self, key: &'static str) -> bool {
+        self.reader.given(key)
+    }
+
+    /// The tables `[[key]]` inside this one that apply, with the same facts.
+    pub fn tables(&self, key: &'static str) -> Vec<Element<'_>> {
+        let element = |reader| Element { reader, facts: self.facts, around: self.around };
+        let all = self.reader.tables(key).into_iter().map(element);
+        all.filter(Element::applies).collect()
+    }
+
+    /// Whether any text of the tables `[[key]]` inside this one is a template that names this.
+    pub fn mentions_in(&self, key: &'static str, name: &str) -> bool {
+        self.reader.tables(key).iter().any(|table| table.mentions(name))
+    }
+
+    /// The host whose role it is.
+    pub fn me(&self) -> &HostEntry {
+        self.around.me
+    }
+
+    /// Calls `read` for every host of a role, with the same table, in which the host is now
+    /// `{{NAME.…}}`.
     pub fn for_each_host(
         &self,
         role: &Spanned<String>,
         name: &str,
-        mut read: impl FnMut(IpAddr, &Element<'_>),
+        mut read: impl FnMut(&HostEntry, &Element<'_>),
     ) {
         if !self.around.catalog.knows(&role.value) {
             self.report(unknown_role(role, self.around.catalog));
@@ -205,7 +225,7 @@ impl Element<'_> {
             let facts = self.facts.with(name, host_object(self.facts, &host.name.value));
             let reader = self.reader.with_facts(&facts);
             let element = Element { reader, facts: &facts, around: self.around };
-            read(host.address.addr(), &element);
+            read(host, &element);
         }
     }
 

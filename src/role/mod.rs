@@ -7,17 +7,21 @@
 //! say, as far as it decides who holds a VIP.
 
 pub mod catalog;
+mod check;
 mod command_line;
 pub mod election;
 pub mod element;
 pub mod facts;
+mod fallback;
 mod file;
+mod health;
 mod hold;
 mod ipvs_sync;
 mod lint;
 mod method;
 mod network;
 mod notify;
+mod pool;
 mod receive;
 mod storage;
 mod timeouts;
@@ -50,6 +54,7 @@ use crate::vrrp::config::RouterConfig;
 use election::{Candidate, Election, Member};
 use element::{Element, Surroundings, each_element};
 use facts::{Facts, RoleDefaults};
+use health::Health;
 use notify::Notify;
 use want::Want;
 
@@ -73,6 +78,7 @@ pub struct Role {
     tracks: Vec<TrackConfig>,
     notify: Vec<Notify>,
     hooks: Vec<HookConfig>,
+    health: Health,
 }
 
 impl Role {
@@ -95,6 +101,7 @@ impl Role {
             role.read(&reader, &facts, around, survey);
             own.read(&reader, &facts, around);
         }
+        role.health = Health::new(&role.servers, &facts, around, &found);
         role.elect(own, around, &defaults, &found);
         role.hook(&found);
         found.into_diagnostics().refuse_or(Some(role))
@@ -116,6 +123,7 @@ impl Role {
             tracks: Vec::new(),
             notify: Vec::new(),
             hooks: Vec::new(),
+            health: Health::default(),
         }
     }
 
@@ -214,7 +222,7 @@ impl Role {
         self.units.iter().for_each(|unit| unit.expand(&mut want));
         self.web.iter().for_each(|web| web.expand(&mut want));
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
-        self.servers.iter().for_each(|servers| servers.expand(&mut want));
+        self.servers.iter().for_each(|servers| servers.expand(&situation.pools, &mut want));
         let spoken = |member: &&Member| !member.config.peers.is_empty();
         let moving = self.election.of(&self.host).filter(spoken);
         moving.flat_map(|member| &member.holds).for_each(|hold| hold.prepare(&mut want));

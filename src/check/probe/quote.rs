@@ -3,8 +3,8 @@
 //! Whatever the bytes are, the words are printable, stand on one line and are short: they go to a
 //! log, a terminal and a table.
 
-/// So many bytes are shown.
-const SHOWN: usize = 60;
+/// So many bytes are shown: the messages of databases are long, and say what mends them at the end.
+const SHOWN: usize = 120;
 
 /// These bytes, so that they can be printed; what is too long ends in three dots.
 pub(super) fn quote(bytes: &[u8]) -> String {
@@ -46,10 +46,10 @@ mod tests {
 
     #[test]
     fn what_is_too_long_ends_in_dots() {
-        assert_eq!(quote(&[b'a'; 60]), "a".repeat(60));
-        assert_eq!(quote(&[b'a'; 61]), "a".repeat(60) + "...");
-        let cut = format!("{}页", "a".repeat(58));
-        assert_eq!(quote(cut.as_bytes()), "a".repeat(58) + "...");
+        assert_eq!(quote(&[b'a'; 120]), "a".repeat(120));
+        assert_eq!(quote(&[b'a'; 121]), "a".repeat(120) + "...");
+        let cut = format!("{}页", "a".repeat(118));
+        assert_eq!(quote(cut.as_bytes()), "a".repeat(118) + "...");
     }
 
     proptest! {

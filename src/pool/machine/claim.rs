@@ -29,7 +29,10 @@ impl Pool {
                 memory.climbing = (!config.slow_start.is_zero()).then_some(now);
             }
             let claim = match rests {
-                Some(why) => share(None, Standing::Maintenance, why),
+                Some(why) => {
+                    memory.climbing = None;
+                    share(None, Standing::Maintenance, why)
+                }
                 None => {
                     let steps = memory.steps(config.slow_start, now);
                     let earned = earned(member, memory, look, steps, config.on_failure);
@@ -193,7 +196,8 @@ fn earned(
             let full = u64::from(look.weight);
             let weight = steps.map_or(full, |n| (full * u64::from(n) / u64::from(STEPS)).max(1));
             let weight = u32::try_from(weight).unwrap_or(u32::MAX).min(look.weight);
-            memory.weight = weight;
+            // As it would be held if it failed: what it asks for is then not known any more.
+            memory.weight = if look.wish == Some(Wish::Drain) { 0 } else { weight };
             let standing = if steps.is_some() { Standing::Starting } else { Standing::Up };
             match (look.weight, member.weight) {
                 (0, 0) => share(Some(0), Standing::Draining, "its weight is 0"),

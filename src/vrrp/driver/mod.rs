@@ -11,7 +11,6 @@
 //! to whoever prepares the host; a VIP with the whole host as prefix needs none of it.
 
 mod addresses;
-mod claim_filter;
 mod clock;
 mod events;
 mod fitness;
@@ -20,8 +19,7 @@ mod interfaces;
 mod lateness;
 mod links;
 mod listening;
-mod packet_socket;
-mod post;
+pub(crate) mod post;
 mod realtime;
 mod requests;
 mod route_socket;

@@ -12,7 +12,8 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::socket::{CONTROL, PRIORITY};
+use super::socket::CONTROL;
+use crate::frame::socket::PRIORITY;
 use crate::vrrp::link::{MAX_FRAME, MOST_SAID, Topic};
 
 /// Connections that wait to be accepted: one of each director, and some that are nobody's.

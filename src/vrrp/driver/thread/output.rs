@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::*;
+use crate::frame::{arp, ndisc};
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::links::Said;
 use crate::vrrp::driver::status::RouterStatus;
@@ -15,7 +16,6 @@ use crate::vrrp::link::{News as LinkNews, Standing};
 use crate::vrrp::packet::{Advert, Discard, GROUP_IPV4, GROUP_IPV6, emit};
 use crate::vrrp::router::{Output, PeerNews, RESTART, Router};
 use crate::vrrp::speaker::REPLACED;
-use crate::vrrp::{arp, ndisc};
 
 /// How long a VIP that the kernel refused keeps its router from being Active.
 const REFUSED: Duration = Duration::from_secs(30);

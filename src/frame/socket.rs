@@ -15,11 +15,13 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use super::claim_filter::{Instruction, filter};
-use super::socket::PRIORITY;
-use crate::vrrp::claim::Claim;
+use super::filter::{Instruction, filter};
+use crate::frame::claim::Claim;
+use crate::frame::{arp, ndisc};
 use crate::vrrp::config::Family;
-use crate::vrrp::{arp, ndisc};
+
+/// The highest priority that needs no privilege: the first band of the default queues.
+pub(crate) const PRIORITY: u32 = 6;
 
 /// Room for the announcements of a thousand VIPs, should the link be slow.
 const ROOM: usize = 4 * 1024 * 1024;
@@ -28,10 +30,10 @@ const ROOM: usize = 4 * 1024 * 1024;
 const FRAME: usize = 1600;
 
 /// Sends frames.
-pub(super) struct Announcer(Socket);
+pub(crate) struct Announcer(Socket);
 
 impl Announcer {
-    pub(super) fn open() -> io::Result<Self> {
+    pub(crate) fn open() -> io::Result<Self> {
         // Protocol 0: it hears nothing.
         let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
         socket.set_nonblocking(true)?;
@@ -42,21 +44,21 @@ impl Announcer {
     }
 
     /// Sends a frame by the interface of that number.
-    pub(super) fn send(&self, index: u32, frame: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn send(&self, index: u32, frame: &[u8]) -> Result<(), Errno> {
         let (fd, to) = (self.0.as_raw_fd(), link_address(index, 0));
         sendto(fd, frame, &to, MsgFlags::MSG_DONTWAIT).map(drop)
     }
 }
 
 /// Hears claims of one family.
-pub(super) struct Listener {
+pub(crate) struct Listener {
     socket: Socket,
     family: Family,
 }
 
 impl Listener {
     /// Hears who claims one of these addresses, those of the family.
-    pub(super) fn open(family: Family, addresses: &[IpAddr]) -> io::Result<Self> {
+    pub(crate) fn open(family: Family, addresses: &[IpAddr]) -> io::Result<Self> {
         let protocol = match family {
             Family::Ipv4 => arp::ETHERTYPE,
             Family::Ipv6 => ndisc::ETHERTYPE,
@@ -71,13 +73,13 @@ impl Listener {
     }
 
     /// Whose claims it hears.
-    pub(super) fn family(&self) -> Family {
+    pub(crate) fn family(&self) -> Family {
         self.family
     }
 
     /// Hears claims of these from now on, and of none before: the kernel changes filters at once,
     /// and takes tens of milliseconds to close a packet socket.
-    pub(super) fn follow(&self, addresses: &[IpAddr]) -> io::Result<()> {
+    pub(crate) fn follow(&self, addresses: &[IpAddr]) -> io::Result<()> {
         let instruction =
             |i: Instruction| SockFilter::new(i.code, i.on_true, i.on_false, i.operand);
         let program = filter(self.family, addresses).into_iter().map(instruction);
@@ -86,7 +88,7 @@ impl Listener {
 
     /// The next claim, and the number of the interface that heard it. `Ok(None)`: a frame that
     /// claims nothing.
-    pub(super) fn receive(&self) -> Result<Option<(u32, Claim)>, Errno> {
+    pub(crate) fn receive(&self) -> Result<Option<(u32, Claim)>, Errno> {
         let mut frame = [0u8; FRAME];
         let (length, from) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut frame)?;
         let frame = &frame[..length.min(FRAME)];

@@ -10,12 +10,12 @@ const RIGHT: u16 = 0xffff;
 
 /// A sum under way: one's complement, carries not yet folded in.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sum(u64);
+pub(crate) struct Sum(u64);
 
 impl Sum {
     /// Begins with the pseudo-header of a message of this length: RFC 9293 3.1 for IPv4, RFC 8200
     /// 8.1 for IPv6. Addresses of two families are summed as they are, which matches nothing.
-    pub(super) fn pseudo_header(
+    pub(crate) fn pseudo_header(
         source: IpAddr,
         destination: IpAddr,
         protocol: u8,
@@ -36,7 +36,7 @@ impl Sum {
 
     /// Adds bytes. An odd one at the end counts as if a zero followed, so only the last piece may
     /// have one.
-    pub(super) fn add(self, bytes: &[u8]) -> Self {
+    pub(crate) fn add(self, bytes: &[u8]) -> Self {
         let (words, rest) = bytes.as_chunks::<2>();
         let sum: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
         let last = rest.first().map_or(0, |byte| u64::from(u16::from_be_bytes([*byte, 0])));
@@ -44,12 +44,12 @@ impl Sum {
     }
 
     /// What belongs in the checksum field, if that was zero or left out.
-    pub(super) fn checksum(self) -> u16 {
+    pub(crate) fn checksum(self) -> u16 {
         !self.folded()
     }
 
     /// Whether the checksum was right, if the field was among what was added.
-    pub(super) fn is_right(self) -> bool {
+    pub(crate) fn is_right(self) -> bool {
         self.folded() == RIGHT
     }
 

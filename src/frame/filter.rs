@@ -22,13 +22,13 @@ const TAKE: u32 = u32::MAX;
 /// Places in a frame with an Ethernet header.
 mod place {
     /// The protocol address of the sender of ARP over Ethernet.
-    pub(super) const ARP_SENDER: u32 = 28;
-    pub(super) const NEXT_HEADER: u32 = 20;
+    pub(crate) const ARP_SENDER: u32 = 28;
+    pub(crate) const NEXT_HEADER: u32 = 20;
     /// The last four bytes of the source address.
-    pub(super) const SOURCE: u32 = 34;
-    pub(super) const ICMPV6_TYPE: u32 = 54;
+    pub(crate) const SOURCE: u32 = 34;
+    pub(crate) const ICMPV6_TYPE: u32 = 54;
     /// The last four bytes of the target of a solicitation or an advertisement.
-    pub(super) const TARGET: u32 = 74;
+    pub(crate) const TARGET: u32 = 74;
 }
 
 const ICMPV6: u32 = 58;
@@ -37,11 +37,11 @@ const ADVERTISEMENT: u32 = 136;
 
 /// One instruction: operation, where to go on if true and if false, operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Instruction {
-    pub(super) code: u16,
-    pub(super) on_true: u8,
-    pub(super) on_false: u8,
-    pub(super) operand: u32,
+pub(crate) struct Instruction {
+    pub(crate) code: u16,
+    pub(crate) on_true: u8,
+    pub(crate) on_false: u8,
+    pub(crate) operand: u32,
 }
 
 fn step(code: u16, on_true: u8, on_false: u8, operand: u32) -> Instruction {
@@ -49,7 +49,7 @@ fn step(code: u16, on_true: u8, on_false: u8, operand: u32) -> Instruction {
 }
 
 /// Lets through claims of these addresses, as far as they are of the family.
-pub(super) fn filter(family: Family, addresses: &[IpAddr]) -> Vec<Instruction> {
+pub(crate) fn filter(family: Family, addresses: &[IpAddr]) -> Vec<Instruction> {
     let own = addresses.iter().filter(|address| Family::of(**address) == family);
     let own: Vec<u32> = own.map(|address| last_word(*address)).collect();
     let program = match family {
@@ -96,7 +96,7 @@ fn last_word(address: IpAddr) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vrrp::{arp, ndisc};
+    use crate::frame::{arp, ndisc};
 
     /// What the kernel would say.
     fn takes(program: &[Instruction], frame: &[u8]) -> bool {
