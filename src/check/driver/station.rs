@@ -16,7 +16,7 @@ use crate::clock::Moment;
 pub(in crate::check) type Done = Vec<(Run, Outcome)>;
 
 /// Something with one descriptor that carries many runs. Nothing of it blocks.
-pub(in crate::check) trait Station {
+pub(in crate::check) trait Station: Send {
     /// What epoll(7) waits for, to be read: level-triggered, so what is left unread is told again.
     /// It stays the same.
     fn as_fd(&self) -> BorrowedFd<'_>;

@@ -18,6 +18,8 @@ pub(super) struct Entry {
     pub(super) judgement: Judgement,
     /// When the next run is due, or the last one was.
     pub(super) due: Moment,
+    /// The beats up to then are done with.
+    pub(super) reckoned: Moment,
     pub(super) flight: Option<Flight>,
 }
 
@@ -35,7 +37,13 @@ impl Entry {
     pub(super) fn begin(&mut self, run: Run, now: Moment) -> Moment {
         let ends = self.ends(now);
         self.flight = Some(Flight { run, began: now, ends });
+        self.reckoned = now;
         ends
+    }
+
+    /// How many beats are left out if it begins now: all that passed since the last run, but one.
+    pub(super) fn left_out(&self, now: Moment) -> u64 {
+        self.beat.between(self.reckoned, now).saturating_sub(1)
     }
 
     /// When the time of a run that begins now is up. With a timeout as long as `every`, one that
@@ -49,10 +57,10 @@ impl Entry {
         }
     }
 
-    /// When the next run is due, if one began then and ended now: on the next beat. One that
-    /// passed meanwhile is made up for, more than one are not.
+    /// When the next run is due, after one that began then and ended now: on the next beat. One
+    /// that passed meanwhile is made up for, more than one are not.
     pub(super) fn next(&self, began: Moment, now: Moment) -> Moment {
-        let next = self.beat.after(began);
+        let next = self.beat.after(self.reckoned);
         if next <= now {
             return self.beat.up_to(now);
         }
@@ -60,12 +68,6 @@ impl Entry {
             true => next.min(now.max(began + self.check.timing.fast)),
             false => next,
         }
-    }
-
-    /// How many beats are left out between the run that began then and the one that is due.
-    pub(super) fn left_out(&self, began: Moment) -> u64 {
-        let beats = self.beat.between(began, self.due);
-        beats.saturating_sub(u64::from(self.beat.up_to(self.due) == self.due))
     }
 }
 

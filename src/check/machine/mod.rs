@@ -14,6 +14,8 @@ mod entry;
 mod judgement;
 mod reload;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -119,7 +121,6 @@ impl Checker {
             self.outputs.push_back(Output::Changed(Arc::clone(&entry.check), health));
         }
         entry.due = entry.next(flight.began, now);
-        self.tally.skipped += entry.left_out(flight.began);
         self.starts.insert((entry.due, run.index));
         if was_full {
             self.begin_due(now);
@@ -177,7 +178,7 @@ impl Checker {
             self.generation = self.generation.wrapping_add(1);
             let entry = self.entries[index as usize].as_mut();
             let entry = entry.expect("what is due to begin is there");
-            self.tally.skipped += entry.beat.between(due, now);
+            self.tally.skipped += entry.left_out(now);
             self.tally.begin(now.since(due));
             self.ends.insert((entry.begin(run, now), index));
             self.outputs.push_back(Output::Begin { run, check: Arc::clone(&entry.check) });

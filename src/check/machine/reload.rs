@@ -60,7 +60,8 @@ fn add(checker: &mut Checker, check: &Arc<CheckConfig>, like: Option<u32>, now: 
     let judgement = like.map_or_else(|| Judgement::new(now), |entry| entry.judgement.clone());
     let (due, beat) = place(checker, check, now);
     let check = Arc::clone(check);
-    let entry = Entry { check: Arc::clone(&check), beat, judgement, due, flight: None };
+    let flight = None;
+    let entry = Entry { check: Arc::clone(&check), beat, judgement, due, reckoned: now, flight };
     tell(checker, &entry);
     let index = checker.free.pop().unwrap_or_else(|| {
         checker.entries.push(None);
@@ -79,6 +80,7 @@ fn retime(checker: &mut Checker, index: u32, check: &Arc<CheckConfig>, now: Mome
     if !same_beat {
         let (due, beat) = place(checker, check, now);
         entry.beat = beat;
+        entry.reckoned = now;
         if entry.flight.is_none() {
             checker.starts.remove(&(entry.due, index));
             checker.starts.insert((due, index));

@@ -6,10 +6,20 @@
 //! and says when the time is up. What a server sends is never kept beyond a bound, and a server
 //! that keeps to no end is bad.
 
-use crate::check::config::{Protocol, Target, Tls};
+use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 pub mod datagram;
+mod exchange;
+mod line;
+#[cfg(test)]
+mod ordeal;
+mod postgres;
+mod quote;
+mod redis;
+mod smtp;
+
+use exchange::Exchange;
 
 /// So many bytes of a body, or of what is searched for an expected text, are looked at.
 pub const MOST_BYTES: usize = 64 * 1024;
@@ -49,26 +59,28 @@ pub enum Step {
 pub fn dialogue(
     protocol: &Protocol,
     _target: &Target,
-    _tls: Option<&Tls>,
-    _random: [u8; 16],
+    tls: Option<&Tls>,
+    random: [u8; 16],
 ) -> Box<dyn Dialogue> {
-    let name = match protocol {
-        Protocol::Http(_) => "HTTP",
-        Protocol::Smtp { .. } => "SMTP",
-        Protocol::Ftp(_) => "FTP",
-        Protocol::Imap(_) => "IMAP",
-        Protocol::Pop3(_) => "POP3",
-        Protocol::Nntp => "NNTP",
-        Protocol::Redis { .. } => "Redis",
-        Protocol::Mysql(_) => "MySQL",
-        Protocol::Postgres { .. } => "PostgreSQL",
-        Protocol::Ldap { .. } => "LDAP",
-        Protocol::Dns(_) => "DNS",
-        Protocol::Sip { .. } => "SIP",
-        Protocol::Expect(_) => "send/expect",
-        Protocol::Agent { .. } => "the agent's protocol",
-    };
-    Box::new(Unspoken(name))
+    let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
+    match protocol {
+        Protocol::Http(_) => Box::new(Unspoken("HTTP")),
+        Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
+        Protocol::Ftp(_) => Box::new(Unspoken("FTP")),
+        Protocol::Imap(_) => Box::new(Unspoken("IMAP")),
+        Protocol::Pop3(_) => Box::new(Unspoken("POP3")),
+        Protocol::Nntp => Box::new(Unspoken("NNTP")),
+        Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
+        Protocol::Mysql(_) => Box::new(Unspoken("MySQL")),
+        Protocol::Postgres { login, database } => {
+            Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
+        }
+        Protocol::Ldap { .. } => Box::new(Unspoken("LDAP")),
+        Protocol::Dns(_) => Box::new(Unspoken("DNS")),
+        Protocol::Sip { .. } => Box::new(Unspoken("SIP")),
+        Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
+        Protocol::Agent { .. } => Box::new(Unspoken("the agent's protocol")),
+    }
 }
 
 /// A protocol that is not spoken yet.

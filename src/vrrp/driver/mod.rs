@@ -19,7 +19,7 @@ mod interfaces;
 mod lateness;
 mod links;
 mod listening;
-mod post;
+pub(crate) mod post;
 mod realtime;
 mod requests;
 mod route_socket;
