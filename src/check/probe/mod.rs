@@ -12,13 +12,16 @@ use crate::check::outcome::Outcome;
 pub mod datagram;
 mod dns;
 mod exchange;
+mod ldap;
 mod line;
 mod mysql;
 #[cfg(test)]
 mod ordeal;
 mod postgres;
 mod quote;
+mod radius;
 mod redis;
+mod sip;
 mod smtp;
 
 use exchange::Exchange;
@@ -60,7 +63,7 @@ pub enum Step {
 /// names of transactions: two conversations have different ones.
 pub fn dialogue(
     protocol: &Protocol,
-    _target: &Target,
+    target: &Target,
     tls: Option<&Tls>,
     random: [u8; 16],
 ) -> Box<dyn Dialogue> {
@@ -80,11 +83,15 @@ pub fn dialogue(
         Protocol::Postgres { login, database } => {
             Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
         }
-        Protocol::Ldap { .. } => Box::new(Unspoken("LDAP")),
+        Protocol::Ldap { login, base } => {
+            Exchange::boxed(ldap::Ldap::new(login.clone(), base.clone(), upgrade))
+        }
         Protocol::Dns(dns) => {
             Exchange::boxed(dns::OverTcp::new(dns, u16::from_be_bytes([random[0], random[1]])))
         }
-        Protocol::Sip { .. } => Box::new(Unspoken("SIP")),
+        Protocol::Sip { user } => {
+            Exchange::boxed(sip::OverTcp::new(user, target, tls.is_some(), random))
+        }
         Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
         Protocol::Agent { .. } => Box::new(Unspoken("the agent's protocol")),
     }
