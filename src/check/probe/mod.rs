@@ -12,6 +12,7 @@ use crate::check::outcome::Outcome;
 pub mod datagram;
 mod dns;
 mod exchange;
+pub mod http;
 mod ldap;
 mod line;
 mod mysql;
@@ -69,7 +70,7 @@ pub fn dialogue(
 ) -> Box<dyn Dialogue> {
     let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
     match protocol {
-        Protocol::Http(_) => Box::new(Unspoken("HTTP")),
+        Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
         Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
         Protocol::Ftp(_) => Box::new(Unspoken("FTP")),
         Protocol::Imap(_) => Box::new(Unspoken("IMAP")),
