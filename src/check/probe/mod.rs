@@ -10,8 +10,10 @@ use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 pub mod datagram;
+mod dns;
 mod exchange;
 mod line;
+mod mysql;
 #[cfg(test)]
 mod ordeal;
 mod postgres;
@@ -71,12 +73,17 @@ pub fn dialogue(
         Protocol::Pop3(_) => Box::new(Unspoken("POP3")),
         Protocol::Nntp => Box::new(Unspoken("NNTP")),
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
-        Protocol::Mysql(_) => Box::new(Unspoken("MySQL")),
+        Protocol::Mysql(login) => {
+            let covered = tls.is_some() && !upgrade;
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered))
+        }
         Protocol::Postgres { login, database } => {
             Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
         }
         Protocol::Ldap { .. } => Box::new(Unspoken("LDAP")),
-        Protocol::Dns(_) => Box::new(Unspoken("DNS")),
+        Protocol::Dns(dns) => {
+            Exchange::boxed(dns::OverTcp::new(dns, u16::from_be_bytes([random[0], random[1]])))
+        }
         Protocol::Sip { .. } => Box::new(Unspoken("SIP")),
         Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
         Protocol::Agent { .. } => Box::new(Unspoken("the agent's protocol")),
