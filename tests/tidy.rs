@@ -24,6 +24,7 @@ const PURE: &[&str] = &[
     "src/check/machine/",
     "src/check/outcome.rs",
     "src/check/probe/",
+    "src/check/probe/",
     "src/clock.rs",
     "src/cluster/",
     "src/diagnostic/",

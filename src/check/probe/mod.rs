@@ -12,6 +12,7 @@ use crate::check::outcome::Outcome;
 pub mod datagram;
 mod dns;
 mod exchange;
+pub mod http;
 mod line;
 mod mysql;
 #[cfg(test)]
@@ -60,13 +61,13 @@ pub enum Step {
 /// names of transactions: two conversations have different ones.
 pub fn dialogue(
     protocol: &Protocol,
-    _target: &Target,
+    target: &Target,
     tls: Option<&Tls>,
     random: [u8; 16],
 ) -> Box<dyn Dialogue> {
     let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
     match protocol {
-        Protocol::Http(_) => Box::new(Unspoken("HTTP")),
+        Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
         Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
         Protocol::Ftp(_) => Box::new(Unspoken("FTP")),
         Protocol::Imap(_) => Box::new(Unspoken("IMAP")),
