@@ -76,6 +76,7 @@ where
             Turn::Died => return Err(WatchError::Died),
             Turn::Tracked => resident.tell_conditions(),
             Turn::Balance(news) => resident.balance(news)?,
+            Turn::Desire => resident.desire(),
             Turn::Drifted => resident.drifted(),
             Turn::Beat => resident.beat(),
             Turn::Reload => {

@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
-use super::balance::{self, Balance};
+use super::balance::{self, Balance, at};
 use super::holders::Holders;
 use super::lane::{Lane, Step};
 use super::pulse::Pulse;
@@ -42,6 +42,9 @@ const LOOK_LIMIT: Duration = Duration::from_secs(1);
 /// The kind whose changes nobody tells, and which has to follow at once; and all others.
 const TABLE: Kinds = Kinds::Only(Kind::VirtualServer);
 const REST: Kinds = Kinds::But(Kind::VirtualServer);
+/// While servers come and go, working out what is wanted may take one part of the time in so many.
+/// It takes tens of milliseconds only where there are thousands of them.
+const DESIRE_SHARE: u32 = 5;
 /// How often the loop, and the VRRP thread unless systemd asks more often, show that they turn.
 const BEAT: Duration = Duration::from_secs(2);
 
@@ -59,6 +62,8 @@ pub enum Turn {
     Tracked,
     /// Something is known of the real servers.
     Balance(balance::News),
+    /// What is wanted is to be worked out anew.
+    Desire,
     /// Something on the host may have changed.
     Drifted,
     /// It is time to show that the loop turns.
@@ -81,6 +86,9 @@ pub struct Resident<'h> {
     table: Lane<'h>,
     rest: Lane<'h>,
     balance: Balance<'h>,
+    /// When what is wanted is to be worked out anew, if it is; and when it may be at the earliest.
+    desire_due: Option<Instant>,
+    desire_rest: Instant,
     service: Service,
     vrrp: Option<(Vrrp, Events)>,
     /// Routers that a converge before this one left Active on purpose.
@@ -123,6 +131,8 @@ impl<'h> Resident<'h> {
             settings: first.vrrp,
             situation,
             balance,
+            desire_due: None,
+            desire_rest: Instant::now(),
             table: Lane::new(host, TABLE, Pace::Quick),
             rest: Lane::new(host, REST, Pace::Slow),
             service,
@@ -155,6 +165,7 @@ impl<'h> Resident<'h> {
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Turn {
         let Resident { table, rest, balance, vrrp, verdicts, drift, signals, turns, .. } = self;
+        let desire_due = self.desire_due;
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
@@ -165,6 +176,7 @@ impl<'h> Resident<'h> {
             event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
             news = balance.next() => Turn::Balance(news),
+            () = at(desire_due) => Turn::Desire,
             step = table.next() => Turn::Table(step),
             step = rest.next() => Turn::Rest(step),
             _ = turns.tick() => Turn::Beat,
@@ -217,7 +229,7 @@ impl<'h> Resident<'h> {
         let shares = self.balance.shares();
         if self.situation.pools != shares {
             self.situation.pools = shares;
-            self.desire();
+            self.desire_due.get_or_insert(self.desire_rest);
         }
         self.tell_conditions();
         self.tell_peers();
@@ -254,7 +266,9 @@ impl<'h> Resident<'h> {
     }
 
     /// Role or situation are others: works out what is wanted now.
-    fn desire(&mut self) {
+    pub fn desire(&mut self) {
+        let began = Instant::now();
+        self.desire_due = None;
         match self.role.desired(&self.situation) {
             Ok(desired) => {
                 let needs = |name: &str| self.role.vip_needs(name, &desired);
@@ -266,6 +280,7 @@ impl<'h> Resident<'h> {
             // A role that contradicts itself is refused when it is loaded.
             Err(found) => log::contradiction(&found),
         }
+        self.desire_rest = began + began.elapsed() * DESIRE_SHARE;
     }
 
     /// VRRP says something.

@@ -37,6 +37,10 @@ use peers::Told;
 /// After the time in which every server should have been judged, for a busy host.
 const SPARE: Duration = Duration::from_secs(1);
 
+/// From one report to the next, and how much of the time writing them may take: one part in so many.
+const REPORT_REST: Duration = Duration::from_millis(100);
+const SHARE: u32 = 20;
+
 /// What is known of the real servers, and what follows from it.
 pub struct Balance<'h> {
     host: &'h Host,
@@ -55,6 +59,9 @@ pub struct Balance<'h> {
     /// Until when a director waits for the first verdicts.
     judging: Moment,
     due: Option<Instant>,
+    /// When how things are is to be written down, if it is; and when it may be at the earliest.
+    report_due: Option<Instant>,
+    report_rest: Instant,
 }
 
 /// What it woke up for.
@@ -67,6 +74,8 @@ pub enum News {
     Words,
     /// A step of a slow start, or the end of a grace.
     Due,
+    /// How things are is to be written down.
+    Report,
 }
 
 impl<'h> Balance<'h> {
@@ -94,6 +103,8 @@ impl<'h> Balance<'h> {
             peers: BTreeMap::new(),
             judging: now(),
             due: None,
+            report_due: None,
+            report_rest: Instant::now(),
         };
         balance.read_words();
         let kept = kept::look(role.pools(), before.as_ref().map(|seen| &seen.report));
@@ -144,11 +155,12 @@ impl<'h> Balance<'h> {
 
     /// Waits for what comes next. May be dropped and called again.
     pub async fn next(&mut self) -> News {
-        let Balance { checks, watch, due, .. } = self;
+        let Balance { checks, watch, due, report_due, .. } = self;
         tokio::select! {
             events = checked(checks) => events.map_or(News::Died, News::Checks),
             () = watch.changed() => News::Words,
             () = at(*due) => News::Due,
+            () = at(*report_due) => News::Report,
         }
     }
 
@@ -174,6 +186,7 @@ impl<'h> Balance<'h> {
                 self.reckon_all();
             }
             News::Due => self.reckon_all(),
+            News::Report => self.report(),
         }
         Ok(())
     }
@@ -288,11 +301,13 @@ impl<'h> Balance<'h> {
             }
         }
         self.due = self.next_due(now, wall);
-        self.report();
+        self.report_due.get_or_insert(self.report_rest);
     }
 
     /// Writes down how things are, for `converge servers` and `converge plan`.
     fn report(&mut self) {
+        let began = Instant::now();
+        self.report_due = None;
         let Balance { pools, peers, health, reporter, host, name, .. } = self;
         let one = |pool: &Pool| {
             let name = &pool.config().name;
@@ -304,6 +319,7 @@ impl<'h> Balance<'h> {
         if let Err(error) = reporter.write(host.files(), name, pools) {
             tracing::warn!(error = chain(&error), "how real servers stand cannot be written down");
         }
+        self.report_rest = began + REPORT_REST.max(began.elapsed() * SHARE);
     }
 
     fn next_due(&self, now: Moment, wall: u64) -> Option<Instant> {
@@ -363,7 +379,8 @@ async fn checked(checks: &mut Option<(Checks, Events)>) -> Option<Vec<Event>> {
     }
 }
 
-async fn at(due: Option<Instant>) {
+/// Waits until then; for ever if it is never.
+pub(super) async fn at(due: Option<Instant>) {
     match due {
         Some(due) => sleep_until(due).await,
         None => std::future::pending().await,
