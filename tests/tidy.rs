@@ -21,6 +21,7 @@ const PURE: &[&str] = &[
     "src/check/config.rs",
     "src/check/outcome.rs",
     "src/check/probe/",
+    "src/check/probe/",
     "src/clock.rs",
     "src/cluster/",
     "src/diagnostic/",

@@ -16,6 +16,7 @@ mod exchange;
 mod ftp;
 mod imap;
 mod ldap;
+pub mod http;
 mod line;
 mod mysql;
 mod nntp;
@@ -74,7 +75,7 @@ pub fn dialogue(
 ) -> Box<dyn Dialogue> {
     let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
     match protocol {
-        Protocol::Http(_) => Box::new(Unspoken("HTTP")),
+        Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
         Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
         Protocol::Ftp(login) => Exchange::boxed(ftp::Ftp::new(login.clone(), upgrade)),
         Protocol::Imap(login) => Exchange::boxed(imap::Imap::new(login.clone(), upgrade)),
