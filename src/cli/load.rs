@@ -9,7 +9,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
-use crate::control::report;
+use crate::control::report::ReportError;
+use crate::control::words::WordsFileError;
 use crate::daemon::WatchError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::host::shelf::{self, Directory, Shelf};
@@ -50,11 +51,34 @@ pub enum Failure {
     Key(String),
     /// It could not stay.
     Watch(WatchError),
+    /// Something was asked for that is not there.
+    Asked {
+        /// What is wrong with it.
+        said: String,
+        /// What there is.
+        help: String,
+    },
+    /// What operators said cannot be read or changed.
+    Words(WordsFileError),
+    /// What the resident converge says cannot be read.
+    Report(ReportError),
 }
 
 impl<E: Into<HostError>> From<E> for Failure {
     fn from(error: E) -> Self {
         Failure::Host(error.into())
+    }
+}
+
+impl From<WordsFileError> for Failure {
+    fn from(error: WordsFileError) -> Self {
+        Failure::Words(error)
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Failure::Report(error)
     }
 }
 
@@ -161,7 +185,10 @@ pub fn say(failure: &Failure) -> Exit {
         Failure::Host(error) if error.is_permission() => Exit::NoPermission,
         Failure::Unreadable(error) if error.is_permission() => Exit::NoPermission,
         Failure::Busy => Exit::Busy,
+        Failure::Asked { .. } => Exit::Usage,
+        Failure::Words(WordsFileError::File(error)) if error.is_permission() => Exit::NoPermission,
         Failure::Host(_) | Failure::Runtime(_) | Failure::Watch(_) => Exit::Failed,
+        Failure::Words(_) | Failure::Report(_) => Exit::Failed,
         Failure::Config(_)
         | Failure::Unreadable(_)
         | Failure::NoCluster(_)
@@ -201,6 +228,9 @@ fn words(failure: &Failure) -> (String, Option<String>) {
         Failure::Host(error) => (super::apply::chain(error), error.hint()),
         Failure::Runtime(error) => (format!("cannot start: {error}"), None),
         Failure::Watch(error) => (super::apply::chain(error), None),
+        Failure::Asked { said, help } => (said.clone(), Some(help.clone())),
+        Failure::Words(error) => (super::apply::chain(error), None),
+        Failure::Report(error) => (super::apply::chain(error), None),
     }
 }
 
