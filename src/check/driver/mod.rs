@@ -107,3 +107,6 @@ impl Drop for Checks {
         self.orders.put(|orders| orders.end = true);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,29 +21,28 @@ impl Beat {
         Beat { every, offset: nanos(moment.since_start()) % every }
     }
 
-    /// The last beat up to this moment. Before the first there is none but the start of time.
+    /// The last beat up to this moment; the moment itself before the first of all.
     pub(super) fn up_to(self, moment: Moment) -> Moment {
-        Moment::ZERO + Duration::from_nanos(self.floor(moment))
+        let past = nanos(moment.since_start()).checked_sub(self.offset);
+        moment - Duration::from_nanos(past.map_or(0, |past| past % self.every))
     }
 
     /// The first beat after this moment.
     pub(super) fn after(self, moment: Moment) -> Moment {
-        let now = nanos(moment.since_start());
-        let next = match now < self.offset {
-            true => self.offset,
-            false => self.floor(moment).saturating_add(self.every),
-        };
-        Moment::ZERO + Duration::from_nanos(next)
+        let since = u128::from(self.every) * u128::from(self.count(moment));
+        let since = u64::try_from(since + u128::from(self.offset)).unwrap_or(u64::MAX);
+        Moment::ZERO + Duration::from_nanos(since)
     }
 
     /// How many beats are after the first moment and not after the second.
     pub(super) fn between(self, start: Moment, end: Moment) -> u64 {
-        nanos(self.up_to(end).since(self.up_to(start))) / self.every
+        self.count(end).saturating_sub(self.count(start))
     }
 
-    fn floor(self, moment: Moment) -> u64 {
-        let now = nanos(moment.since_start());
-        now.checked_sub(self.offset).map_or(0, |past| now - past % self.every)
+    /// How many beats are not after this moment.
+    fn count(self, moment: Moment) -> u64 {
+        let past = nanos(moment.since_start()).checked_sub(self.offset);
+        past.map_or(0, |past| (past / self.every).saturating_add(1))
     }
 }
 
@@ -70,6 +69,8 @@ mod tests {
         assert_eq!(beat.between(at(5_250), at(7_250)), 2);
         assert_eq!(beat.between(at(5_250), at(7_249)), 1);
         assert_eq!(beat.between(at(5_250), at(5_250)), 0);
+        assert_eq!(beat.between(at(0), at(249)), 0);
+        assert_eq!(beat.between(at(0), at(250)), 1);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! What the checker does, claim by claim, on a clock that stands until it is moved.
 
 mod beats;
+mod bug;
 mod cost;
 mod full;
 mod judged;
+mod model;
 mod reloaded;
+mod schedules;
+mod world;
 
 use std::net::Ipv4Addr;
 use std::num::NonZeroU8;
