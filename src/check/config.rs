@@ -285,6 +285,11 @@ impl Pattern {
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         self.regex.is_match(bytes)
     }
+
+    /// Where the first match in these bytes ends.
+    pub fn end_in(&self, bytes: &[u8]) -> Option<usize> {
+        self.regex.find(bytes).map(|found| found.end())
+    }
 }
 
 impl fmt::Debug for Pattern {

@@ -13,6 +13,7 @@ mod agent;
 pub mod datagram;
 mod dns;
 mod exchange;
+mod expect;
 mod ftp;
 pub mod http;
 mod imap;
@@ -99,34 +100,7 @@ pub fn dialogue(
         Protocol::Sip { user } => {
             Exchange::boxed(sip::OverTcp::new(user, target, tls.is_some(), random))
         }
-        Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
+        Protocol::Expect(turns) => Box::new(expect::Expect::new(turns)),
         Protocol::Agent { send } => Exchange::boxed(agent::Agent::new(send)),
-    }
-}
-
-/// A protocol that is not spoken yet.
-struct Unspoken(&'static str);
-
-impl Unspoken {
-    fn done(&self) -> Step {
-        Step::Done(Outcome::Unmade(format!("{} is not spoken yet", self.0)))
-    }
-}
-
-impl Dialogue for Unspoken {
-    fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        self.done()
-    }
-
-    fn feed(&mut self, _bytes: &[u8], _out: &mut Vec<u8>) -> Step {
-        self.done()
-    }
-
-    fn end(&mut self) -> Step {
-        self.done()
-    }
-
-    fn so_far(&self) -> String {
-        "nothing was said".to_owned()
     }
 }
