@@ -146,3 +146,6 @@ fn unreachable(e: &Element<'_>, quorum: u32, hysteresis: u32, sum: u64) -> Optio
     );
     Some(e.mistake("hysteresis", title))
 }
+
+#[cfg(test)]
+mod tests;
