@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 
+mod checks;
 mod cli;
 mod crash;
 mod failover;
