@@ -350,9 +350,9 @@ pub enum Datagram {
         /// Whom it asks for.
         user: String,
     },
-    /// RADIUS: Access-Request, any answer with a right authenticator.
+    /// RADIUS: Access-Request, and an answer that is signed with the secret.
     Radius {
-        /// The user.
+        /// The user. With a password, the answer has to be Access-Accept; without one any is good.
         login: Login,
         /// The secret that client and server share.
         secret: String,

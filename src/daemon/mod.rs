@@ -5,6 +5,7 @@
 //! own, which holds the VIPs and is told only whether this host may be Active. A bad file at a
 //! reload changes nothing: what ran goes on.
 
+mod balance;
 mod holders;
 mod lane;
 mod log;
@@ -16,6 +17,7 @@ mod signals;
 mod sorry;
 mod upkeep;
 
+use crate::check::driver::CheckError;
 use crate::host::{FileError, Host};
 use crate::role::Role;
 use crate::vrrp::driver::{Settings, VrrpError};
@@ -50,6 +52,9 @@ pub enum WatchError {
     /// VRRP has ended by itself.
     #[error("a thread of VRRP has died, which is a defect of converge")]
     Died,
+    /// Real servers cannot be checked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// A file of its own cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -70,6 +75,8 @@ where
             // Started anew it may do better; a converge that does not elect helps nobody.
             Turn::Died => return Err(WatchError::Died),
             Turn::Tracked => resident.tell_conditions(),
+            Turn::Balance(news) => resident.balance(news)?,
+            Turn::Desire => resident.desire(),
             Turn::Drifted => resident.drifted(),
             Turn::Beat => resident.beat(),
             Turn::Reload => {

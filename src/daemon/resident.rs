@@ -11,8 +11,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::balance::{self, Balance, at};
 use super::holders::Holders;
 use super::lane::{Lane, Step};
 use super::pulse::Pulse;
@@ -41,6 +42,9 @@ const LOOK_LIMIT: Duration = Duration::from_secs(1);
 /// The kind whose changes nobody tells, and which has to follow at once; and all others.
 const TABLE: Kinds = Kinds::Only(Kind::VirtualServer);
 const REST: Kinds = Kinds::But(Kind::VirtualServer);
+/// While servers come and go, working out what is wanted may take one part of the time in so many.
+/// It takes tens of milliseconds only where there are thousands of them.
+const DESIRE_SHARE: u32 = 5;
 /// How often the loop, and the VRRP thread unless systemd asks more often, show that they turn.
 const BEAT: Duration = Duration::from_secs(2);
 
@@ -56,6 +60,10 @@ pub enum Turn {
     Died,
     /// Something tracked became good or bad.
     Tracked,
+    /// Something is known of the real servers.
+    Balance(balance::News),
+    /// What is wanted is to be worked out anew.
+    Desire,
     /// Something on the host may have changed.
     Drifted,
     /// It is time to show that the loop turns.
@@ -77,6 +85,10 @@ pub struct Resident<'h> {
     situation: Situation,
     table: Lane<'h>,
     rest: Lane<'h>,
+    balance: Balance<'h>,
+    /// When what is wanted is to be worked out anew, if it is; and when it may be at the earliest.
+    desire_due: Option<Instant>,
+    desire_rest: Instant,
     service: Service,
     vrrp: Option<(Vrrp, Events)>,
     /// Routers that a converge before this one left Active on purpose.
@@ -108,6 +120,7 @@ impl<'h> Resident<'h> {
         let tracks = first.role.tracks().to_vec();
         let tracker =
             if resumed.is_empty() { Tracker::start(tracks) } else { Tracker::resume(tracks) };
+        let balance = Balance::start(host, &first.role).await?;
         let mut resident = Resident {
             host,
             heading: first.heading,
@@ -117,6 +130,9 @@ impl<'h> Resident<'h> {
             role: first.role,
             settings: first.vrrp,
             situation,
+            balance,
+            desire_due: None,
+            desire_rest: Instant::now(),
             table: Lane::new(host, TABLE, Pace::Quick),
             rest: Lane::new(host, REST, Pace::Slow),
             service,
@@ -132,6 +148,7 @@ impl<'h> Resident<'h> {
             ready: false,
         };
         log::warnings(&first.warnings);
+        resident.situation.pools = resident.balance.shares();
         resident.desire();
         if !resident.resumed.is_empty() {
             // What is bad is better known before than after.
@@ -147,7 +164,8 @@ impl<'h> Resident<'h> {
 
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Turn {
-        let Resident { table, rest, vrrp, verdicts, drift, signals, turns, .. } = self;
+        let Resident { table, rest, balance, vrrp, verdicts, drift, signals, turns, .. } = self;
+        let desire_due = self.desire_due;
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
@@ -157,6 +175,8 @@ impl<'h> Resident<'h> {
             },
             event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
+            news = balance.next() => Turn::Balance(news),
+            () = at(desire_due) => Turn::Desire,
             step = table.next() => Turn::Table(step),
             step = rest.next() => Turn::Rest(step),
             _ = turns.tick() => Turn::Beat,
@@ -197,6 +217,38 @@ impl<'h> Resident<'h> {
         Ok(())
     }
 
+    /// Something is known of the real servers.
+    pub fn balance(&mut self, news: balance::News) -> Result<(), WatchError> {
+        self.balance.take(news)?;
+        self.balanced();
+        Ok(())
+    }
+
+    /// The real servers may have other shares than before.
+    fn balanced(&mut self) {
+        let shares = self.balance.shares();
+        if self.situation.pools != shares {
+            self.situation.pools = shares;
+            self.desire_due.get_or_insert(self.desire_rest);
+        }
+        self.tell_conditions();
+        self.tell_peers();
+    }
+
+    /// Tells the other directors how the real servers look from here, and what the operator said.
+    fn tell_peers(&mut self) {
+        let Some((vrrp, _)) = &self.vrrp else {
+            return;
+        };
+        let standing = self.situation.standing.iter();
+        let able = standing.filter(|(_, standing)| **standing != Standing::Fault);
+        for (topic, bytes) in self.balance.to_tell(able.map(|(name, _)| name.clone()).collect()) {
+            if let Err(error) = vrrp.tell(topic, bytes) {
+                tracing::warn!(%error, "the other directors are not told");
+            }
+        }
+    }
+
     /// A look at the host ended.
     fn looked(&mut self) -> Result<(), WatchError> {
         if !(self.table.has_tried() && self.rest.has_tried()) {
@@ -214,7 +266,9 @@ impl<'h> Resident<'h> {
     }
 
     /// Role or situation are others: works out what is wanted now.
-    fn desire(&mut self) {
+    pub fn desire(&mut self) {
+        let began = Instant::now();
+        self.desire_due = None;
         match self.role.desired(&self.situation) {
             Ok(desired) => {
                 let needs = |name: &str| self.role.vip_needs(name, &desired);
@@ -226,6 +280,7 @@ impl<'h> Resident<'h> {
             // A role that contradicts itself is refused when it is loaded.
             Err(found) => log::contradiction(&found),
         }
+        self.desire_rest = began + began.elapsed() * DESIRE_SHARE;
     }
 
     /// VRRP says something.
@@ -237,6 +292,14 @@ impl<'h> Resident<'h> {
                 self.moved(Happening { router, from, to, priority, reason });
             }
             Event::Lost(_) => self.catch_up(),
+            Event::PeerSaid { peer, topic, bytes } => {
+                self.balance.heard(peer, topic, &bytes);
+                self.balanced();
+            }
+            Event::PeerGone { peer } | Event::PeerUnknown { peer } => {
+                self.balance.lost(&peer);
+                self.balanced();
+            }
             _ => {}
         }
     }
@@ -250,6 +313,7 @@ impl<'h> Resident<'h> {
         self.situation.standing.insert(happening.router.clone(), standing(happening.to));
         self.notifier.tell(happening);
         self.desire();
+        self.tell_peers();
         self.show();
     }
 
@@ -282,6 +346,8 @@ impl<'h> Resident<'h> {
                 let needs = self.needs.get(name).unwrap_or(&none);
                 condition.faults.extend(self.table.unmet(needs, active));
                 condition.faults.extend(self.rest.unmet(needs, active));
+                let pools = self.role.pools_of(name);
+                condition.faults.extend(self.balance.faults(name, &pools, active));
             }
             if self.told.get(name) != Some(&condition) {
                 vrrp.condition(name, condition.clone());
@@ -323,6 +389,8 @@ impl<'h> Resident<'h> {
                 self.situation.become_like(self.role.at_start());
                 self.tracker.configure(self.role.tracks().to_vec());
                 self.notifier.configure(self.role.hooks().to_vec());
+                self.balance.configure(&self.role)?;
+                self.situation.pools = self.balance.shares();
                 self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));
                 match &self.vrrp {
                     Some((vrrp, _)) => {
@@ -365,6 +433,7 @@ impl<'h> Resident<'h> {
         planned::clear(self.host.files())?;
         self.told.clear();
         self.tell_conditions();
+        self.tell_peers();
         Ok(())
     }
 

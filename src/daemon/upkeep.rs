@@ -27,7 +27,7 @@ const QUICK_FLOOR: Duration = Duration::from_millis(250);
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// How much of the time looks at the table may take: one part in this many.
-const SHARE: u32 = 50;
+const SHARE: u32 = 100;
 
 /// How often to look unasked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -231,7 +231,7 @@ mod tests {
             upkeep.due() - (now + took)
         };
         assert_eq!(wait(Duration::from_micros(100)), QUICK_FLOOR);
-        assert_eq!(wait(Duration::from_millis(40)), Duration::from_secs(2));
+        assert_eq!(wait(Duration::from_millis(40)), Duration::from_secs(4));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! ARP (RFC 826) as far as a VIP needs it: to announce it, and to hear who else does.
+//! ARP (RFC 826) as far as a VIP needs it: to announce it, to ask for it, and to hear who else has
+//! it.
 //!
 //! Frames are plain bytes with their Ethernet header, without VLAN tag, as packet sockets have
 //! them. Reading one never panics, and gives nothing for what is not whole.
@@ -11,6 +12,8 @@ use super::claim::Claim;
 pub const ETHERTYPE: u16 = 0x0806;
 /// Bytes of an announcement. Drivers of interfaces pad it to the 60 of Ethernet.
 pub const BYTES: usize = 42;
+/// One of ours.
+pub type Frame = [u8; BYTES];
 
 const BROADCAST: [u8; 6] = [0xff; 6];
 /// Ethernet and IPv4, with addresses of 6 and 4 bytes.
@@ -21,19 +24,29 @@ const REPLY: u16 = 2;
 /// The frame that tells the whole link that `vip` is at `mac`: a gratuitous ARP request (RFC 9568
 /// 6.4.2, RFC 5227 3), from and to `vip`. The target's MAC, which nobody reads, is the broadcast
 /// one, as keepalived has it.
-pub fn announcement(vip: Ipv4Addr, mac: [u8; 6]) -> [u8; BYTES] {
+pub fn announcement(vip: Ipv4Addr, mac: [u8; 6]) -> Frame {
+    frame(BROADCAST, (mac, vip), (BROADCAST, vip))
+}
+
+/// The frame that asks who has `wanted`, from whoever is at `mac`: everybody, or only the one who
+/// had it so far (RFC 1122 2.3.2.1).
+pub fn request(mac: [u8; 6], asker: Ipv4Addr, wanted: Ipv4Addr, last: Option<[u8; 6]>) -> Frame {
+    frame(last.unwrap_or(BROADCAST), (mac, asker), ([0; 6], wanted))
+}
+
+/// An ARP request to `to`.
+fn frame(to: [u8; 6], sender: ([u8; 6], Ipv4Addr), target: ([u8; 6], Ipv4Addr)) -> Frame {
     let mut frame = [0; BYTES];
-    let ip = vip.octets();
     let parts: [&[u8]; 9] = [
-        &BROADCAST,
-        &mac,
+        &to,
+        &sender.0,
         &ETHERTYPE.to_be_bytes(),
         &KINDS,
         &REQUEST.to_be_bytes(),
-        &mac,
-        &ip,
-        &BROADCAST,
-        &ip,
+        &sender.0,
+        &sender.1.octets(),
+        &target.0,
+        &target.1.octets(),
     ];
     let bytes = parts.into_iter().flatten();
     frame.iter_mut().zip(bytes).for_each(|(to, byte)| *to = *byte);
@@ -71,7 +84,7 @@ mod tests {
     const HOST: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 9);
 
     /// A frame from MAC with these fields.
-    fn frame(operation: u16, sender: Ipv4Addr, target_mac: [u8; 6], target: Ipv4Addr) -> Vec<u8> {
+    fn spoken(operation: u16, sender: Ipv4Addr, target_mac: [u8; 6], target: Ipv4Addr) -> Vec<u8> {
         let mut frame = announcement(sender, MAC).to_vec();
         frame[20..22].copy_from_slice(&operation.to_be_bytes());
         frame[32..38].copy_from_slice(&target_mac);
@@ -94,6 +107,17 @@ mod tests {
     }
 
     #[test]
+    fn a_request_asks_everybody_or_the_one_who_had_it() {
+        let expected = [
+            0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02, 0, 0, 0, 0, 0x0a, 0x08, 0x06, 0, 1, 0x08, 0,
+            6, 4, 0, 1, 0x02, 0, 0, 0, 0, 0x0a, 10, 77, 0, 9, 0, 0, 0, 0, 0, 0, 10, 77, 0, 100,
+        ];
+        assert_eq!(request(MAC, HOST, VIP, None), expected);
+        let single = request(MAC, HOST, VIP, Some(OTHER));
+        assert_eq!((&single[..6], &single[6..]), (&OTHER[..], &expected[6..]));
+    }
+
+    #[test]
     fn an_announcement_claims_its_address_padded_or_not() {
         assert_eq!(claimed(&announcement(VIP, MAC)), claim(VIP));
         let mut padded = announcement(VIP, MAC).to_vec();
@@ -103,35 +127,35 @@ mod tests {
 
     #[test]
     fn a_gratuitous_reply_claims_its_address() {
-        assert_eq!(claimed(&frame(REPLY, VIP, BROADCAST, VIP)), claim(VIP));
-        assert_eq!(claimed(&frame(REPLY, VIP, MAC, VIP)), claim(VIP));
+        assert_eq!(claimed(&spoken(REPLY, VIP, BROADCAST, VIP)), claim(VIP));
+        assert_eq!(claimed(&spoken(REPLY, VIP, MAC, VIP)), claim(VIP));
     }
 
     #[test]
     fn an_ordinary_reply_claims_the_sender_s_address_not_the_asker_s() {
-        assert_eq!(claimed(&frame(REPLY, VIP, OTHER, HOST)), claim(VIP));
+        assert_eq!(claimed(&spoken(REPLY, VIP, OTHER, HOST)), claim(VIP));
     }
 
     #[test]
     fn a_request_claims_the_asker_s_address_not_the_one_asked_for() {
-        assert_eq!(claimed(&frame(REQUEST, HOST, [0; 6], VIP)), claim(HOST));
-        assert_eq!(claimed(&frame(REQUEST, VIP, [0; 6], HOST)), claim(VIP));
+        assert_eq!(claimed(&spoken(REQUEST, HOST, [0; 6], VIP)), claim(HOST));
+        assert_eq!(claimed(&spoken(REQUEST, VIP, [0; 6], HOST)), claim(VIP));
     }
 
     #[test]
     fn a_probe_claims_nothing() {
-        assert_eq!(claimed(&frame(REQUEST, Ipv4Addr::UNSPECIFIED, [0; 6], VIP)), None);
+        assert_eq!(claimed(&spoken(REQUEST, Ipv4Addr::UNSPECIFIED, [0; 6], VIP)), None);
     }
 
     #[test]
     fn a_group_s_address_is_nobody_s() {
-        assert_eq!(claimed(&frame(REQUEST, Ipv4Addr::new(224, 0, 0, 18), [0; 6], VIP)), None);
+        assert_eq!(claimed(&spoken(REQUEST, Ipv4Addr::new(224, 0, 0, 18), [0; 6], VIP)), None);
     }
 
     #[test]
     fn other_operations_and_other_protocols_claim_nothing() {
         for operation in [0, 3, 4, 8, 9, 0x100] {
-            assert_eq!(claimed(&frame(operation, VIP, BROADCAST, VIP)), None, "{operation}");
+            assert_eq!(claimed(&spoken(operation, VIP, BROADCAST, VIP)), None, "{operation}");
         }
         // EtherType, hardware and protocol kinds and their lengths.
         for place in 12..20 {

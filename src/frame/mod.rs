@@ -10,5 +10,7 @@ pub mod arp;
 pub(crate) mod checksum;
 pub mod claim;
 pub(crate) mod filter;
+pub(crate) mod icmp;
 pub mod ndisc;
 pub(crate) mod socket;
+pub(crate) mod tcp;

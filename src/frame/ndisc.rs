@@ -1,5 +1,5 @@
-//! Neighbour discovery (RFC 4861) as far as a VIP needs it: to announce it, and to hear who else
-//! does.
+//! Neighbour discovery (RFC 4861) as far as a VIP needs it: to announce it, to ask for it, and to
+//! hear who else has it.
 //!
 //! Frames are plain bytes with their Ethernet header, without VLAN tag, as packet sockets have
 //! them. Reading one makes the checks of RFC 4861 7.1, never panics, and gives nothing for what is
@@ -55,17 +55,48 @@ pub fn announcement(vip: Ipv6Addr, mac: [u8; 6], source: Ipv6Addr, router: bool)
     message.extend(vip.octets());
     message.extend([option::TARGET, 1]);
     message.extend(mac);
-    let checksum = pseudo_header(source, ALL_NODES, message.len()).add(&message).checksum();
-    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    frame((ALL_NODES_MAC, mac), (source, ALL_NODES), message)
+}
 
+/// The frame that asks who has `wanted` (RFC 4861 7.2.2), from an address of the interface that it
+/// leaves by: all whose addresses end like it, or only the one who had it so far.
+pub fn solicitation(
+    mac: [u8; 6],
+    asker: Ipv6Addr,
+    wanted: Ipv6Addr,
+    last: Option<[u8; 6]>,
+) -> Vec<u8> {
+    let mut message = vec![SOLICITATION, 0, 0, 0, 0, 0, 0, 0];
+    message.extend(wanted.octets());
+    message.extend([option::SOURCE, 1]);
+    message.extend(mac);
+    let [.., a, b, c] = wanted.octets();
+    // RFC 4291 2.7.1 and RFC 2464 7.
+    let group =
+        Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
+    let (to, destination) = match last {
+        Some(last) => (last, wanted),
+        None => ([0x33, 0x33, 0xff, a, b, c], group),
+    };
+    frame((to, mac), (asker, destination), message)
+}
+
+/// A message of ICMPv6 on its way to a MAC from one, with its checksum.
+fn frame(
+    (to, from): ([u8; 6], [u8; 6]),
+    (source, destination): (Ipv6Addr, Ipv6Addr),
+    mut message: Vec<u8>,
+) -> Vec<u8> {
+    let sum = pseudo_header(source, destination, message.len()).add(&message);
+    message[2..4].copy_from_slice(&sum.checksum().to_be_bytes());
     let mut frame = Vec::with_capacity(BYTES);
-    frame.extend(ALL_NODES_MAC);
-    frame.extend(mac);
+    frame.extend(to);
+    frame.extend(from);
     frame.extend(ETHERTYPE.to_be_bytes());
     let length = u8::try_from(message.len()).expect("a header of 24 bytes and an option of 8");
     frame.extend([0x60, 0, 0, 0, 0, length, ICMPV6, HOP_LIMIT]);
     frame.extend(source.octets());
-    frame.extend(ALL_NODES.octets());
+    frame.extend(destination.octets());
     frame.extend(message);
     frame
 }

@@ -1,8 +1,10 @@
-//! Announcing VIPs on the link, and hearing whoever else says that they have one.
+//! Packet sockets: whole frames go out by one of all interfaces, and what a filter in the kernel
+//! lets through comes in.
 //!
-//! Whole frames go out by one packet socket for all interfaces. Claims come in by one each for ARP
-//! and IPv6, also for all interfaces; a filter in the kernel lets through only what is about an
-//! address of ours, so that the noise of a big link wakes nobody.
+//! Claims of addresses come by one socket each for ARP and IPv6, as frames. What is read beyond the
+//! link is heard as packets without its header, so that the kind of the link does not matter.
+//! Packet sockets hear before the kernel has its own thoughts about a packet: what it would drop
+//! for its source, or answer by itself, is heard all the same.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,7 +17,8 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, SockFilter, Socket, Type};
 
-use super::filter::{Instruction, filter};
+use super::filter::{self, Instruction};
+use super::tcp::IPV4_ETHERTYPE;
 use crate::frame::claim::Claim;
 use crate::frame::{arp, ndisc};
 use crate::vrrp::config::Family;
@@ -59,17 +62,20 @@ pub(crate) struct Listener {
 impl Listener {
     /// Hears who claims one of these addresses, those of the family.
     pub(crate) fn open(family: Family, addresses: &[IpAddr]) -> io::Result<Self> {
+        Listener::with(family, &filter::claims(family, addresses))
+    }
+
+    /// Hears whoever answers who has an address.
+    pub(crate) fn of_replies(family: Family) -> io::Result<Self> {
+        Listener::with(family, &filter::replies(family))
+    }
+
+    fn with(family: Family, program: &[Instruction]) -> io::Result<Self> {
         let protocol = match family {
             Family::Ipv4 => arp::ETHERTYPE,
             Family::Ipv6 => ndisc::ETHERTYPE,
         };
-        // Born deaf, so that nothing comes before the filter stands.
-        let socket = Socket::new(Domain::PACKET, Type::RAW, None)?;
-        socket.set_nonblocking(true)?;
-        let listener = Listener { socket, family };
-        listener.follow(addresses)?;
-        bind(listener.socket.as_raw_fd(), &link_address(0, protocol))?;
-        Ok(listener)
+        Ok(Listener { socket: hearing(Type::RAW, protocol, program)?, family })
     }
 
     /// Whose claims it hears.
@@ -80,10 +86,7 @@ impl Listener {
     /// Hears claims of these from now on, and of none before: the kernel changes filters at once,
     /// and takes tens of milliseconds to close a packet socket.
     pub(crate) fn follow(&self, addresses: &[IpAddr]) -> io::Result<()> {
-        let instruction =
-            |i: Instruction| SockFilter::new(i.code, i.on_true, i.on_false, i.operand);
-        let program = filter(self.family, addresses).into_iter().map(instruction);
-        self.socket.attach_filter(&program.collect::<Vec<_>>())
+        attach(&self.socket, &filter::claims(self.family, addresses))
     }
 
     /// The next claim, and the number of the interface that heard it. `Ok(None)`: a frame that
@@ -105,6 +108,70 @@ impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
     }
+}
+
+/// Hears packets of one family, without the headers of their links.
+pub(crate) struct Tap(Socket);
+
+/// Where a packet came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// The number of the interface.
+    pub(crate) index: u32,
+    /// Who sent it there; tunnels have no such thing.
+    pub(crate) mac: Option<[u8; 6]>,
+    /// Whether the frame was for this host alone.
+    pub(crate) for_us: bool,
+    /// How many bytes there are.
+    pub(crate) length: usize,
+}
+
+impl Tap {
+    /// Hears what this filter lets through.
+    pub(crate) fn open(family: Family, program: &[Instruction]) -> io::Result<Self> {
+        let protocol = match family {
+            Family::Ipv4 => IPV4_ETHERTYPE,
+            Family::Ipv6 => ndisc::ETHERTYPE,
+        };
+        hearing(Type::DGRAM, protocol, program).map(Tap)
+    }
+
+    /// Hears what this one lets through from now on.
+    pub(crate) fn follow(&self, program: &[Instruction]) -> io::Result<()> {
+        attach(&self.0, program)
+    }
+
+    /// The next packet.
+    pub(crate) fn receive(&self, packet: &mut [u8]) -> Result<Arrival, Errno> {
+        let (length, from) = recvfrom::<LinkAddr>(self.0.as_raw_fd(), packet)?;
+        let from = from.ok_or(Errno::EINVAL)?;
+        let mac = (from.hatype() == libc::ARPHRD_ETHER).then(|| from.addr()).flatten();
+        let index = u32::try_from(from.ifindex()).unwrap_or(0);
+        let for_us = from.pkttype() == libc::PACKET_HOST;
+        Ok(Arrival { index, mac, for_us, length: length.min(packet.len()) })
+    }
+}
+
+impl AsFd for Tap {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A packet socket of all interfaces with a filter.
+fn hearing(kind: Type, protocol: u16, program: &[Instruction]) -> io::Result<Socket> {
+    // Born deaf, so that nothing comes before the filter stands.
+    let socket = Socket::new(Domain::PACKET, kind, None)?;
+    socket.set_nonblocking(true)?;
+    attach(&socket, program)?;
+    bind(socket.as_raw_fd(), &link_address(0, protocol))?;
+    Ok(socket)
+}
+
+/// Lets a socket hear only what this lets through.
+pub(crate) fn attach(socket: &Socket, program: &[Instruction]) -> io::Result<()> {
+    let instruction = |i: &Instruction| SockFilter::new(i.code, i.on_true, i.on_false, i.operand);
+    socket.attach_filter(&program.iter().map(instruction).collect::<Vec<_>>())
 }
 
 /// An interface, 0 for all, and an EtherType, 0 for none.

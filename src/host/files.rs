@@ -107,7 +107,7 @@ pub enum What {
 }
 
 /// The disk, or a directory that stands for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Files {
     root: PathBuf,
 }

@@ -20,7 +20,7 @@ pub use view::{Summary, View};
 
 use self::guard::{Blindness, Guard};
 use self::look::{Look, look};
-use self::memory::{Memory, Spans};
+use self::memory::{Memory, Spans, Stage};
 use self::notice::Queue;
 use self::quorum::Quorum;
 use crate::check::outcome::State;
@@ -54,7 +54,8 @@ impl Pool {
         let spans = Spans::of(&config);
         let begin = |member: &Member| Memory::begin(member, &spans, kept.contains(&member.server));
         let memories: Vec<Memory> = config.members.iter().map(begin).collect();
-        let spare_answers = !kept.is_empty() && !memories.iter().any(|memory| memory.inside);
+        let spare_answers =
+            !kept.is_empty() && !memories.iter().any(|memory| memory.stage == Stage::In);
         let mut pool = Pool {
             quorum: Quorum::at_start(spare_answers, now + spans.start),
             timeout: Some(now),
@@ -158,12 +159,13 @@ impl Pool {
         &self.config
     }
 
-    /// Every server's past moves on by what is seen of it. Returns who failed with traffic on it.
-    fn advance(&mut self, looks: &[Look<'_>], now: Moment) -> Vec<usize> {
+    /// Every server's past moves on by what is seen of it. Returns when each of those that failed
+    /// just now did so first, in order.
+    fn advance(&mut self, looks: &[Look<'_>], now: Moment) -> Vec<Moment> {
         let climbs = !self.config.slow_start.is_zero();
-        let steps = self.memories.iter_mut().zip(looks).enumerate();
-        let fell =
-            steps.filter_map(|(i, (memory, look))| memory.advance(look, climbs, now).then_some(i));
+        let steps = self.memories.iter_mut().zip(looks);
+        let fell = steps
+            .filter_map(|(memory, look)| memory.advance(look, climbs, now).then_some(look.since));
         fell.collect()
     }
 
@@ -187,9 +189,12 @@ impl Pool {
 
 /// What becomes of a server before anything is known.
 fn at_first((member, memory): (&Member, &Memory)) -> (SocketAddr, Share) {
-    let (weight, standing) = match memory.inside {
+    let (weight, standing) = match memory.stage == Stage::In {
         true => (Some(memory.weight), Standing::Kept),
         false => (None, Standing::Unknown),
     };
     (member.server, Share { weight, standing, why: String::new() })
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,7 @@ mod station;
 mod stations;
 mod status;
 mod stream;
+mod tasks;
 mod tcp;
 mod thread;
 mod tls;
@@ -105,3 +106,6 @@ impl Drop for Checks {
         self.orders.put(|orders| orders.end = true);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,6 +10,7 @@ use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use tokio::runtime::Handle;
 
 use super::station::{Done, Station};
+use super::tasks::Tasks;
 use crate::check::config::{CheckConfig, Probe};
 use crate::check::machine::Run;
 use crate::check::outcome::{Failure, Outcome};
@@ -164,10 +165,13 @@ fn open(sort: Sort, tasks: &Handle, epoll: &Epoll) -> Result<Box<dyn Station>, S
     Ok(station)
 }
 
-fn build(sort: Sort, _tasks: &Handle) -> Result<Box<dyn Station>, String> {
+fn build(sort: Sort, tasks: &Handle) -> Result<Box<dyn Station>, String> {
     match sort {
         Sort::Ping => Err("pings are not made yet".to_owned()),
         Sort::Vip => Err("checks through a VIP are not made yet".to_owned()),
-        Sort::Tasks => Err("programs and files are not asked yet".to_owned()),
+        Sort::Tasks => match Tasks::open(tasks.clone()) {
+            Ok(station) => Ok(Box::new(station)),
+            Err(errno) => Err(errno.to_string()),
+        },
     }
 }

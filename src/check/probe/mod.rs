@@ -10,13 +10,19 @@ use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 pub mod datagram;
+mod dns;
 mod exchange;
+pub mod http;
+mod ldap;
 mod line;
+mod mysql;
 #[cfg(test)]
 mod ordeal;
 mod postgres;
 mod quote;
+mod radius;
 mod redis;
+mod sip;
 mod smtp;
 
 use exchange::Exchange;
@@ -58,26 +64,35 @@ pub enum Step {
 /// names of transactions: two conversations have different ones.
 pub fn dialogue(
     protocol: &Protocol,
-    _target: &Target,
+    target: &Target,
     tls: Option<&Tls>,
     random: [u8; 16],
 ) -> Box<dyn Dialogue> {
     let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
     match protocol {
-        Protocol::Http(_) => Box::new(Unspoken("HTTP")),
+        Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
         Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
         Protocol::Ftp(_) => Box::new(Unspoken("FTP")),
         Protocol::Imap(_) => Box::new(Unspoken("IMAP")),
         Protocol::Pop3(_) => Box::new(Unspoken("POP3")),
         Protocol::Nntp => Box::new(Unspoken("NNTP")),
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
-        Protocol::Mysql(_) => Box::new(Unspoken("MySQL")),
+        Protocol::Mysql(login) => {
+            let covered = tls.is_some() && !upgrade;
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered))
+        }
         Protocol::Postgres { login, database } => {
             Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
         }
-        Protocol::Ldap { .. } => Box::new(Unspoken("LDAP")),
-        Protocol::Dns(_) => Box::new(Unspoken("DNS")),
-        Protocol::Sip { .. } => Box::new(Unspoken("SIP")),
+        Protocol::Ldap { login, base } => {
+            Exchange::boxed(ldap::Ldap::new(login.clone(), base.clone(), upgrade))
+        }
+        Protocol::Dns(dns) => {
+            Exchange::boxed(dns::OverTcp::new(dns, u16::from_be_bytes([random[0], random[1]])))
+        }
+        Protocol::Sip { user } => {
+            Exchange::boxed(sip::OverTcp::new(user, target, tls.is_some(), random))
+        }
         Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
         Protocol::Agent { .. } => Box::new(Unspoken("the agent's protocol")),
     }

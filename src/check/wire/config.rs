@@ -1,11 +1,12 @@
-//! What is watched on the wire: plain data, as the role and the cluster file say.
+//! What is to be watched on a link: one VIP, the servers behind it, and who may have it.
 //!
-//! One for each VIP whose real servers have it too and must keep silent about it.
+//! There is one of these for each VIP with real servers that answer clients by themselves. The
+//! addresses are those by which hosts are known on the link.
 
 use std::net::IpAddr;
 
-/// One VIP, with the hosts that have it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A VIP and the hosts around it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WireConfig {
     /// The VIP.
     pub vip: IpAddr,
@@ -13,8 +14,9 @@ pub struct WireConfig {
     pub interface: String,
     /// The real servers: host and address.
     pub servers: Vec<(String, IpAddr)>,
-    /// Everybody who may hold the VIP, this host among them: host and address.
+    /// The directors, this one among them: host and address.
     pub directors: Vec<(String, IpAddr)>,
-    /// Whether the servers answer clients themselves, past the director.
+    /// Whether packets reach the servers by their Ethernet addresses, so that all have to be on
+    /// one link.
     pub direct: bool,
 }

@@ -189,6 +189,24 @@ fn other_messages_and_other_protocols_claim_nothing() {
 }
 
 #[test]
+fn a_solicitation_asks_all_whose_addresses_end_alike_or_the_one_who_had_it() {
+    let asked = super::solicitation(MAC, LINK_LOCAL, VIP, None);
+    assert_eq!(asked.len(), BYTES);
+    let [.., a, b, c] = VIP.octets();
+    assert_eq!(asked[..6], [0x33, 0x33, 0xff, a, b, c]);
+    let group = [0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, a, b, c];
+    assert_eq!(asked[ETHERNET + 24..HEADERS], group);
+    assert_eq!(asked[HEADERS + 8..HEADERS + 24], VIP.octets());
+    // Whoever is asked learns the asker, and its sums are right.
+    let asker = Claim { address: IpAddr::V6(LINK_LOCAL), mac: MAC };
+    assert_eq!(claimed(&asked), Some(asker));
+    let single = super::solicitation(MAC, LINK_LOCAL, VIP, Some([2, 0, 0, 0, 0, 0x0b]));
+    assert_eq!(single[..6], [2, 0, 0, 0, 0, 0x0b]);
+    assert_eq!(single[ETHERNET + 24..HEADERS], VIP.octets());
+    assert_eq!(claimed(&single), Some(asker));
+}
+
+#[test]
 fn a_frame_cut_anywhere_claims_nothing() {
     let whole = announcement(VIP, MAC, LINK_LOCAL, true);
     for length in 0..whole.len() {

@@ -79,7 +79,6 @@ impl Pool {
 
     fn keep(&mut self, claims: Vec<Share>, spare: Option<usize>) {
         for (memory, claim) in self.memories.iter_mut().zip(&claims) {
-            memory.inside = claim.weight.is_some();
             memory.resting = claim.standing == Standing::Maintenance;
         }
         let servers = self.config.members.iter().map(|member| member.server);

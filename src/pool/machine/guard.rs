@@ -84,13 +84,13 @@ impl Blindness {
 }
 
 impl Pool {
-    /// Holds the last good set, goes on holding it, or lets go. `fell` are those that failed just
-    /// now with traffic on them.
+    /// Holds the last good set, goes on holding it, or lets go. `fell` is when each of those that
+    /// failed just now did so first, in order.
     pub(super) fn watch_over(
         &mut self,
         looks: &[Look<'_>],
         view: &View<'_>,
-        fell: &[usize],
+        fell: &[Moment],
         now: Moment,
     ) {
         self.compare(looks, view, now);
@@ -121,42 +121,35 @@ impl Pool {
     }
 
     /// The last server failed: was it one moment for several, or is it ours alone?
-    fn consider(&mut self, fell: &[usize], view: &View<'_>, now: Moment) -> Guard {
-        let (set, first, together) = self.last_good_set(fell);
+    fn consider(&mut self, fell: &[Moment], view: &View<'_>, now: Moment) -> Guard {
+        let set = self.last_good_set(fell);
+        let first = set.iter().map(|(_, since)| *since).min();
+        let last = set.iter().map(|(_, since)| *since).max();
+        let (Some(first), Some(last)) = (first, last) else { return Guard::Open };
+        let together = set.len() >= 2 && last.since(first) <= self.spans.window;
         let settled = now + self.spans.window;
         let hold = Hold { first, together, settled, is_told: false, again: None };
         match self.verdict(&hold, view, now) {
             Verdict::LetGo(_) => Guard::Open,
             Verdict::Hold(..) => {
-                set.iter().for_each(|i| self.memories[*i].stage = Stage::Held);
+                set.iter().for_each(|(i, _)| self.memories[*i].stage = Stage::Held);
                 self.hold_on(hold, view, now)
             }
         }
     }
 
-    /// Those that failed just now, and those that failed in the same moment but were noticed
-    /// sooner; when the first of them did, and whether they are several of one moment.
-    fn last_good_set(&self, fell: &[usize]) -> (Vec<usize>, Moment, bool) {
-        let times = || fell.iter().filter_map(|i| self.fell_at(*i));
-        let earliest = times().min().unwrap_or_default();
-        let latest = times().max().unwrap_or_default();
+    /// Those that failed in the same moment as these, which were noticed just now: they may have
+    /// been noticed, and taken out, a little sooner. With when each of them failed first.
+    fn last_good_set(&self, fell: &[Moment]) -> Vec<(usize, Moment)> {
         let window = self.spans.window;
-        let in_the_same = |moment: Moment| moment + window >= latest && moment <= earliest + window;
-        let is_newly = |i: usize| fell.binary_search(&i).is_ok();
-        let all = (0..self.memories.len()).filter_map(|i| self.fell_at(i).map(|since| (i, since)));
-        let set: Vec<(usize, Moment)> =
-            all.filter(|(i, since)| is_newly(*i) || in_the_same(*since)).collect();
-        let first = set.iter().map(|(_, since)| *since).min().unwrap_or_default();
-        let last = set.iter().map(|(_, since)| *since).max().unwrap_or_default();
-        let together = set.len() >= 2 && last.since(first) <= window;
-        (set.into_iter().map(|(i, _)| i).collect(), first, together)
-    }
-
-    fn fell_at(&self, i: usize) -> Option<Moment> {
-        match self.memories[i].stage {
-            Stage::Fell(since) => Some(since),
+        let earliest = fell.first().copied().unwrap_or_default();
+        let latest = fell.last().copied().unwrap_or_default();
+        let is_of_it = |since: Moment| since + window >= latest && since <= earliest + window;
+        let all = self.memories.iter().enumerate().filter_map(|(i, memory)| match memory.stage {
+            Stage::Fell(since) => Some((i, since)),
             Stage::Fresh | Stage::Added | Stage::In | Stage::Held | Stage::Out => None,
-        }
+        });
+        all.filter(|(_, since)| is_of_it(*since) || fell.binary_search(since).is_ok()).collect()
     }
 
     fn hold_on(&mut self, mut hold: Hold, view: &View<'_>, now: Moment) -> Guard {
@@ -197,9 +190,11 @@ impl Pool {
 
     /// Those that were well again failed once more before the others could follow: it is the same
     /// episode, but what answered in between says nothing of now.
-    fn hold_again(&mut self, hold: Hold, fell: &[usize], view: &View<'_>, now: Moment) -> Guard {
-        let first = fell.iter().filter_map(|i| self.fell_at(*i)).min().unwrap_or(hold.first);
-        fell.iter().for_each(|i| self.memories[*i].stage = Stage::Held);
+    fn hold_again(&mut self, hold: Hold, fell: &[Moment], view: &View<'_>, now: Moment) -> Guard {
+        let first = fell.first().copied().unwrap_or(hold.first);
+        for (i, _) in self.last_good_set(fell) {
+            self.memories[i].stage = Stage::Held;
+        }
         self.hold_on(Hold { first, ..hold }, view, now)
     }
 

@@ -60,8 +60,6 @@ pub(super) struct Memory {
     pub(super) weight: u32,
     /// Since when it climbs to its full weight.
     pub(super) climbing: Option<Moment>,
-    /// It had a share after the last view.
-    pub(super) inside: bool,
     /// It was in maintenance after the last view.
     pub(super) resting: bool,
     /// It is well for the first time since the start, which is nobody's news.
@@ -81,9 +79,9 @@ pub(super) enum Stage {
     In,
     /// It seems to have failed, and the guard holds it.
     Held,
-    /// It failed with traffic on it, first at this moment.
+    /// It failed, first at this moment, while it was as good as any for traffic.
     Fell(Moment),
-    /// It failed without.
+    /// It failed otherwise, or for good.
     Out,
 }
 
@@ -93,7 +91,6 @@ impl Memory {
             stage: if inside { Stage::In } else { Stage::Fresh },
             weight: member.weight.saturating_mul(spans.scale),
             climbing: None,
-            inside,
             resting: false,
             is_first: true,
             note: None,
@@ -110,14 +107,15 @@ impl Memory {
         Memory { weight: member.weight.saturating_mul(spans.scale), ..self }
     }
 
-    /// Moves on by what is seen. Returns whether it failed just now, with traffic on it.
+    /// Moves on by what is seen. Returns whether it failed just now.
     pub(super) fn advance(&mut self, look: &Look<'_>, climbs: bool, now: Moment) -> bool {
         let before = self.stage;
         self.is_first = self.is_first && before == Stage::Fresh;
         self.stage = match (look.state, before) {
             (State::Up, _) => Stage::In,
             (State::Unknown, stage) => stage,
-            (State::Down, Stage::In) if self.inside => Stage::Fell(look.since),
+            // One in maintenance had no traffic that could be kept.
+            (State::Down, Stage::In) if !self.resting => Stage::Fell(look.since),
             (State::Down, Stage::In | Stage::Fresh | Stage::Added) => Stage::Out,
             (State::Down, stage @ (Stage::Held | Stage::Fell(_) | Stage::Out)) => stage,
         };
@@ -130,7 +128,7 @@ impl Memory {
             State::Down => self.climbing = None,
             State::Up | State::Unknown => {}
         }
-        before == Stage::In && matches!(self.stage, Stage::Fell(_))
+        before == Stage::In && look.state == State::Down
     }
 
     /// How many steps of its weight it has, if it climbs.
@@ -154,7 +152,7 @@ impl Memory {
 }
 
 fn steps(elapsed: Duration, slow_start: Duration) -> u32 {
-    let whole = slow_start.as_nanos().max(1);
-    let steps = elapsed.as_nanos() * u128::from(STEPS) / whole;
-    u32::try_from(steps).unwrap_or(u32::MAX)
+    let steps = (elapsed.as_nanos() * u128::from(STEPS)).checked_div(slow_start.as_nanos());
+    // Without slow start it has them all at once.
+    steps.map_or(STEPS, |steps| u32::try_from(steps).unwrap_or(STEPS))
 }
