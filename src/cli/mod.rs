@@ -12,6 +12,7 @@ mod lint;
 mod load;
 mod man;
 mod plan;
+mod pools;
 mod render;
 mod routers;
 mod servers;

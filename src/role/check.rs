@@ -116,7 +116,7 @@ pub struct Traffic {
 /// A check, before it is known of whom.
 #[derive(Clone, Debug)]
 pub struct Check {
-    /// The section.
+    /// Where its kind is said, else the section.
     pub place: Place,
     probe: Asked,
     timing: Timing,
@@ -156,7 +156,8 @@ impl Check {
         let probe = asked(e, &kind, traffic)?;
         let port = e.get::<u16>("port").map(|port| port.value);
         let address = e.get::<IpAddr>("address").map(|address| address.value);
-        let check = Check { place: e.place(), probe, timing: timing?, port, address };
+        let place = if e.given("kind") { e.mistake("kind", "").place } else { e.place() };
+        let check = Check { place, probe, timing: timing?, port, address };
         if traffic.portless && port.is_none() && check.has_port() {
             e.report(no_port(e.place(), &kind));
             return None;
@@ -242,7 +243,7 @@ fn asked(e: &Element<'_>, kind: &str, traffic: &Traffic) -> Option<Asked> {
         "radius" => Probe::Ask(datagram::radius(e)?),
         "script" => Probe::Script(script(e)?),
         "file" => Probe::File(file(e)?),
-        "vip" => Probe::ThroughVip(through_vip(e, traffic)?),
+        "vip" => Probe::ThroughVip(through_vip(traffic)?),
         "dns" | "sip" => Probe::Speak { protocol: talk::read(e, kind)?, tls: None },
         _ => {
             let protocol = talk::read(e, kind)?;
@@ -276,21 +277,12 @@ fn missing(e: &Element<'_>, key: &'static str, what: &str) {
     }
 }
 
-fn through_vip(e: &Element<'_>, traffic: &Traffic) -> Option<ThroughVip> {
-    let wrong = |title: &str, help: &str| {
-        e.report(Diagnostic::error(e.place_of("kind"), title).help(help));
-        None
-    };
-    if traffic.protocol != model::Protocol::Tcp {
-        return wrong("a check of kind `vip` asks over TCP alone", "take it out");
-    }
-    match traffic.vip {
-        Some((vip, way)) => Some(ThroughVip { vip, interface: traffic.interface.clone(), way }),
-        None => wrong(
-            "a check of kind `vip` has no VIP to ask for: these servers get no packets for it",
-            "it is for forward = \"dr\", and for \"tun\" with tunnel = \"ipip\" over IPv4",
-        ),
-    }
+/// Where servers get no packets for the VIP, or no TCP, there is nothing to ask.
+fn through_vip(traffic: &Traffic) -> Option<ThroughVip> {
+    let (vip, way) = traffic.vip?;
+    let interface = traffic.interface.clone();
+    let tcp = traffic.protocol == model::Protocol::Tcp && !traffic.portless;
+    tcp.then_some(ThroughVip { vip, interface, way })
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use super::element::Element;
+use super::element::{Element, items_of};
 use crate::document::{Field, Shape, Spanned, Value};
 
 /// The port where clients speak plain HTTP.
@@ -59,8 +59,8 @@ impl Value for Several {
 
     fn parse(text: &str) -> Result<Self, String> {
         // An address in brackets has its port behind them.
-        let list = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        let words = list.unwrap_or(text).split([',', ' ']).filter(|word| !word.is_empty());
+        let parts = items_of(text).into_iter().flat_map(|item| item.split([',', ' ']));
+        let words = parts.filter(|word| !word.is_empty());
         words.map(named).collect::<Result<_, _>>().map(Several)
     }
 }

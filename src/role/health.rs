@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::Role;
 use super::element::Surroundings;
 use super::facts::Facts;
+use super::upstream::Upstream;
 use super::virtual_server::VirtualServers;
 use crate::check::config::{CheckConfig, Probe, Target, Timing};
 use crate::check::wire::config::WireConfig;
@@ -51,6 +52,7 @@ impl Health {
     /// Puts together what the sections say.
     pub fn new(
         servers: &[VirtualServers],
+        upstreams: &[Upstream],
         facts: &Facts,
         around: Surroundings<'_>,
         found: &Collector,
@@ -59,7 +61,9 @@ impl Health {
         for (id, pool) in servers.iter().flat_map(VirtualServers::pools) {
             health.enter(pool, vip_of(&id));
         }
+        upstreams.iter().for_each(|upstream| health.enter(upstream.pool(), None));
         health.sorry.extend(servers.iter().flat_map(VirtualServers::sorry));
+        health.sorry.extend(upstreams.iter().filter_map(Upstream::sorry));
         health.wires = wires(servers, around);
         health.witnesses = health.find_witnesses(around);
         if let Some(page) = around.catalog.template(SORRY_PAGE).filter(|_| !health.sorry.is_empty())

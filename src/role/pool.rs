@@ -8,7 +8,7 @@ use super::check::Check;
 use super::element::Element;
 use super::fallback::Fallback;
 use crate::diagnostic::Diagnostic;
-use crate::document::{Field, Shape, Spanned, Value, one_of};
+use crate::document::{Field, Shape, Value, one_of};
 use crate::pool::config::{Member, OnFailure, PoolConfig, Spare};
 
 const COUNT: Shape = Shape::Integer { min: 1, max: i32::MAX as i64 };
@@ -82,16 +82,16 @@ pub struct Words {
 impl Words {
     /// Reads them. `weights` are those of the servers: a quorum that they cannot reach is an error.
     pub fn read(e: &Element<'_>, weights: impl Iterator<Item = u32>) -> Option<Words> {
-        let quorum = e.get_or("quorum", 1_u32);
-        let hysteresis = e.get_or("hysteresis", 0_u32);
+        let quorum = e.get_or("quorum", 1_u32).value;
+        let hysteresis = e.get_or("hysteresis", 0_u32).value;
         let sum: u64 = weights.map(u64::from).sum();
-        if let Some(wrong) = unreachable(&quorum, &hysteresis, sum) {
+        if let Some(wrong) = unreachable(e, quorum, hysteresis, sum) {
             e.report(wrong);
             return None;
         }
         Some(Words {
-            quorum: quorum.value,
-            hysteresis: hysteresis.value,
+            quorum,
+            hysteresis,
             on_failure: e.get_or("on-failure", OnFailure::Remove).value,
             guard: e.get_or("guard", true).value,
             slow_start: e.get_or("slow-start", Duration::ZERO).value,
@@ -124,28 +124,25 @@ pub fn spare(fallback: Fallback, checks: &[Check]) -> Spare {
 }
 
 /// What is wrong with a quorum that could never be gained, or never be lost.
-fn unreachable(quorum: &Spanned<u32>, hysteresis: &Spanned<u32>, sum: u64) -> Option<Diagnostic> {
-    let (most, margin) = (u64::from(quorum.value), u64::from(hysteresis.value));
-    // Without servers, or with all of them drained, any quorum is lost, and meant to be.
-    if sum == 0 && margin == 0 {
-        return None;
-    }
+fn unreachable(e: &Element<'_>, quorum: u32, hysteresis: u32, sum: u64) -> Option<Diagnostic> {
+    let (most, margin) = (u64::from(quorum), u64::from(hysteresis));
     if margin >= most {
         let title = format!("a hysteresis of {margin} never lets a quorum of {most} be lost");
         let help = format!("it is lost below {most} - {margin}; at most {} would do", most - 1);
-        return Some(Diagnostic::error(hysteresis.place.clone(), title).help(help));
+        return Some(e.mistake("hysteresis", title).help(help));
     }
-    if sum > 0 && most > sum {
+    // Without servers, or with all of them drained, any quorum is lost, and meant to be.
+    if sum == 0 || most + margin <= sum {
+        return None;
+    }
+    if most > sum {
         let title = format!("a quorum of {most} cannot be reached: all weights together are {sum}");
         let help = "a quorum is a sum of weights, not a number of servers";
-        return Some(Diagnostic::error(quorum.place.clone(), title).help(help));
+        return Some(e.mistake("quorum", title).help(help));
     }
-    if sum > 0 && most + margin > sum {
-        let title = format!(
-            "a quorum that was lost would never come back: it takes {most} + {margin}, and all \
-             weights together are {sum}"
-        );
-        return Some(Diagnostic::error(hysteresis.place.clone(), title));
-    }
-    None
+    let title = format!(
+        "a quorum that was lost would never come back: it takes {most} + {margin}, and all weights \
+         together are {sum}"
+    );
+    Some(e.mistake("hysteresis", title))
 }

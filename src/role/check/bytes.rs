@@ -57,7 +57,7 @@ impl Value for Pattern {
 
 fn digits_of(text: &str, digits: &str) -> Result<Vec<Option<u8>>, String> {
     let digits: Vec<char> = digits.chars().filter(|c| !c.is_whitespace() && *c != ':').collect();
-    if digits.len() % 2 != 0 {
+    if !digits.len().is_multiple_of(2) {
         return Err(format!("`{text}` has half a byte; two digits are one"));
     }
     let pair = |pair: &[char]| match pair {

@@ -59,7 +59,7 @@ pub fn udp(e: &Element<'_>) -> Option<Datagram> {
     let least = usize::from(reply.shortest).max(reply.begins.len());
     if least > usize::from(reply.longest) {
         let title = format!("no reply has at least {least} bytes and at most {}", reply.longest);
-        e.report(Diagnostic::error(e.place_of("max-length"), title));
+        e.report(e.mistake("max-length", title));
         return None;
     }
     Some(Datagram::Udp { payload, reply: asked.then_some(reply) })
@@ -73,7 +73,7 @@ pub fn dns(e: &Element<'_>) -> Option<Dns> {
     // RFC 1035 section 2.3.4, and no label but the root is empty.
     if long || !name.is_ascii() || (name != "." && name.contains("..")) {
         let title = format!("`{name}` is no name that DNS could be asked for");
-        e.report(Diagnostic::error(e.place_of("name"), title));
+        e.report(e.mistake("name", title));
         return None;
     }
     let record = e.get_or("record", Record(RECORD)).value.0;

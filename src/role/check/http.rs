@@ -1,6 +1,6 @@
 //! What a check of kind `http` asks, and what it wants to be told.
 
-use super::super::element::Element;
+use super::super::element::{Element, items_of};
 use super::bytes::Written;
 use crate::check::config::{Expectation, Http, HttpRequest, HttpVersion, Pattern};
 use crate::document::{Spanned, Value, one_of};
@@ -22,8 +22,6 @@ impl Value for Paths {
     const WHAT: &'static str = "a path, such as /health?deep=1";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let inside = text.strip_prefix('[').and_then(|text| text.strip_suffix(']'));
-        let paths = inside.map_or_else(|| vec![text], |list| list.split(", ").collect());
         let path = |path: &str| {
             let plain = path.bytes().all(|byte| byte.is_ascii_graphic());
             match path.starts_with('/') || path == "*" {
@@ -34,7 +32,7 @@ impl Value for Paths {
                 false => Err(format!("`{path}` is no path; it has to start with `/`")),
             }
         };
-        paths.into_iter().map(path).collect::<Result<_, _>>().map(Paths)
+        items_of(text).into_iter().map(path).collect::<Result<_, _>>().map(Paths)
     }
 }
 

@@ -9,7 +9,7 @@ pub fn optional(e: &Element<'_>) -> Option<Option<Login>> {
     let (user, password) = (e.text("user"), e.text("password"));
     if user.is_none() && password.is_some() {
         let title = "a password without a user";
-        e.report(Diagnostic::error(e.place_of("password"), title).help("add `user`"));
+        e.report(e.mistake("password", title).help("add `user`"));
         return None;
     }
     let password = password.unwrap_or_default();

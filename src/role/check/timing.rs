@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::super::element::Element;
 use crate::check::config::Timing;
-use crate::diagnostic::Diagnostic;
 use crate::document::Spanned;
 
 const SHORTEST: Duration = Duration::from_millis(10);
@@ -31,12 +30,12 @@ pub fn read(e: &Element<'_>) -> Option<Timing> {
     Some(Timing { every, timeout, fast, rise: count("rise", 2), fall: count("fall", 3) })
 }
 
-fn within(e: &Element<'_>, time: Spanned<Duration>, key: &str) -> Option<Duration> {
+fn within(e: &Element<'_>, time: Spanned<Duration>, key: &'static str) -> Option<Duration> {
     if (SHORTEST..=LONGEST).contains(&time.value) {
         return Some(time.value);
     }
     let title = format!("`{key}` is from 10ms to 1h");
-    e.report(Diagnostic::error(time.place, title));
+    e.report(e.mistake(key, title));
     None
 }
 
@@ -58,7 +57,7 @@ fn below(
             ),
             _ => format!("it takes the place of `every`: at most {every}"),
         };
-        e.report(Diagnostic::error(time.place, title).help(help));
+        e.report(e.mistake(key, title).help(help));
         return None;
     }
     within(e, time, key)

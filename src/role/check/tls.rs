@@ -6,7 +6,6 @@ use std::time::Duration;
 use super::super::element::Element;
 use super::words;
 use crate::check::config::{Tls, TlsStart};
-use crate::diagnostic::Diagnostic;
 use crate::document::listed;
 
 /// A certificate that ends sooner is warned of.
@@ -17,7 +16,7 @@ pub fn read(e: &Element<'_>, kind: &str) -> Option<Option<Tls>> {
     let start = match (e.text("tls").as_deref(), kind) {
         (Some("on"), _) | (None, "https") => TlsStart::AtOnce,
         (Some("off"), "https") => {
-            let diagnostic = Diagnostic::error(e.place_of("tls"), "https without TLS is http");
+            let diagnostic = e.mistake("tls", "https without TLS is http");
             e.report(diagnostic.help("write `kind = \"http\"`"));
             return None;
         }
@@ -25,7 +24,7 @@ pub fn read(e: &Element<'_>, kind: &str) -> Option<Option<Tls>> {
         (Some("starttls"), kind) => {
             let title = format!("a check of kind `{kind}` cannot begin TLS later");
             let help = format!("write `tls = \"on\"`; {} can", listed(words::UPGRADING));
-            e.report(Diagnostic::error(e.place_of("tls"), title).help(help));
+            e.report(e.mistake("tls", title).help(help));
             return None;
         }
         // `off`, or a word that was reported.

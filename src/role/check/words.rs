@@ -4,7 +4,6 @@
 //! at which is not.
 
 use super::super::element::Element;
-use crate::diagnostic::Diagnostic;
 use crate::document::listed;
 
 /// The kinds, in the order in which the documentation has them.
@@ -90,14 +89,14 @@ pub fn belong(e: &Element<'_>, kind: &str) -> bool {
         if !kinds.contains(&kind) {
             let title = format!("`{key}` says nothing about a check of kind `{kind}`");
             let help = format!("it belongs to {}", listed(kinds));
-            e.report(Diagnostic::error(e.place_of(key), title).help(help));
+            e.report(e.mistake(key, title).help(help));
             all = false;
         }
     }
     if kind != "off" && kind != "dns" && e.given("name") && !STREAMS.contains(&kind) {
         let title = format!("`name` says nothing about a check of kind `{kind}`");
         let help = "it is the name that TLS, or dns, asks for";
-        e.report(Diagnostic::error(e.place_of("name"), title).help(help));
+        e.report(e.mistake("name", title).help(help));
         all = false;
     }
     all
@@ -108,6 +107,6 @@ pub fn without_tls(e: &Element<'_>) {
     for key in OF_TLS.iter().filter(|key| e.given(key)) {
         let title = format!("`{key}` says nothing about a check without TLS");
         let help = "add `tls = \"on\"`, or take the key out";
-        e.report(Diagnostic::error(e.place_of(key), title).help(help));
+        e.report(e.mistake(key, title).help(help));
     }
 }

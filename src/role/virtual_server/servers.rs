@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::super::check::{self, Check, Traffic};
 use super::super::element::Element;
+use super::super::lint::servers as lint;
 use super::super::method::{GUE_PORT, Method, TunnelKind};
 use super::super::pool;
 use crate::check::config::Way;
@@ -73,9 +74,13 @@ pub fn servers(
 ) -> Option<Vec<Server>> {
     let role = e.get::<String>("real-servers")?;
     let of_all = check::of_all(e, traffic);
-    let mut servers = Vec::new();
+    let own = e.me().address.value;
+    let (mut servers, mut far) = (Vec::new(), Vec::new());
     e.for_each_host(&role, "server", |host, server| {
         let address = host.address.addr();
+        if forward == Forward::Route && lint::is_outside(&own, host) {
+            far.push(host);
+        }
         if Family::of(address) == family || matches!(forward, Forward::Tunnel(_)) {
             servers.extend(destination(server, forward).map(|destination| Server {
                 destination,
@@ -86,6 +91,9 @@ pub fn servers(
             }));
         }
     });
+    let checks = servers.first().map_or(&[][..], |server: &Server| &server.checks);
+    let lone = lint::lone_ping(checks, traffic.protocol);
+    lone.into_iter().chain(lint::not_on_segment(&own, &far)).for_each(|warning| e.report(warning));
     Some(servers)
 }
 
