@@ -295,6 +295,11 @@ impl Pattern {
     pub fn is_in(&self, bytes: &[u8]) -> bool {
         self.regex.is_match(bytes)
     }
+
+    /// Where the first match in these bytes ends.
+    pub fn end_in(&self, bytes: &[u8]) -> Option<usize> {
+        self.regex.find(bytes).map(|found| found.end())
+    }
 }
 
 impl fmt::Debug for Pattern {
@@ -360,9 +365,9 @@ pub enum Datagram {
         /// Whom it asks for.
         user: String,
     },
-    /// RADIUS: Access-Request, any answer with a right authenticator.
+    /// RADIUS: Access-Request, and an answer that is signed with the secret.
     Radius {
-        /// The user.
+        /// The user. With a password, the answer has to be Access-Accept; without one any is good.
         login: Login,
         /// The secret that client and server share.
         secret: String,
