@@ -11,3 +11,4 @@ pub mod driver;
 pub mod machine;
 pub mod outcome;
 pub mod probe;
+pub mod wire;

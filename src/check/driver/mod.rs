@@ -12,6 +12,7 @@ mod events;
 mod limits;
 mod lines;
 mod notices;
+mod ping;
 mod random;
 mod station;
 mod stations;
@@ -22,6 +23,7 @@ mod tcp;
 mod thread;
 mod tls;
 mod trust;
+mod vip;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -106,3 +108,6 @@ impl Drop for Checks {
         self.orders.put(|orders| orders.end = true);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -223,9 +223,12 @@ impl Stream {
     /// The connection broke after it stood.
     fn broken(&self, error: Errno) -> Failure {
         let mut failure = tcp::failure(error);
-        if let (Phase::Talking, Some(dialogue)) = (self.phase, &self.dialogue) {
-            failure.what = format!("{} ({})", failure.what, dialogue.so_far());
-        }
+        let so_far = match (self.phase, &self.dialogue) {
+            (Phase::Talking, Some(dialogue)) => dialogue.so_far(),
+            (Phase::Handshaking, _) => "TLS was not agreed on".to_owned(),
+            (Phase::Connecting, _) | (Phase::Talking, None) => return failure,
+        };
+        failure.what = format!("{} ({so_far})", failure.what);
         failure
     }
 

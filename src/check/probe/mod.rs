@@ -6,10 +6,32 @@
 //! and says when the time is up. What a server sends is never kept beyond a bound, and a server
 //! that keeps to no end is bad.
 
-use crate::check::config::{Protocol, Target, Tls};
+use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
+mod agent;
 pub mod datagram;
+mod dns;
+mod exchange;
+mod expect;
+mod ftp;
+pub mod http;
+mod imap;
+mod ldap;
+mod line;
+mod mysql;
+mod nntp;
+#[cfg(test)]
+mod ordeal;
+mod pop3;
+mod postgres;
+mod quote;
+mod radius;
+mod redis;
+mod sip;
+mod smtp;
+
+use exchange::Exchange;
 
 /// So many bytes of a body, or of what is searched for an expected text, are looked at.
 pub const MOST_BYTES: usize = 64 * 1024;
@@ -48,52 +70,36 @@ pub enum Step {
 /// names of transactions: two conversations have different ones.
 pub fn dialogue(
     protocol: &Protocol,
-    _target: &Target,
-    _tls: Option<&Tls>,
-    _random: [u8; 16],
+    target: &Target,
+    tls: Option<&Tls>,
+    random: [u8; 16],
 ) -> Box<dyn Dialogue> {
-    let name = match protocol {
-        Protocol::Http(_) => "HTTP",
-        Protocol::Smtp { .. } => "SMTP",
-        Protocol::Ftp(_) => "FTP",
-        Protocol::Imap(_) => "IMAP",
-        Protocol::Pop3(_) => "POP3",
-        Protocol::Nntp => "NNTP",
-        Protocol::Redis { .. } => "Redis",
-        Protocol::Mysql(_) => "MySQL",
-        Protocol::Postgres { .. } => "PostgreSQL",
-        Protocol::Ldap { .. } => "LDAP",
-        Protocol::Dns(_) => "DNS",
-        Protocol::Sip { .. } => "SIP",
-        Protocol::Expect(_) => "send/expect",
-        Protocol::Agent { .. } => "the agent's protocol",
-    };
-    Box::new(Unspoken(name))
-}
-
-/// A protocol that is not spoken yet.
-struct Unspoken(&'static str);
-
-impl Unspoken {
-    fn done(&self) -> Step {
-        Step::Done(Outcome::Unmade(format!("{} is not spoken yet", self.0)))
-    }
-}
-
-impl Dialogue for Unspoken {
-    fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        self.done()
-    }
-
-    fn feed(&mut self, _bytes: &[u8], _out: &mut Vec<u8>) -> Step {
-        self.done()
-    }
-
-    fn end(&mut self) -> Step {
-        self.done()
-    }
-
-    fn so_far(&self) -> String {
-        "nothing was said".to_owned()
+    let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
+    match protocol {
+        Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
+        Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
+        Protocol::Ftp(login) => Exchange::boxed(ftp::Ftp::new(login.clone(), upgrade)),
+        Protocol::Imap(login) => Exchange::boxed(imap::Imap::new(login.clone(), upgrade)),
+        Protocol::Pop3(login) => Exchange::boxed(pop3::Pop3::new(login.clone(), upgrade)),
+        Protocol::Nntp => Exchange::boxed(nntp::Nntp::new(upgrade)),
+        Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
+        Protocol::Mysql(login) => {
+            let covered = tls.is_some() && !upgrade;
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered))
+        }
+        Protocol::Postgres { login, database } => {
+            Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
+        }
+        Protocol::Ldap { login, base } => {
+            Exchange::boxed(ldap::Ldap::new(login.clone(), base.clone(), upgrade))
+        }
+        Protocol::Dns(dns) => {
+            Exchange::boxed(dns::OverTcp::new(dns, u16::from_be_bytes([random[0], random[1]])))
+        }
+        Protocol::Sip { user } => {
+            Exchange::boxed(sip::OverTcp::new(user, target, tls.is_some(), random))
+        }
+        Protocol::Expect(turns) => Box::new(expect::Expect::new(turns)),
+        Protocol::Agent { send } => Exchange::boxed(agent::Agent::new(send)),
     }
 }
