@@ -18,7 +18,6 @@ mod ftp;
 pub mod http;
 mod imap;
 mod ldap;
-mod ldap;
 mod line;
 mod mysql;
 mod nntp;
