@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
-use crate::control::report::ReportError;
+use crate::control::report::{self, ReportError};
 use crate::control::words::WordsFileError;
 use crate::daemon::WatchError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
