@@ -176,11 +176,12 @@ impl Pool {
     }
 
     fn begin_grace(&mut self, hold: Hold, now: Moment) -> Guard {
-        let grace = self.spans.grace;
+        let waits = self.memories.iter().any(|memory| memory.stage == Stage::Held);
+        let grace = waits.then_some(self.spans.grace);
         if hold.is_told {
             self.notices.push(&self.config.name, What::Recovered { grace });
         }
-        Guard::Grace(hold, now + grace)
+        grace.map_or(Guard::Open, |grace| Guard::Grace(hold, now + grace))
     }
 
     fn go_on_with(&self, hold: Hold, until: Moment) -> Guard {
