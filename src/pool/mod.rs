@@ -1,8 +1,13 @@
 //! From health to traffic: which of a pool's servers get how much.
 //!
-//! [`config`] says what a pool is, [`standing`] what becomes of its servers. A pool's shares are a
-//! pure function of the checks' states, of the operator's word and of the configuration, with the
-//! memory that hysteresis, slow start and the guard against our own blindness need.
+//! [`config`] says what a pool is, [`standing`] what becomes of its servers, [`words`] what the
+//! operator said of them. A pool's shares are a pure function of the checks' states, of the
+//! operator's word and of the configuration, with the memory that hysteresis, slow start and the
+//! guard against our own blindness need: that is [`machine`].
 
 pub mod config;
+pub mod machine;
 pub mod standing;
+pub mod words;
+
+pub use machine::{Notice, Pool, Severity, Summary, View};

@@ -3,6 +3,11 @@
 //! The conversations know no sockets. Here a blocking loop drives one over a stream, as the engine
 //! does with many.
 
+mod http;
+mod rogue;
+pub(crate) mod server;
+mod web;
+
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 

@@ -48,7 +48,7 @@ impl Asking {
         socket: impl AsFd,
     ) -> std::result::Result<Asking, Outcome> {
         let Some(datagram) = datagram(check) else { return Err(expired(check)) };
-        let question = question(datagram, random);
+        let question = question(datagram, &check.target, random).map_err(Outcome::Unmade)?;
         match tcp::write(socket, &question.send) {
             Ok(_) => Ok(Asking { run, check: Arc::clone(check), question }),
             Err(error) => Err(tcp::refusal(error)),

@@ -18,6 +18,7 @@ mod station;
 mod stations;
 mod status;
 mod stream;
+mod tasks;
 mod tcp;
 mod thread;
 mod tls;

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 
 use super::ping::Ping;
 use super::station::{Done, Station};
+use super::tasks::Tasks;
 use super::vip::Vip;
 use crate::check::config::{CheckConfig, Probe};
 use crate::check::machine::Run;
@@ -166,7 +167,7 @@ fn open(sort: Sort, tasks: &Handle, epoll: &Epoll) -> Result<Box<dyn Station>, S
     Ok(station)
 }
 
-fn build(sort: Sort, _tasks: &Handle) -> Result<Box<dyn Station>, String> {
+fn build(sort: Sort, tasks: &Handle) -> Result<Box<dyn Station>, String> {
     match sort {
         Sort::Ping => match Ping::open() {
             Ok(station) => Ok(Box::new(station)),
@@ -176,6 +177,9 @@ fn build(sort: Sort, _tasks: &Handle) -> Result<Box<dyn Station>, String> {
             Ok(station) => Ok(Box::new(station)),
             Err(error) => Err(format!("cannot open packet sockets: {error}")),
         },
-        Sort::Tasks => Err("programs and files are not asked yet".to_owned()),
+        Sort::Tasks => match Tasks::open(tasks.clone()) {
+            Ok(station) => Ok(Box::new(station)),
+            Err(errno) => Err(errno.to_string()),
+        },
     }
 }

@@ -8,8 +8,8 @@ use std::ops::ControlFlow;
 use super::judge::{Judge, Verdict, bad};
 use crate::check::probe::MOST_BYTES;
 
-/// So many bytes may come beside the body, and for each of its bytes so many more: chunks of one byte
-/// are followed by five others.
+/// So many bytes may come beside the body, and for each of its bytes so many more: a chunk of one
+/// byte brings five others.
 const MOST_BESIDE: u64 = MOST_BYTES as u64;
 const BESIDE_EACH: u64 = 16;
 /// More digits of a chunk's size than any body needs: 4 PiB.

@@ -1,8 +1,8 @@
 //! HTTP checks: one request after the other, each on a connection of its own, all answered well.
 //!
-//! A [`Talk`] goes through the requests. [`http1`] and [`http2`] find status and body in what comes,
-//! [`judge`] says what they are worth and [`request`] what is asked. Nothing is kept but a header
-//! section, a frame, and the beginning of a body that a pattern is to match.
+//! A [`Talk`] goes through the requests. [`http1`] and [`http2`] find status and body in what
+//! comes, [`judge`] says what they are worth and [`request`] what is asked. Nothing is kept but a
+//! header section, a frame, and the beginning of a body that a pattern is to match.
 
 mod chunked;
 mod digest;

@@ -1,8 +1,8 @@
 //! Looks for a text in a stream of bytes, of which it keeps none.
 //!
-//! Knuth, Morris and Pratt's way: how much of the text the last bytes were is all there is to know,
-//! so that a text that is cut into pieces by chunks and frames is found like any other, in time that
-//! is linear in what came.
+//! Knuth, Morris and Pratt's way: how much of the text the last bytes were is all there is to
+//! know, so that a text that is cut into pieces by chunks and frames is found like any other, in
+//! time that is linear in what came.
 
 /// A search for one text.
 #[derive(Debug)]

@@ -73,6 +73,7 @@ impl Thread {
                 break;
             }
         }
+        self.words.tell(&mut self.ways.teller);
         self.publish(now());
     }
 
@@ -231,12 +232,15 @@ impl Thread {
             LinkNews::Resigned(router) => {
                 self.speaker.handle_peer(&peer, &router, PeerNews::Resigned, now);
             }
+            LinkNews::Said(topic, bytes) => self.words.hear(peer, topic, bytes),
             LinkNews::Restarting(within) => every(PeerNews::Restarting(within)),
             LinkNews::Gone => {
+                self.words.forget(&peer);
                 every(PeerNews::Gone);
                 teller.tell(Event::PeerGone { peer });
             }
             LinkNews::Unknown => {
+                self.words.forget(&peer);
                 every(PeerNews::Unknown);
                 teller.tell(Event::PeerUnknown { peer });
             }

@@ -93,7 +93,8 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Whether so many bits may be left over: fewer than a byte's, all of them 1 (RFC 7541 section 5.2).
+/// Whether so many bits may be left over: fewer than a byte's, all of them 1 (RFC 7541 section
+/// 5.2).
 fn is_padding(code: u32, length: u8) -> bool {
     length < 8 && code == (1 << length) - 1
 }

@@ -1,0 +1,202 @@
+//! The machine of one pool: from what is known of its servers to their shares of the traffic.
+//!
+//! Told the whole truth each time ([`View`]), it works the shares out anew. What it remembers is
+//! little: who was in, who climbs to its full weight, whether the quorum was had, and whether
+//! [`guard`] holds the last good set because the fault is likely here. It reads no clock.
+
+mod claim;
+mod guard;
+mod look;
+mod memory;
+mod notice;
+mod quorum;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+
+pub use notice::{Notice, Server, Severity, What};
+pub use view::{Summary, View};
+
+use self::guard::{Blindness, Guard};
+use self::look::{Look, look};
+use self::memory::{Memory, Spans, Stage};
+use self::notice::Queue;
+use self::quorum::Quorum;
+use crate::check::outcome::State;
+use crate::clock::Moment;
+use crate::pool::config::{Member, PoolConfig};
+use crate::pool::standing::{Share, Shares, Standing};
+
+/// A pool, with its past.
+#[derive(Debug)]
+pub struct Pool {
+    config: PoolConfig,
+    spans: Spans,
+    /// Of each member, in the same order.
+    memories: Vec<Memory>,
+    guard: Guard,
+    blindness: Blindness,
+    quorum: Quorum,
+    shares: Shares,
+    summary: Summary,
+    /// All servers were judged at least once.
+    was_judged: bool,
+    notices: Queue,
+    timeout: Option<Moment>,
+}
+
+impl Pool {
+    /// A pool that nothing is known of yet. `kept` is who has traffic in the kernel now: its
+    /// servers keep it until they are judged; and if there is somebody but none of its servers, a
+    /// spare answers, so the quorum counts as lost.
+    pub fn new(config: PoolConfig, kept: BTreeSet<SocketAddr>, now: Moment) -> Self {
+        let spans = Spans::of(&config);
+        let begin = |member: &Member| Memory::begin(member, &spans, kept.contains(&member.server));
+        let memories: Vec<Memory> = config.members.iter().map(begin).collect();
+        let spare_answers =
+            !kept.is_empty() && !memories.iter().any(|memory| memory.stage == Stage::In);
+        let mut pool = Pool {
+            quorum: Quorum::at_start(spare_answers, now + spans.start),
+            timeout: Some(now),
+            config,
+            spans,
+            memories,
+            guard: Guard::Open,
+            blindness: Blindness::default(),
+            shares: Shares::default(),
+            summary: Summary::default(),
+            was_judged: false,
+            notices: Queue::default(),
+        };
+        pool.shares.members =
+            pool.config.members.iter().zip(&pool.memories).map(at_first).collect();
+        pool.summary.unknown = u32::try_from(pool.memories.len()).unwrap_or(u32::MAX);
+        pool
+    }
+
+    /// Is this from now on, and keeps what it knows of the servers that stay. The shares are worked
+    /// out with the next view.
+    pub fn configure(&mut self, config: PoolConfig, now: Moment) {
+        let spans = Spans::of(&config);
+        let old = std::mem::replace(&mut self.config, config);
+        let servers = old.members.iter().map(|member| (member.server, member.weight));
+        let memories = std::mem::take(&mut self.memories);
+        let mut known: BTreeMap<SocketAddr, _> =
+            servers.zip(memories).map(|((server, weight), m)| (server, (weight, m))).collect();
+        let rescaled = spans.scale != self.spans.scale;
+        for member in &self.config.members {
+            self.memories.push(match known.remove(&member.server) {
+                Some((weight, memory)) if weight == member.weight && !rescaled => memory,
+                Some((_, memory)) => memory.reweighed(member, &spans),
+                None => Memory::added(member, &spans),
+            });
+        }
+        let before = std::mem::take(&mut self.shares);
+        let shares = self.config.members.iter().zip(&self.memories).map(|(member, memory)| {
+            let share = before.members.get(&member.server).cloned();
+            share.map_or_else(|| at_first((member, memory)), |share| (member.server, share))
+        });
+        self.shares.members = shares.collect();
+        let answering = before.spare.and_then(|spare| old.spares.get(spare));
+        self.shares.spare = self.config.spares.iter().position(|spare| Some(spare) == answering);
+        self.spans = spans;
+        self.timeout = Some(now);
+    }
+
+    /// Works the shares out anew.
+    pub fn handle(&mut self, view: &View<'_>, now: Moment) {
+        let members = self.config.members.iter();
+        let looks: Vec<Look<'_>> =
+            members.map(|member| look(member, self.spans.scale, view)).collect();
+        let fell = self.advance(&looks, now);
+        self.summarise(&looks);
+        self.watch_over(&looks, view, &fell, now);
+        let claims = self.claims(&looks, view, now);
+        self.decide(claims, &looks, view, now);
+        self.timeout = self.next_timeout(now);
+    }
+
+    /// When the view has to be told again, if nothing changes before. The operator's deadlines are
+    /// the wall clock's and not among it: [`super::words::Words::next_deadline`].
+    pub fn poll_timeout(&self) -> Option<Moment> {
+        self.timeout
+    }
+
+    /// The next thing that somebody should read.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop(&self.config.name)
+    }
+
+    /// What becomes of the servers now.
+    pub fn shares(&self) -> &Shares {
+        &self.shares
+    }
+
+    /// What this director sees, for the others.
+    pub fn summary(&self) -> Summary {
+        self.summary
+    }
+
+    /// Whether all servers were judged.
+    pub fn is_judged(&self) -> bool {
+        self.summary.unknown == 0
+    }
+
+    /// Whether another director sees servers that are well and we see none, for longer than the
+    /// other can take to see what we see.
+    pub fn is_blind(&self) -> bool {
+        self.blindness.is_believed()
+    }
+
+    /// The weight of one of its servers while all is well, as shares have it.
+    pub fn full_weight(&self, member: &Member) -> u32 {
+        member.weight.saturating_mul(self.spans.scale)
+    }
+
+    /// What it is.
+    pub fn config(&self) -> &PoolConfig {
+        &self.config
+    }
+
+    /// Every server's past moves on by what is seen of it. Returns when each of those that failed
+    /// just now did so first, in order.
+    fn advance(&mut self, looks: &[Look<'_>], now: Moment) -> Vec<Moment> {
+        let climbs = !self.config.slow_start.is_zero();
+        let steps = self.memories.iter_mut().zip(looks);
+        let mut fell: Vec<Moment> = steps
+            .filter_map(|(memory, look)| memory.advance(look, climbs, now).then_some(look.since))
+            .collect();
+        fell.sort_unstable();
+        fell
+    }
+
+    fn summarise(&mut self, looks: &[Look<'_>]) {
+        let count = |state: State| {
+            let n = looks.iter().filter(|look| look.state == state).count();
+            u32::try_from(n).unwrap_or(u32::MAX)
+        };
+        self.summary.up = count(State::Up);
+        self.summary.down = count(State::Down);
+        self.summary.unknown = count(State::Unknown);
+    }
+
+    fn next_timeout(&self, now: Moment) -> Option<Moment> {
+        let climbs =
+            self.memories.iter().filter_map(|memory| memory.next_step(self.config.slow_start, now));
+        let others = [self.guard.timeout(), self.blindness.timeout(), self.quorum.timeout(now)];
+        climbs.chain(others.into_iter().flatten()).min()
+    }
+}
+
+/// What becomes of a server before anything is known.
+fn at_first((member, memory): (&Member, &Memory)) -> (SocketAddr, Share) {
+    let (weight, standing) = match memory.stage == Stage::In {
+        true => (Some(memory.weight), Standing::Kept),
+        false => (None, Standing::Unknown),
+    };
+    (member.server, Share { weight, standing, why: String::new() })
+}
+
+#[cfg(test)]
+mod tests;

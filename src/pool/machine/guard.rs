@@ -1,0 +1,256 @@
+//! The guard against our own blindness.
+//!
+//! If all servers seem to fail at once, or only this director sees them fail, the fault is likely
+//! here: then the last good set stays as it was. What proves that they did fail ends it, and so
+//! does the first of them that is well again; the others then have a little time to follow.
+//!
+//! Proof has to be fresh. A witness that was well a second ago, a server that refused before the
+//! way was cut, and a director that has not made its round yet say nothing of now. So the set is
+//! held until each of them had the time to notice what we noticed, and only what is still held then
+//! is believed to be our fault, and told.
+
+use super::Pool;
+use super::look::{Look, Proof, proof};
+use super::memory::Stage;
+use super::notice::What;
+use super::view::View;
+use crate::check::outcome::State;
+use crate::clock::Moment;
+
+/// Whether the last good set is held.
+#[derive(Clone, Debug)]
+pub(super) enum Guard {
+    /// It is not.
+    Open,
+    /// It is.
+    Holding(Hold),
+    /// One of it is well again, and the others stay until this moment.
+    Grace(Hold, Moment),
+}
+
+/// One episode of it.
+#[derive(Clone, Debug)]
+pub(super) struct Hold {
+    /// When the first of them failed.
+    first: Moment,
+    /// Several of them failed in the same moment.
+    together: bool,
+    /// Every other had time to notice by this moment.
+    settled: Moment,
+    /// It was told.
+    is_told: bool,
+    /// When something will be evidence that is not yet.
+    again: Option<Moment>,
+}
+
+/// What the evidence says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// The fault is here, for this reason; look again at that moment.
+    Hold(String, Option<Moment>),
+    /// They did fail, for this reason.
+    LetGo(String),
+}
+
+impl Guard {
+    /// When the evidence has to be looked at again.
+    pub(super) fn timeout(&self) -> Option<Moment> {
+        match self {
+            Guard::Open => None,
+            Guard::Holding(hold) if hold.is_told => hold.again,
+            Guard::Holding(hold) => [hold.again, Some(hold.settled)].into_iter().flatten().min(),
+            Guard::Grace(_, until) => Some(*until),
+        }
+    }
+}
+
+/// Whether another director sees what we do not.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Blindness {
+    /// Since when it seems so.
+    since: Option<Moment>,
+    /// When it is believed.
+    by: Option<Moment>,
+}
+
+impl Blindness {
+    pub(super) fn is_believed(&self) -> bool {
+        self.since.is_some() && self.by.is_none()
+    }
+
+    pub(super) fn timeout(&self) -> Option<Moment> {
+        self.by
+    }
+}
+
+impl Pool {
+    /// Holds the last good set, goes on holding it, or lets go. `fell` is when each of those that
+    /// failed just now did so first, in order.
+    pub(super) fn watch_over(
+        &mut self,
+        looks: &[Look<'_>],
+        view: &View<'_>,
+        fell: &[Moment],
+        now: Moment,
+    ) {
+        self.compare(looks, view, now);
+        let is_any_in = self.memories.iter().any(|memory| memory.stage == Stage::In);
+        self.guard = match std::mem::replace(&mut self.guard, Guard::Open) {
+            _ if !self.config.guard => self.release(),
+            Guard::Open if is_any_in || fell.is_empty() => Guard::Open,
+            Guard::Open => self.consider(fell, view, now),
+            Guard::Holding(hold) if is_any_in => self.begin_grace(hold, now),
+            Guard::Grace(_, until) if is_any_in && now >= until => self.release(),
+            Guard::Grace(hold, until) if is_any_in => self.go_on_with(hold, until),
+            Guard::Grace(hold, _) => self.hold_again(hold, fell, view, now),
+            Guard::Holding(hold) => self.hold_on(hold, &[], view, now),
+        };
+        self.summary.held = matches!(self.guard, Guard::Holding(_));
+    }
+
+    /// Sets what we see beside what the other directors see.
+    fn compare(&mut self, looks: &[Look<'_>], view: &View<'_>, now: Moment) {
+        let sees_none = looks.iter().all(|look| look.state == State::Down) && !looks.is_empty();
+        if !sees_none || !view.peers.iter().any(|peer| peer.up > 0 && !peer.held) {
+            self.blindness = Blindness::default();
+            return;
+        }
+        let since = *self.blindness.since.get_or_insert(now);
+        let by = since + self.spans.window;
+        self.blindness.by = (by > now).then_some(by);
+    }
+
+    /// The last server failed: was it one moment for several, or is it ours alone?
+    fn consider(&mut self, fell: &[Moment], view: &View<'_>, now: Moment) -> Guard {
+        let set = self.last_good_set(fell);
+        let first = set.iter().map(|(_, since)| *since).min();
+        let last = set.iter().map(|(_, since)| *since).max();
+        let (Some(first), Some(last)) = (first, last) else { return Guard::Open };
+        let together = set.len() >= 2 && last.since(first) <= self.spans.window;
+        let settled = now + self.spans.window;
+        let hold = Hold { first, together, settled, is_told: false, again: None };
+        self.hold_on(hold, &set, view, now)
+    }
+
+    /// Those that failed in the same moment as these, which were noticed just now: they may have
+    /// been noticed, and taken out, a little sooner. With when each of them failed first.
+    fn last_good_set(&self, fell: &[Moment]) -> Vec<(usize, Moment)> {
+        let window = self.spans.window;
+        let (Some(earliest), Some(latest)) = (fell.first().copied(), fell.last().copied()) else {
+            return Vec::new();
+        };
+        let is_of_it = |since: Moment| since + window >= latest && since <= earliest + window;
+        let all = self.memories.iter().enumerate().filter_map(|(i, memory)| match memory.stage {
+            Stage::Fell(since) => Some((i, since)),
+            Stage::Fresh | Stage::Added | Stage::In | Stage::Held | Stage::Out => None,
+        });
+        all.filter(|(_, since)| is_of_it(*since) || fell.binary_search(since).is_ok()).collect()
+    }
+
+    /// Holds those that are held, and these as well; or lets go.
+    fn hold_on(
+        &mut self,
+        mut hold: Hold,
+        more: &[(usize, Moment)],
+        view: &View<'_>,
+        now: Moment,
+    ) -> Guard {
+        let held = self.memories.iter().filter(|memory| memory.stage == Stage::Held);
+        let servers = held.count() + more.len();
+        if servers == 0 {
+            return Guard::Open;
+        }
+        match self.verdict(&hold, view, now) {
+            Verdict::LetGo(why) => {
+                if hold.is_told {
+                    self.notices.push(&self.config.name, What::LetGo { why });
+                }
+                self.release()
+            }
+            Verdict::Hold(why, again) => {
+                if now >= hold.settled && !hold.is_told {
+                    hold.is_told = true;
+                    self.notices.push(&self.config.name, What::Held { servers, why });
+                }
+                more.iter().for_each(|(i, _)| self.memories[*i].stage = Stage::Held);
+                hold.again = again;
+                Guard::Holding(hold)
+            }
+        }
+    }
+
+    fn begin_grace(&mut self, hold: Hold, now: Moment) -> Guard {
+        let waits = self.memories.iter().any(|memory| memory.stage == Stage::Held);
+        let grace = waits.then_some(self.spans.grace);
+        if hold.is_told {
+            self.notices.push(&self.config.name, What::Recovered { grace });
+        }
+        grace.map_or(Guard::Open, |grace| Guard::Grace(hold, now + grace))
+    }
+
+    fn go_on_with(&self, hold: Hold, until: Moment) -> Guard {
+        let is_any_held = self.memories.iter().any(|memory| memory.stage == Stage::Held);
+        if is_any_held { Guard::Grace(hold, until) } else { Guard::Open }
+    }
+
+    /// Those that were well again failed once more before the others could follow: it is the same
+    /// episode, but what answered in between says nothing of now.
+    fn hold_again(&mut self, hold: Hold, fell: &[Moment], view: &View<'_>, now: Moment) -> Guard {
+        let first = fell.first().copied().unwrap_or(hold.first);
+        let more = self.last_good_set(fell);
+        self.hold_on(Hold { first, ..hold }, &more, view, now)
+    }
+
+    /// Those that are held have failed.
+    fn release(&mut self) -> Guard {
+        let held = self.memories.iter_mut().filter(|memory| memory.stage == Stage::Held);
+        held.for_each(|memory| memory.stage = Stage::Out);
+        Guard::Open
+    }
+
+    /// Weighs the evidence, the strongest first. Whoever holds its own set is no evidence, or two
+    /// directors that are cut off together would keep each other in the belief.
+    fn verdict(&self, hold: &Hold, view: &View<'_>, now: Moment) -> Verdict {
+        let mut peers = view.peers.iter().filter(|peer| !peer.held);
+        if let Some(peer) = peers.clone().find(|peer| peer.up > 0) {
+            let why = format!("another director sees {} of them up", peer.up);
+            return Verdict::Hold(why, None);
+        }
+        if peers.any(|peer| peer.unknown == 0 && peer.down > 0) {
+            return Verdict::LetGo("another director sees none of them up either".into());
+        }
+        let again = match self.answer(hold.first, view, now) {
+            Err(host) => return Verdict::LetGo(format!("{host} does answer")),
+            Ok(again) => again,
+        };
+        let witnessed = hold.first + self.spans.window;
+        let again = match view.witness {
+            Some(true) if now >= witnessed => {
+                return Verdict::LetGo("others on their network do answer".into());
+            }
+            Some(true) => [again, Some(witnessed)].into_iter().flatten().min(),
+            Some(false) | None => again,
+        };
+        match hold.together {
+            true => Verdict::Hold("all of them fell silent in the same moment".into(), again),
+            false => Verdict::LetGo("it was one server alone".into()),
+        }
+    }
+
+    /// Whether any server answered since this moment, rightly or wrongly: then the way is open.
+    /// `Err` is who did; otherwise, when what one said last will be an answer of now.
+    fn answer(&self, first: Moment, view: &View<'_>, now: Moment) -> Result<Option<Moment>, &str> {
+        let mut again: Option<Moment> = None;
+        for member in &self.config.members {
+            for check in &member.checks {
+                let Some(health) = view.health.get(check) else { continue };
+                match proof(check, health, first, now) {
+                    Proof::Open => return Err(&member.host),
+                    Proof::OpenAt(at) => again = Some(again.map_or(at, |before| before.min(at))),
+                    Proof::None => {}
+                }
+            }
+        }
+        Ok(again)
+    }
+}

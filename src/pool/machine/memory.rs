@@ -1,0 +1,158 @@
+//! What a pool remembers of one server, and how long things may take in it.
+
+use std::time::Duration;
+
+use super::look::Look;
+use crate::check::outcome::State;
+use crate::clock::Moment;
+use crate::pool::config::{Member, PoolConfig};
+
+/// A server climbs to its full weight in so many steps.
+pub(super) const STEPS: u32 = 10;
+/// The first round of checks is spread over so much.
+const ROUND: Duration = Duration::from_secs(1);
+/// A pool of which not all is known after this long has what quorum it has.
+const LONGEST_START: Duration = Duration::from_secs(10);
+
+/// Spans that follow from a pool's checks, and the scale of its weights.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Spans {
+    /// All weights are multiplied by this, so that a tenth of 1 is a weight.
+    pub(super) scale: u32,
+    /// What fails in the same moment is noticed within this time: one check may have been made just
+    /// before it, another be answered just after its timeout.
+    pub(super) window: Duration,
+    /// As long takes a server that is well again to be held so.
+    pub(super) grace: Duration,
+    /// As long may it take until all servers were judged for the first time.
+    pub(super) start: Duration,
+}
+
+impl Spans {
+    pub(super) fn of(config: &PoolConfig) -> Self {
+        let mut spans = Spans {
+            scale: if config.slow_start.is_zero() { 1 } else { STEPS },
+            window: Duration::ZERO,
+            grace: Duration::ZERO,
+            start: Duration::ZERO,
+        };
+        let (mut every, mut timeout) = (Duration::ZERO, Duration::ZERO);
+        let (mut rise, mut fall) = (Duration::ZERO, Duration::ZERO);
+        for check in config.members.iter().flat_map(|member| &member.checks) {
+            let timing = &check.timing;
+            every = every.max(timing.every);
+            timeout = timeout.max(timing.timeout);
+            rise = rise.max(timing.every.saturating_mul(timing.rise.get().into()));
+            fall = fall.max(timing.every.saturating_mul(timing.fall.get().into()));
+        }
+        spans.window = every + timeout;
+        spans.grace = rise + timeout;
+        spans.start = (ROUND + fall + timeout).min(LONGEST_START);
+        spans
+    }
+}
+
+/// What is remembered of one server.
+#[derive(Clone, Debug)]
+pub(super) struct Memory {
+    pub(super) stage: Stage,
+    /// The weight that it last had of its own right.
+    pub(super) weight: u32,
+    /// Since when it climbs to its full weight.
+    pub(super) climbing: Option<Moment>,
+    /// It was in maintenance after the last view.
+    pub(super) resting: bool,
+    /// It is well for the first time since the start, which is nobody's news.
+    pub(super) is_first: bool,
+    /// What was last told of it.
+    pub(super) note: Option<String>,
+}
+
+/// Where a server is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Not judged since the start.
+    Fresh,
+    /// Not judged since it was added while running.
+    Added,
+    /// It is well, or was before its checks became others.
+    In,
+    /// It seems to have failed, and the guard holds it.
+    Held,
+    /// It failed, first at this moment, while it was as good as any for traffic.
+    Fell(Moment),
+    /// It failed otherwise, or for good.
+    Out,
+}
+
+impl Memory {
+    pub(super) fn begin(member: &Member, spans: &Spans, inside: bool) -> Self {
+        Memory {
+            stage: if inside { Stage::In } else { Stage::Fresh },
+            weight: member.weight.saturating_mul(spans.scale),
+            climbing: None,
+            resting: false,
+            is_first: true,
+            note: None,
+        }
+    }
+
+    pub(super) fn added(member: &Member, spans: &Spans) -> Self {
+        let begun = Memory::begin(member, spans, false);
+        Memory { stage: Stage::Added, is_first: false, ..begun }
+    }
+
+    /// The same server with another weight.
+    pub(super) fn reweighed(self, member: &Member, spans: &Spans) -> Self {
+        Memory { weight: member.weight.saturating_mul(spans.scale), ..self }
+    }
+
+    /// Moves on by what is seen. Returns whether it failed just now.
+    pub(super) fn advance(&mut self, look: &Look<'_>, climbs: bool, now: Moment) -> bool {
+        let before = self.stage;
+        self.is_first = self.is_first && before == Stage::Fresh;
+        self.stage = match (look.state, before) {
+            (State::Up, _) => Stage::In,
+            (State::Unknown, stage) => stage,
+            // One in maintenance had no traffic that could be kept.
+            (State::Down, Stage::In) if !self.resting => Stage::Fell(look.since),
+            (State::Down, Stage::In | Stage::Fresh | Stage::Added) => Stage::Out,
+            (State::Down, stage @ (Stage::Held | Stage::Fell(_) | Stage::Out)) => stage,
+        };
+        let is_cold = match before {
+            Stage::Added | Stage::Fell(_) | Stage::Out => true,
+            Stage::Fresh | Stage::In | Stage::Held => false,
+        };
+        match look.state {
+            State::Up if is_cold && climbs => self.climbing = Some(now),
+            State::Down => self.climbing = None,
+            State::Up | State::Unknown => {}
+        }
+        before == Stage::In && look.state == State::Down
+    }
+
+    /// How many steps of its weight it has, if it climbs.
+    pub(super) fn steps(&mut self, slow_start: Duration, now: Moment) -> Option<u32> {
+        let since = self.climbing?;
+        let steps = steps(now.since(since), slow_start);
+        if steps >= STEPS {
+            self.climbing = None;
+        }
+        (steps < STEPS).then_some(steps.max(1))
+    }
+
+    /// When it climbs on.
+    pub(super) fn next_step(&self, slow_start: Duration, now: Moment) -> Option<Moment> {
+        let since = self.climbing?;
+        let steps = steps(now.since(since), slow_start).max(1);
+        let next = slow_start.saturating_mul(steps + 1) / STEPS;
+        // Rounded up, so that the step is due when the time comes.
+        Some(since + next + Duration::from_nanos(1))
+    }
+}
+
+fn steps(elapsed: Duration, slow_start: Duration) -> u32 {
+    let steps = (elapsed.as_nanos() * u128::from(STEPS)).checked_div(slow_start.as_nanos());
+    // Without slow start it has them all at once.
+    steps.map_or(STEPS, |steps| u32::try_from(steps).unwrap_or(STEPS))
+}

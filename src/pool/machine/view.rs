@@ -1,0 +1,41 @@
+//! What a pool is told: the whole truth of the moment, never a difference.
+//!
+//! So nothing depends on having seen an earlier view, and telling the same twice changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::check::config::CheckConfig;
+use crate::check::outcome::Health;
+use crate::pool::words::Words;
+
+/// All that a pool's shares depend on beside its configuration and its past.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// What is held true of each check; one that is missing was not judged yet.
+    pub health: &'a BTreeMap<Arc<CheckConfig>, Health>,
+    /// What the operator said.
+    pub words: &'a Words,
+    /// The wall clock, in milliseconds since 1970, for the operator's deadlines.
+    pub wall: u64,
+    /// What the other directors see of this pool, as far as it is fresh.
+    pub peers: &'a [Summary],
+    /// Whether anything on the servers' network that is none of them answers us; `None` where
+    /// nothing was given to be asked.
+    pub witness: Option<bool>,
+}
+
+/// What a director sees of a pool, for the others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// As many servers are well.
+    pub up: u32,
+    /// As many are not.
+    pub down: u32,
+    /// As many were not judged yet.
+    pub unknown: u32,
+    /// It sees none that is well and takes the fault to be its own, so what it sees is no evidence.
+    pub held: bool,
+}
