@@ -360,3 +360,6 @@ fn question(port: &Port, wanted: IpAddr) -> Option<Vec<u8>> {
         (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
     }
 }
+
+#[cfg(test)]
+mod tests;
