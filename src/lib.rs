@@ -2,12 +2,11 @@
 //!
 //! desire (pure) → observe (reads) → plan (pure) → apply (writes) → observe again.
 //!
-//! Read on in [`cluster`], [`role`] and [`situation`] (files become types, types become a desired
-//! state), [`resource`] (one file per kind), [`plan`] and [`reconcile`], [`host`] (the doors to
-//! kernel, disk and units), [`ipvs`] (the codec), [`vrrp`] (who holds the VIPs, told the time by
-//! [`clock`]) with [`track`] and [`hook`], [`check`] and [`pool`] (which real servers get traffic),
-//! [`document`] and [`diagnostic`] (how files are read),
-//! and at last [`cli`], [`probe`] and [`lab`].
+//! Read on in [`cluster`], [`role`], [`situation`] (files become types, types a desired state),
+//! [`resource`] (one file per kind), [`plan`], [`reconcile`], [`host`] (the doors to kernel, disk
+//! and units), [`ipvs`], [`frame`] (codecs), [`vrrp`] (who holds the VIPs; [`clock`] tells the time)
+//! with [`track`], [`hook`]; [`check`], [`pool`], [`control`] (which real servers get traffic),
+//! [`document`], [`diagnostic`] (how files are read), and at last [`cli`], [`probe`], [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
 //! resource kind's verbs and the drivers touch the machine. We remove only what we own. A crash
@@ -18,9 +17,11 @@ pub mod check;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
+pub mod control;
 pub mod daemon;
 pub mod diagnostic;
 pub mod document;
+pub mod frame;
 pub mod hook;
 pub mod host;
 pub mod ipvs;

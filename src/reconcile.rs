@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::host::{Host, HostError, files, ledger};
 use crate::plan::{Change, Plan};
-use crate::resource::{self, Desired, Id, Kind, Observed, Ours, Resource};
+use crate::resource::{self, Desired, Id, Kind, Kinds, Observed, Ours, Resource};
 
 /// How one change went.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Report {
 /// Looks at the host and says what would be changed.
 pub async fn look(host: &Host, desired: &Desired) -> Result<(Plan, Observed), HostError> {
     let ours = ledger::read(host.files())?;
-    let observed = resource::observe(host, &desired.state, &ours).await;
+    let observed = resource::observe(host, &desired.state, &ours, Kinds::All).await;
     for (id, resource) in observed.state.iter() {
         tracing::debug!(%id, ?resource, "stands");
     }
@@ -55,18 +55,21 @@ pub async fn look(host: &Host, desired: &Desired) -> Result<(Plan, Observed), Ho
     Ok((Plan::between(desired, &observed), observed))
 }
 
-/// Makes the host be what is desired. `tell` is called after each change.
+/// Makes the host be what is desired, as far as these kinds go; `desired` has no others. `tell` is
+/// called after each change.
 pub async fn reconcile(
     host: &Host,
     desired: &Desired,
+    kinds: Kinds,
     mut tell: impl FnMut(&Change, &Outcome),
 ) -> Result<Report, HostError> {
     files::set_umask();
-    for (kind, error) in resource::recover(host).await {
+    for (kind, error) in resource::recover(host, kinds).await {
         tracing::warn!(%kind, %error, "what a run that was cut short changed stays changed");
     }
-    let ours = ledger::read(host.files())?;
-    let observed = resource::observe(host, &desired.state, &ours).await;
+    let mut ours = ledger::read(host.files())?;
+    ours.retain(|kind, _| kinds.contains(*kind));
+    let observed = resource::observe(host, &desired.state, &ours, kinds).await;
     forget_gone(host, desired, &observed, &ours);
     let plan = Plan::between(desired, &observed);
     let mut report = Report::default();
@@ -85,7 +88,7 @@ pub async fn reconcile(
             return Ok(report);
         }
     };
-    let seen = resource::observe(host, &desired.state, &ours).await;
+    let seen = resource::observe(host, &desired.state, &ours, kinds).await;
     forget_unmade(host, &report, &seen);
     let done: BTreeSet<Id> = report
         .changes

@@ -1,5 +1,6 @@
 //! The integration tests, one binary.
 
+mod checks;
 mod cli;
 mod crash;
 mod failover;
@@ -12,3 +13,4 @@ mod tidy;
 mod topologies;
 mod track;
 mod vrrp;
+mod wire;

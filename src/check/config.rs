@@ -4,11 +4,16 @@
 //! check, and one that a reload leaves alone keeps what is known. The target comes first, so that
 //! comparing two of them ends early.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
+
+use regex::bytes::{Regex, RegexBuilder};
 
 use crate::track::config::Statuses;
 
@@ -222,7 +227,8 @@ pub struct HttpRequest {
     pub method: String,
     /// With its query.
     pub path: String,
-    /// The Host header, or :authority; without, the target's address and port.
+    /// The Host header, or :authority; without, the name asked for over TLS, and without that the
+    /// target's address; with the port if it is not the scheme's own.
     pub host: Option<String>,
     /// More headers, in order.
     pub headers: Vec<(String, String)>,
@@ -249,12 +255,19 @@ pub enum Expectation {
     Sha256(String),
 }
 
-/// A regular expression that is known to be one. At most 4096 bytes.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Pattern(String);
+/// A regular expression that is known to be one, ready for use. At most 4096 bytes.
+#[derive(Clone)]
+pub struct Pattern {
+    text: String,
+    /// Made once: making it takes longer than a check.
+    regex: Arc<Regex>,
+}
 
 /// The longest pattern, in bytes.
 const LONGEST_PATTERN: usize = 4096;
+/// The largest that one may be once it is made, in bytes. The time it takes for a page grows with
+/// it, and all checks wait for one another.
+const LARGEST_PATTERN: usize = 1024 * 1024;
 
 impl Pattern {
     /// Takes a pattern. `Err` says what is wrong with it.
@@ -262,15 +275,63 @@ impl Pattern {
         if text.len() > LONGEST_PATTERN {
             return Err(format!("a pattern has at most {LONGEST_PATTERN} bytes"));
         }
-        match regex::bytes::Regex::new(text) {
-            Ok(_) => Ok(Pattern(text.to_owned())),
+        match RegexBuilder::new(text).size_limit(LARGEST_PATTERN).build() {
+            Ok(regex) => Ok(Pattern { text: text.to_owned(), regex: Arc::new(regex) }),
+            Err(regex::Error::CompiledTooBig(_)) => Err(
+                "the pattern takes too much to match; (?-u:\\w) takes less than \\w, which is all \
+                 of Unicode, and {1,9} less than {1,99}"
+                    .to_owned(),
+            ),
             Err(error) => Err(error.to_string()),
         }
     }
 
     /// Its text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// Whether it matches somewhere in these bytes.
+    pub fn is_in(&self, bytes: &[u8]) -> bool {
+        self.regex.is_match(bytes)
+    }
+
+    /// Where the first match in these bytes ends.
+    pub fn end_in(&self, bytes: &[u8]) -> Option<usize> {
+        self.regex.find(bytes).map(|found| found.end())
+    }
+}
+
+impl fmt::Debug for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Pattern").field(&self.text).finish()
+    }
+}
+
+// Its text is all of it.
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
+}
+
+impl Eq for Pattern {}
+
+impl PartialOrd for Pattern {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Pattern {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.text.cmp(&other.text)
+    }
+}
+
+impl Hash for Pattern {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 
@@ -304,9 +365,9 @@ pub enum Datagram {
         /// Whom it asks for.
         user: String,
     },
-    /// RADIUS: Access-Request, any answer with a right authenticator.
+    /// RADIUS: Access-Request, and an answer that is signed with the secret.
     Radius {
-        /// The user.
+        /// The user. With a password, the answer has to be Access-Accept; without one any is good.
         login: Login,
         /// The secret that client and server share.
         secret: String,
@@ -353,4 +414,27 @@ pub struct File {
     pub path: PathBuf,
     /// The number in it is the weight; 0 drains. Otherwise a number other than 0 is bad.
     pub dynamic: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_the_same_if_their_texts_are() {
+        let pattern = |text| Pattern::new(text).expect("a pattern");
+        assert_eq!(pattern("a+"), pattern("a+"));
+        assert!(pattern("a+") < pattern("b"));
+        assert!(pattern("a+").is_in(b"\xffaa") && !pattern("a+").is_in(b"b"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_or_takes_too_much_is_refused_with_the_reason() {
+        let refused = |text: &str| Pattern::new(text).expect_err("refused");
+        assert!(refused("a(b").contains("unclosed group"), "{}", refused("a(b"));
+        assert!(refused(r"[\w-]{1,200}@").contains("too much"));
+        assert!(Pattern::new(r"[\w-]{1,9}@").is_ok());
+        assert!(Pattern::new(r"(?-u:[\w-]{1,200}@)").is_ok());
+        assert!(refused(&"a".repeat(4097)).contains("4096"));
+    }
 }

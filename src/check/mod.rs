@@ -7,4 +7,8 @@
 //! [`crate::pool`].
 
 pub mod config;
+pub mod driver;
+pub mod machine;
 pub mod outcome;
+pub mod probe;
+pub mod wire;

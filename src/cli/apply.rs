@@ -14,7 +14,7 @@ pub(super) use crate::host::chain;
 use crate::host::{Host, HostError};
 use crate::plan::{Change, Shown};
 use crate::reconcile::{self, Outcome, Report};
-use crate::resource::Desired;
+use crate::resource::{Desired, Kinds};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -39,7 +39,7 @@ pub fn run(global: &Global) -> Exit {
 
 async fn converge(global: &Global, host: &Host, desired: &Desired) -> Result<Report, Failure> {
     let quiet = global.quiet || global.output == Format::Json;
-    let report = reconcile::reconcile(host, desired, |change, outcome| {
+    let report = reconcile::reconcile(host, desired, Kinds::All, |change, outcome| {
         if !quiet {
             tell(desired, change, outcome);
         }

@@ -3,16 +3,20 @@
 //! [`Failure`] is every reason for which a command cannot be carried out; [`say`] prints it and
 //! gives the exit code, so that all commands fail in the same words.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
+use crate::control::report::{self, ReportError};
+use crate::control::words::WordsFileError;
 use crate::daemon::WatchError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
-use crate::host::{CommandError, FileError, Host, HostError};
+use crate::host::{CommandError, FileError, Host, HostError, chain};
+use crate::pool::standing::Shares;
 use crate::resource::Desired;
 use crate::role::{Catalog, Role};
 use crate::situation::{Situation, Standing};
@@ -47,11 +51,34 @@ pub enum Failure {
     Key(String),
     /// It could not stay.
     Watch(WatchError),
+    /// Something was asked for that is not there.
+    Asked {
+        /// What is wrong with it.
+        said: String,
+        /// What there is.
+        help: String,
+    },
+    /// What operators said cannot be read or changed.
+    Words(WordsFileError),
+    /// What the resident converge says cannot be read.
+    Report(ReportError),
 }
 
 impl<E: Into<HostError>> From<E> for Failure {
     fn from(error: E) -> Self {
         Failure::Host(error.into())
+    }
+}
+
+impl From<WordsFileError> for Failure {
+    fn from(error: WordsFileError) -> Self {
+        Failure::Words(error)
+    }
+}
+
+impl From<ReportError> for Failure {
+    fn from(error: ReportError) -> Self {
+        Failure::Report(error)
     }
 }
 
@@ -79,9 +106,11 @@ impl Loaded {
         format!("{} ({})", self.role.host, self.role.name)
     }
 
-    /// How the routers stand, as far as the host's addresses tell: who has the VIPs is Active.
+    /// How things stand: routers as far as the host's addresses tell, for who has the VIPs is
+    /// Active, and real servers as a converge that stays says.
     pub async fn situation(&self, host: &Host) -> Result<Situation, Failure> {
         let mut situation = self.role.at_start();
+        situation.pools = self.shares(host);
         if self.role.routers().is_empty() {
             return Ok(situation);
         }
@@ -91,6 +120,24 @@ impl Loaded {
             situation.standing.insert(router.name.clone(), Standing::Active);
         }
         Ok(situation)
+    }
+
+    /// The shares of the real servers. Nothing is known of them while no converge checks them.
+    fn shares(&self, host: &Host) -> BTreeMap<String, Shares> {
+        match report::read(host.files()) {
+            Ok(Some(seen)) if seen.lives => {
+                let pools = seen.report.pools.into_iter();
+                pools.map(|(name, pool)| (name, pool.shares)).collect()
+            }
+            Ok(_) => BTreeMap::new(),
+            Err(error) => {
+                error_line(
+                    &format!("how real servers stand is not known: {}", chain(&error)),
+                    None,
+                );
+                BTreeMap::new()
+            }
+        }
     }
 
     /// For people, who wonder why no VIP is among the changes.
@@ -138,7 +185,10 @@ pub fn say(failure: &Failure) -> Exit {
         Failure::Host(error) if error.is_permission() => Exit::NoPermission,
         Failure::Unreadable(error) if error.is_permission() => Exit::NoPermission,
         Failure::Busy => Exit::Busy,
+        Failure::Asked { .. } => Exit::Usage,
+        Failure::Words(WordsFileError::File(error)) if error.is_permission() => Exit::NoPermission,
         Failure::Host(_) | Failure::Runtime(_) | Failure::Watch(_) => Exit::Failed,
+        Failure::Words(_) | Failure::Report(_) => Exit::Failed,
         Failure::Config(_)
         | Failure::Unreadable(_)
         | Failure::NoCluster(_)
@@ -178,6 +228,9 @@ fn words(failure: &Failure) -> (String, Option<String>) {
         Failure::Host(error) => (super::apply::chain(error), error.hint()),
         Failure::Runtime(error) => (format!("cannot start: {error}"), None),
         Failure::Watch(error) => (super::apply::chain(error), None),
+        Failure::Asked { said, help } => (said.clone(), Some(help.clone())),
+        Failure::Words(error) => (super::apply::chain(error), None),
+        Failure::Report(error) => (super::apply::chain(error), None),
     }
 }
 

@@ -12,9 +12,15 @@ mod lint;
 mod load;
 mod man;
 mod plan;
+mod pools;
 mod render;
 mod routers;
+mod servers;
+mod traffic;
+mod wait;
 mod watch;
+mod whom;
+mod words;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -132,6 +138,18 @@ enum Command {
     Release,
     /// Show what would be changed, without changing it; exit 2 if there is anything.
     Plan,
+    /// Show every server of every pool: what it gets, how it stands, why, and its connections.
+    #[command(after_help = servers::SERVERS_HELP)]
+    Servers,
+    /// Let a server finish: it gets no new connections, those it has go on.
+    #[command(after_help = words::WORD_EXIT_CODES)]
+    Drain(words::DrainArgs),
+    /// Take a server out: it gets no traffic at all.
+    #[command(after_help = words::WORD_EXIT_CODES)]
+    Maintenance(words::WordArgs),
+    /// End a drain or maintenance: a server gets traffic again as its checks allow.
+    #[command(after_help = words::WORD_EXIT_CODES)]
+    Ready(words::WordArgs),
     /// Check the cluster file and every role it uses, for all hosts.
     Lint,
     /// Print what a host is to be: its files, sysctls, addresses, IPVS table.
@@ -197,6 +215,10 @@ fn run(cli: Cli) -> ExitCode {
         None | Some(Command::Apply) => apply::run(&global),
         Some(Command::Release) => watch::release(&global),
         Some(Command::Plan) => plan::run(&global),
+        Some(Command::Servers) => servers::run(&global),
+        Some(Command::Drain(args)) => words::drain(&global, &args),
+        Some(Command::Maintenance(args)) => words::maintenance(&global, &args),
+        Some(Command::Ready(args)) => words::ready(&global, &args),
         Some(Command::Lint) => lint::run(&global),
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => return probe(&global, args),

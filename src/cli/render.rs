@@ -9,7 +9,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::load::{self, Failure, Loaded};
-use super::{Exit, Format, Global, routers};
+use super::{Exit, Format, Global, pools, routers};
 use crate::host::Host;
 use crate::host::survey::Survey;
 use crate::plan::Plan;
@@ -96,6 +96,7 @@ fn all(global: &Global, loaded: &Loaded, situation: &Situation, desired: &Desire
                 "host": host,
                 "role": loaded.role.name,
                 "vrrp": routers::as_json(&loaded.role, situation, desired),
+                "pools": pools::as_json(&loaded.role),
                 "resources": resources,
             });
             super::print(&whole.to_string());
@@ -103,6 +104,7 @@ fn all(global: &Global, loaded: &Loaded, situation: &Situation, desired: &Desire
         Format::Text => {
             super::print(&format!("# {}", loaded.heading()));
             anstream::print!("{}", routers::text(&loaded.role, situation, desired));
+            anstream::print!("{}", pools::text(&loaded.role));
             anstream::print!("{}", Plan::between(desired, &Observed::default()));
         }
     }

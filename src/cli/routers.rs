@@ -66,7 +66,7 @@ pub fn as_json(role: &Role, situation: &Situation, desired: &Desired) -> Json {
     })
 }
 
-fn heading(out: &mut String, text: &str) {
+pub(super) fn heading(out: &mut String, text: &str) {
     writeln!(out, "  {text}").expect("a text takes everything");
 }
 
@@ -74,7 +74,7 @@ fn field(out: &mut String, key: &str, value: impl std::fmt::Display) {
     writeln!(out, "    {key} = {value}").expect("a text takes everything");
 }
 
-fn fields(out: &mut String, pairs: &[(String, String)]) {
+pub(super) fn fields(out: &mut String, pairs: &[(String, String)]) {
     pairs.iter().for_each(|(key, value)| field(out, key, value));
 }
 
@@ -99,7 +99,7 @@ fn of_router(router: &RouterConfig, holds: bool) -> Vec<(String, String)> {
     pairs
 }
 
-fn pair(key: &str, value: impl ToString) -> (String, String) {
+pub(super) fn pair(key: &str, value: impl ToString) -> (String, String) {
     (key.to_owned(), value.to_string())
 }
 

@@ -9,6 +9,7 @@ use super::upkeep::Failing;
 use crate::diagnostic::Diagnostics;
 use crate::host::{HostError, chain};
 use crate::plan::Change;
+use crate::pool::{self, Severity};
 use crate::reconcile::{Outcome, Report};
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::Event;
@@ -82,6 +83,15 @@ pub fn report(result: &Result<Report, HostError>) {
                 tracing::warn!(id = %change.id(), "differs still after it was changed");
             }
         }
+    }
+}
+
+/// Something that changed in a pool.
+pub fn pool(notice: &pool::Notice) {
+    match notice.severity() {
+        Severity::Info => tracing::info!("{notice}"),
+        Severity::Warn => tracing::warn!("{notice}"),
+        Severity::Alarm => tracing::error!("{notice}"),
     }
 }
 

@@ -5,15 +5,19 @@
 //! own, which holds the VIPs and is told only whether this host may be Active. A bad file at a
 //! reload changes nothing: what ran goes on.
 
+mod balance;
 mod holders;
+mod lane;
 mod log;
 mod planned;
 mod pulse;
 pub mod release;
 mod resident;
 mod signals;
+mod sorry;
 mod upkeep;
 
+use crate::check::driver::CheckError;
 use crate::host::{FileError, Host};
 use crate::role::Role;
 use crate::vrrp::driver::{Settings, VrrpError};
@@ -48,6 +52,9 @@ pub enum WatchError {
     /// VRRP has ended by itself.
     #[error("a thread of VRRP has died, which is a defect of converge")]
     Died,
+    /// Real servers cannot be checked.
+    #[error(transparent)]
+    Check(#[from] CheckError),
     /// A file of its own cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
@@ -62,13 +69,15 @@ where
     let mut resident = Resident::new(host, first).await?;
     loop {
         match resident.next().await {
-            Turn::Worked(result) => resident.worked(result)?,
+            Turn::Table(step) => resident.table(step)?,
+            Turn::Rest(step) => resident.rest(step)?,
             Turn::Vrrp(event) => resident.heard(event),
             // Started anew it may do better; a converge that does not elect helps nobody.
             Turn::Died => return Err(WatchError::Died),
             Turn::Tracked => resident.tell_conditions(),
+            Turn::Balance(news) => resident.balance(news)?,
+            Turn::Desire => resident.desire(),
             Turn::Drifted => resident.drifted(),
-            Turn::Due => resident.work(),
             Turn::Beat => resident.beat(),
             Turn::Reload => {
                 resident.reloading();

@@ -4,66 +4,68 @@
 //! and hooks have threads and tasks of their own. So a slow change to the host delays neither the
 //! word that a service died nor the watchdog.
 
+mod parting;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::Future;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use super::balance::{self, Balance, at};
 use super::holders::Holders;
+use super::lane::{Lane, Step};
 use super::pulse::Pulse;
 use super::signals::{Asked, Signals};
-use super::upkeep::{Failing, Upkeep};
+use super::upkeep::Pace;
 use super::{Configuration, WatchError, log, planned};
 use crate::hook::Notifier;
 use crate::hook::queue::Happening;
+use crate::host::Host;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
-use crate::host::{Host, HostError, chain};
-use crate::plan::Change;
-use crate::reconcile::{self, Outcome, Report};
-use crate::resource::{Desired, Id, Resource};
+use crate::resource::{Desired, Id, Kind, Kinds, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
 use crate::track::Tracker;
 use crate::track::condition::Verdicts;
 use crate::vrrp::config::RouterConfig;
 use crate::vrrp::driver::{self, Event, Events, Settings, Vrrp};
-use crate::vrrp::router::{self, Condition, Start, State};
+use crate::vrrp::router::{Condition, Start, State};
 use crate::vrrp::speaker::REPLACED;
 
-/// How long a release may take beyond the peers' answer, after which the VIPs go in any case.
-const RELEASE_SPARE: Duration = Duration::from_secs(3);
-/// How long a planned restart may take to be told.
-const RESTART_LIMIT: Duration = Duration::from_secs(5);
+pub(super) use parting::{finish, release_limit};
+
 /// How long the first look at what is tracked may take before routers are taken up again.
 const LOOK_LIMIT: Duration = Duration::from_secs(1);
-/// How long the hooks may take that are told of the end.
-const HOOK_LIMIT: Duration = Duration::from_secs(5);
-/// How long systemd may take to say whether this is a stop or a restart.
-const JOB_LIMIT: Duration = Duration::from_millis(500);
+/// The kind whose changes nobody tells, and which has to follow at once; and all others.
+const TABLE: Kinds = Kinds::Only(Kind::VirtualServer);
+const REST: Kinds = Kinds::But(Kind::VirtualServer);
+/// While servers come and go, working out what is wanted may take one part of the time in so many.
+/// It takes tens of milliseconds only where there are thousands of them.
+const DESIRE_SHARE: u32 = 5;
 /// How often the loop, and the VRRP thread unless systemd asks more often, show that they turn.
 const BEAT: Duration = Duration::from_secs(2);
 
-type Work<'h> = Pin<Box<dyn Future<Output = Result<Report, HostError>> + 'h>>;
-
 /// What the loop woke up for.
 pub enum Turn {
-    /// A look at the host ended.
-    Worked(Result<Report, HostError>),
+    /// A look at the IPVS table ended, or is due.
+    Table(Step),
+    /// A look at all else ended, or is due.
+    Rest(Step),
     /// VRRP says something.
     Vrrp(Event),
     /// VRRP is no more, and nobody told it to end.
     Died,
     /// Something tracked became good or bad.
     Tracked,
+    /// Something is known of the real servers.
+    Balance(balance::News),
+    /// What is wanted is to be worked out anew.
+    Desire,
     /// Something on the host may have changed.
     Drifted,
-    /// It is time to look.
-    Due,
     /// It is time to show that the loop turns.
     Beat,
     /// The files are to be read again.
@@ -81,8 +83,12 @@ pub struct Resident<'h> {
     role: Role,
     settings: Settings,
     situation: Situation,
-    upkeep: Upkeep,
-    work: Option<Work<'h>>,
+    table: Lane<'h>,
+    rest: Lane<'h>,
+    balance: Balance<'h>,
+    /// When what is wanted is to be worked out anew, if it is; and when it may be at the earliest.
+    desire_due: Option<Instant>,
+    desire_rest: Instant,
     service: Service,
     vrrp: Option<(Vrrp, Events)>,
     /// Routers that a converge before this one left Active on purpose.
@@ -114,6 +120,7 @@ impl<'h> Resident<'h> {
         let tracks = first.role.tracks().to_vec();
         let tracker =
             if resumed.is_empty() { Tracker::start(tracks) } else { Tracker::resume(tracks) };
+        let balance = Balance::start(host, &first.role).await?;
         let mut resident = Resident {
             host,
             heading: first.heading,
@@ -123,8 +130,11 @@ impl<'h> Resident<'h> {
             role: first.role,
             settings: first.vrrp,
             situation,
-            upkeep: Upkeep::new(Instant::now()),
-            work: None,
+            balance,
+            desire_due: None,
+            desire_rest: Instant::now(),
+            table: Lane::new(host, TABLE, Pace::Quick),
+            rest: Lane::new(host, REST, Pace::Slow),
             service,
             vrrp: None,
             resumed,
@@ -138,6 +148,8 @@ impl<'h> Resident<'h> {
             ready: false,
         };
         log::warnings(&first.warnings);
+        resident.situation.pools = resident.balance.shares();
+        resident.desire();
         if !resident.resumed.is_empty() {
             // What is bad is better known before than after.
             resident.tracker.settled(LOOK_LIMIT).await;
@@ -152,8 +164,8 @@ impl<'h> Resident<'h> {
 
     /// Waits for what comes next.
     pub async fn next(&mut self) -> Turn {
-        let Resident { work, vrrp, verdicts, drift, signals, turns, upkeep, .. } = self;
-        let idle = work.is_none();
+        let Resident { table, rest, balance, vrrp, verdicts, drift, signals, turns, .. } = self;
+        let desire_due = self.desire_due;
         tokio::select! {
             biased;
             asked = signals.next() => match asked {
@@ -163,40 +175,85 @@ impl<'h> Resident<'h> {
             },
             event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
-            result = worked(work) => Turn::Worked(result),
+            news = balance.next() => Turn::Balance(news),
+            () = at(desire_due) => Turn::Desire,
+            step = table.next() => Turn::Table(step),
+            step = rest.next() => Turn::Rest(step),
             _ = turns.tick() => Turn::Beat,
-            () = tokio::time::sleep_until(upkeep.due()), if idle => Turn::Due,
             () = drift.changed() => Turn::Drifted,
         }
     }
 
     /// Something on the host may have changed.
     pub fn drifted(&mut self) {
-        self.upkeep.drifted(Instant::now());
+        self.rest.drifted();
     }
 
-    /// Begins to look at the host and to put right what differs.
-    pub fn work(&mut self) {
-        self.upkeep.begin(Instant::now());
-        match self.role.desired(&self.situation) {
-            Ok(desired) => {
-                let needs = |name: &str| self.role.vip_needs(name, &desired);
-                let routers = self.role.routers().iter();
-                self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
-                self.drift.follow(&files(self.host, &desired));
-                let before = self.upkeep.failing().clone();
-                self.work = Some(Box::pin(reconcile_all(self.host, desired, before)));
+    /// The IPVS table is to be looked at, or was.
+    pub fn table(&mut self, step: Step) -> Result<(), WatchError> {
+        match step {
+            Step::Due => self.table.begin(),
+            Step::Worked(result) => {
+                self.table.worked(&result);
+                self.looked()?;
             }
-            // A role that contradicts itself is refused when it is loaded.
-            Err(found) => log::contradiction(&found),
+        }
+        Ok(())
+    }
+
+    /// All else is to be looked at, or was.
+    pub fn rest(&mut self, step: Step) -> Result<(), WatchError> {
+        match step {
+            Step::Due => {
+                self.drift.follow(&files(self.host, self.rest.desired()));
+                self.rest.begin();
+            }
+            Step::Worked(result) => {
+                self.rest.worked(&result);
+                self.looked()?;
+                self.show();
+            }
+        }
+        Ok(())
+    }
+
+    /// Something is known of the real servers.
+    pub fn balance(&mut self, news: balance::News) -> Result<(), WatchError> {
+        self.balance.take(news)?;
+        self.balanced();
+        Ok(())
+    }
+
+    /// The real servers may have other shares than before.
+    fn balanced(&mut self) {
+        let shares = self.balance.shares();
+        if self.situation.pools != shares {
+            self.situation.pools = shares;
+            self.desire_due.get_or_insert(self.desire_rest);
+        }
+        self.tell_conditions();
+        self.tell_peers();
+    }
+
+    /// Tells the other directors how the real servers look from here, and what the operator said.
+    fn tell_peers(&mut self) {
+        let Some((vrrp, _)) = &self.vrrp else {
+            return;
+        };
+        let standing = self.situation.standing.iter();
+        let able = standing.filter(|(_, standing)| **standing != Standing::Fault);
+        for (topic, bytes) in self.balance.to_tell(able.map(|(name, _)| name.clone()).collect()) {
+            if let Err(error) = vrrp.tell(topic, bytes) {
+                tracing::warn!(%error, "the other directors are not told");
+            }
         }
     }
 
     /// A look at the host ended.
-    pub fn worked(&mut self, result: Result<Report, HostError>) -> Result<(), WatchError> {
-        self.work = None;
-        log::report(&result);
-        self.upkeep.done(result.as_ref(), Instant::now());
+    fn looked(&mut self) -> Result<(), WatchError> {
+        if !(self.table.has_tried() && self.rest.has_tried()) {
+            return Ok(());
+        }
         if self.vrrp.is_none() {
             self.elect()?;
         }
@@ -205,8 +262,25 @@ impl<'h> Resident<'h> {
             self.ready = true;
             self.service.ready();
         }
-        self.show();
         Ok(())
+    }
+
+    /// Role or situation are others: works out what is wanted now.
+    pub fn desire(&mut self) {
+        let began = Instant::now();
+        self.desire_due = None;
+        match self.role.desired(&self.situation) {
+            Ok(desired) => {
+                let needs = |name: &str| self.role.vip_needs(name, &desired);
+                let routers = self.role.routers().iter();
+                self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
+                self.table.want(&desired);
+                self.rest.want(&desired);
+            }
+            // A role that contradicts itself is refused when it is loaded.
+            Err(found) => log::contradiction(&found),
+        }
+        self.desire_rest = began + began.elapsed() * DESIRE_SHARE;
     }
 
     /// VRRP says something.
@@ -218,6 +292,14 @@ impl<'h> Resident<'h> {
                 self.moved(Happening { router, from, to, priority, reason });
             }
             Event::Lost(_) => self.catch_up(),
+            Event::PeerSaid { peer, topic, bytes } => {
+                self.balance.heard(peer, topic, &bytes);
+                self.balanced();
+            }
+            Event::PeerGone { peer } | Event::PeerUnknown { peer } => {
+                self.balance.lost(&peer);
+                self.balanced();
+            }
             _ => {}
         }
     }
@@ -230,7 +312,8 @@ impl<'h> Resident<'h> {
         }
         self.situation.standing.insert(happening.router.clone(), standing(happening.to));
         self.notifier.tell(happening);
-        self.upkeep.wanted(Instant::now());
+        self.desire();
+        self.tell_peers();
         self.show();
     }
 
@@ -261,7 +344,10 @@ impl<'h> Resident<'h> {
             let mut condition = self.tracker.condition(router);
             if self.ready || !self.resumed.contains(name) {
                 let needs = self.needs.get(name).unwrap_or(&none);
-                condition.faults.extend(self.upkeep.unmet(needs, active));
+                condition.faults.extend(self.table.unmet(needs, active));
+                condition.faults.extend(self.rest.unmet(needs, active));
+                let pools = self.role.pools_of(name);
+                condition.faults.extend(self.balance.faults(name, &pools, active));
             }
             if self.told.get(name) != Some(&condition) {
                 vrrp.condition(name, condition.clone());
@@ -303,6 +389,8 @@ impl<'h> Resident<'h> {
                 self.situation.become_like(self.role.at_start());
                 self.tracker.configure(self.role.tracks().to_vec());
                 self.notifier.configure(self.role.hooks().to_vec());
+                self.balance.configure(&self.role)?;
+                self.situation.pools = self.balance.shares();
                 self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));
                 match &self.vrrp {
                     Some((vrrp, _)) => {
@@ -315,56 +403,16 @@ impl<'h> Resident<'h> {
                     }
                     None => self.elect()?,
                 }
-                self.upkeep.wanted(Instant::now());
+                self.desire();
+                // What somebody changed beside the files is put right too.
+                self.table.hurry();
+                self.rest.hurry();
                 self.tell_conditions();
                 tracing::info!(host = self.heading, "files read again");
             }
         }
         self.service.ready();
         self.show();
-        Ok(())
-    }
-
-    /// Whether systemd stops this only to start it again.
-    pub async fn is_restarting(&self) -> bool {
-        let asking = tokio::time::timeout(JOB_LIMIT, self.host.units().own_job());
-        match asking.await {
-            Ok(Ok(Some(job))) => matches!(job.as_str(), "restart" | "try-restart"),
-            Ok(Ok(None)) | Ok(Err(_)) | Err(_) => false,
-        }
-    }
-
-    /// Ends, and gives the VIPs to a peer.
-    pub async fn leave(mut self) -> Result<(), WatchError> {
-        tracing::info!("stopping");
-        let limit = release_limit(self.role.routers().iter());
-        self.service.stopping(limit + HOOK_LIMIT * 2);
-        if let Some((vrrp, events)) = self.vrrp.take() {
-            vrrp.release();
-            finish(events, limit, |event| self.heard(event)).await;
-        }
-        self.notifier.finish(HOOK_LIMIT).await;
-        Ok(())
-    }
-
-    /// Ends, but leaves the VIPs where they are, for the converge that comes.
-    pub async fn give_over(mut self) -> Result<(), WatchError> {
-        let Some((vrrp, events)) = self.vrrp.take() else {
-            return Ok(());
-        };
-        // Asked for now, for an event may still be on its way.
-        let routers = vrrp.status().routers.into_iter();
-        let active = routers.filter(|(_, router)| router.state == State::Active);
-        let active: BTreeSet<String> = active.map(|(name, _)| name).collect();
-        if let Err(error) = planned::leave(self.host.files(), active, driver::now()) {
-            tracing::error!(error = chain(&error), "the next converge cannot be told");
-            self.vrrp = Some((vrrp, events));
-            return self.leave().await;
-        }
-        tracing::info!("ending, to be started again; the VIPs stay");
-        self.service.stopping(RESTART_LIMIT);
-        vrrp.restart();
-        finish(events, RESTART_LIMIT, |event| log::event(&event)).await;
         Ok(())
     }
 
@@ -385,6 +433,7 @@ impl<'h> Resident<'h> {
         planned::clear(self.host.files())?;
         self.told.clear();
         self.tell_conditions();
+        self.tell_peers();
         Ok(())
     }
 
@@ -426,45 +475,10 @@ fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
     desired.state.iter().filter_map(|(_, resource)| path(resource)).collect()
 }
 
-async fn reconcile_all(
-    host: &Host,
-    desired: Desired,
-    before: Failing,
-) -> Result<Report, HostError> {
-    let tell = |change: &Change, outcome: &Outcome| log::change(change, outcome, &before);
-    reconcile::reconcile(host, &desired, tell).await
-}
-
 /// The next event of VRRP, `None` if it has died; never if there is no VRRP.
 async fn said(vrrp: &mut Option<(Vrrp, Events)>) -> Option<Event> {
     match vrrp {
         Some((_, events)) => events.next().await,
         None => std::future::pending().await,
     }
-}
-
-/// The end of the look that is under way; never if none is.
-async fn worked(work: &mut Option<Work<'_>>) -> Result<Report, HostError> {
-    match work {
-        Some(work) => work.await,
-        None => std::future::pending().await,
-    }
-}
-
-/// How long the release of these may take: at a long interval peers are slow to answer, and VIPs
-/// that are left to their leases stay for longer still.
-pub(super) fn release_limit<'r>(routers: impl Iterator<Item = &'r RouterConfig>) -> Duration {
-    routers.map(router::keep).max().unwrap_or_default() + RELEASE_SPARE
-}
-
-/// Waits until VRRP has ended, but not for ever.
-pub(super) async fn finish(mut events: Events, limit: Duration, mut hear: impl FnMut(Event)) {
-    let end = Instant::now() + limit;
-    while let Ok(Some(event)) = tokio::time::timeout_at(end, events.next()).await {
-        if matches!(event, Event::Stopped) {
-            return;
-        }
-        hear(event);
-    }
-    tracing::warn!("VRRP did not end within {limit:?}");
 }

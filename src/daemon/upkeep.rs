@@ -1,9 +1,11 @@
 //! Keeps the host what its role says: reconciles when something changed, when something may have
 //! drifted, and from time to time unasked.
 //!
-//! One reconcile at a time; what comes up meanwhile makes for one more. A failure is tried again
-//! after a while that doubles. What failed is remembered, because a director on which the IPVS
-//! table could not be made must not draw the traffic.
+//! Two of them, so that a unit that hangs does not keep a dead server in the IPVS table: one for the
+//! table, which is looked at several times a second because the kernel never tells of a change to
+//! it, and one for all else. Each makes one reconcile at a time; what comes up meanwhile makes for
+//! one more. A failure is tried again after a while that doubles. What failed is remembered, because
+//! a director on which the IPVS table could not be made must not draw the traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -19,12 +21,38 @@ use crate::resource::{Id, Kind};
 const SETTLE: Duration = Duration::from_millis(100);
 /// A look unasked: for what changes without an event.
 const FLOOR: Duration = Duration::from_secs(30);
+/// The same for what never changes with an event, if a look is cheap.
+const QUICK_FLOOR: Duration = Duration::from_millis(250);
 /// The first and the longest wait before something that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// How much of the time looks at the table may take: one part in this many.
+const SHARE: u32 = 100;
+
+/// How often to look unasked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Now and then: most changes are told.
+    Slow,
+    /// As soon as it does no harm: no change is told.
+    Quick,
+}
+
+impl Pace {
+    /// From the end of a look that took so long to the next.
+    fn rest(self, took: Duration) -> Duration {
+        match self {
+            Pace::Slow => FLOOR,
+            Pace::Quick => QUICK_FLOOR.max(took * SHARE),
+        }
+    }
+}
 
 /// When to look next, and what the last look left undone.
 #[derive(Debug)]
 pub struct Upkeep {
+    pace: Pace,
+    began: Instant,
     due: Instant,
     retry: Duration,
     /// Whether the host was ever what its role says, as far as it can be.
@@ -45,9 +73,9 @@ pub struct Failing {
 
 impl Upkeep {
     /// To look at once.
-    pub fn new(now: Instant) -> Self {
+    pub fn new(pace: Pace, now: Instant) -> Self {
         let (failing, before) = (Failing::default(), Failing::default());
-        Upkeep { due: now, retry: RETRY.0, looked: false, failing, before }
+        Upkeep { pace, began: now, due: now, retry: RETRY.0, looked: false, failing, before }
     }
 
     /// When to look next.
@@ -75,7 +103,8 @@ impl Upkeep {
             }
             Err(_) => false,
         };
-        let wait = if settled { FLOOR } else { self.retry };
+        let rest = self.pace.rest(now.saturating_duration_since(self.began));
+        let wait = if settled { rest } else { self.retry };
         self.retry = if settled { RETRY.0 } else { (self.retry * 2).min(RETRY.1) };
         self.due = self.due.min(now + wait);
     }
@@ -86,7 +115,8 @@ impl Upkeep {
     }
 
     /// Begins a look: what comes up from now on makes for another one.
-    pub fn begin(&mut self, now: Instant) {
+    pub fn begin(&mut self, pace: Pace, now: Instant) {
+        (self.pace, self.began) = (pace, now);
         self.due = now + LATEST;
     }
 
@@ -150,7 +180,7 @@ mod tests {
     #[test]
     fn nobody_is_active_before_the_first_look() {
         let now = Instant::now();
-        let mut upkeep = Upkeep::new(now);
+        let mut upkeep = Upkeep::new(Pace::Slow, now);
         assert!(!upkeep.unmet(&BTreeSet::new(), false).is_empty());
         upkeep.done(Ok(&Report::default()), now);
         assert!(upkeep.unmet(&BTreeSet::from([id("a")]), false).is_empty());
@@ -159,7 +189,7 @@ mod tests {
     #[test]
     fn an_active_router_steps_down_only_for_what_fails_twice() {
         let now = Instant::now();
-        let mut upkeep = Upkeep::new(now);
+        let mut upkeep = Upkeep::new(Pace::Slow, now);
         let needs = BTreeSet::from([id("a")]);
         upkeep.done(Ok(&Report::default()), now);
         upkeep.done(Ok(&blind()), now);
@@ -174,9 +204,9 @@ mod tests {
     #[test]
     fn what_fails_is_tried_again_ever_less_often_and_what_is_well_now_and_then() {
         let now = Instant::now();
-        let mut upkeep = Upkeep::new(now);
+        let mut upkeep = Upkeep::new(Pace::Slow, now);
         let wait = |upkeep: &mut Upkeep, report: &Report| {
-            upkeep.begin(now);
+            upkeep.begin(Pace::Slow, now);
             upkeep.done(Ok(report), now);
             upkeep.due() - now
         };
@@ -189,6 +219,19 @@ mod tests {
         assert_eq!(upkeep.due() - now, SETTLE);
         upkeep.wanted(now);
         assert_eq!(upkeep.due(), now);
+    }
+
+    #[test]
+    fn the_table_is_looked_at_often_unless_a_look_takes_long() {
+        let now = Instant::now();
+        let mut upkeep = Upkeep::new(Pace::Quick, now);
+        let mut wait = |took: Duration| {
+            upkeep.begin(Pace::Quick, now);
+            upkeep.done(Ok(&Report::default()), now + took);
+            upkeep.due() - (now + took)
+        };
+        assert_eq!(wait(Duration::from_micros(100)), QUICK_FLOOR);
+        assert_eq!(wait(Duration::from_millis(40)), Duration::from_secs(4));
     }
 
     #[test]
@@ -207,8 +250,8 @@ mod tests {
     #[test]
     fn what_comes_up_during_a_look_makes_for_another_one() {
         let now = Instant::now();
-        let mut upkeep = Upkeep::new(now);
-        upkeep.begin(now);
+        let mut upkeep = Upkeep::new(Pace::Slow, now);
+        upkeep.begin(Pace::Slow, now);
         upkeep.drifted(now);
         upkeep.done(Ok(&Report::default()), now);
         assert_eq!(upkeep.due() - now, SETTLE);

@@ -3,12 +3,14 @@
 //! A value is taken as text, rendered if there are facts, parsed by its type and held against its
 //! shape. Nothing that is wrong stops the reading of what is right.
 
+mod keys;
+
 use std::ops::Range;
 
 use super::fit::{advice, fits, wanted};
 use super::tree::{Content, Entry, Node, Table};
-use super::{Document, Field, Section, Shape, Spanned, Value, Var, listed};
-use crate::diagnostic::{Collector, Diagnostic, Place, suggest};
+use super::{Document, Field, Section, Shape, Spanned, Value, Var};
+use crate::diagnostic::{Collector, Diagnostic, Place};
 use crate::role::facts::Facts;
 
 /// One table of a file with the section that says what may stand in it.
@@ -62,6 +64,20 @@ impl<'a> Reader<'a> {
     /// Whether the key is there, right or wrong.
     pub fn has(&self, key: &'static str) -> bool {
         self.node(key).is_some()
+    }
+
+    /// Whether the key has a value, right or wrong: where the section takes an empty text for none,
+    /// one that renders to nothing has not.
+    pub fn given(&self, key: &'static str) -> bool {
+        self.node(key).is_some_and(|node| !self.is_blank(node))
+    }
+
+    /// Whether a text in this table, or below it, is a template that names this.
+    pub fn mentions(&self, name: &str) -> bool {
+        match self.body {
+            Body::Table(table) => table.entries.iter().any(|entry| entry.node.mentions(name)),
+            Body::Short(_, node) => node.mentions(name),
+        }
     }
 
     /// Where the value of a key stands; the table's place when it is not there.
@@ -124,7 +140,8 @@ impl<'a> Reader<'a> {
     /// The value of a key; `None` if it is absent or was reported as wrong.
     pub fn get<T: Value>(&self, key: &'static str) -> Option<Spanned<T>> {
         let field = self.field(key);
-        self.scalar(self.node(key)?, key, &field.shape)
+        let node = self.node(key).filter(|node| !self.is_blank(node))?;
+        self.scalar(node, key, &field.shape)
     }
 
     /// The value of a key, else this default, which is placed at the table.
@@ -139,7 +156,7 @@ impl<'a> Reader<'a> {
         let (Shape::List(of) | Shape::OneOrMore(of)) = field.shape else {
             panic!("`{key}` of section `{}` is no list", self.section.name);
         };
-        let Some(node) = self.node(key) else {
+        let Some(node) = self.node(key).filter(|node| !self.is_blank(node)) else {
             return Vec::new();
         };
         match (&node.content, field.shape) {
@@ -274,6 +291,22 @@ impl<'a> Reader<'a> {
         Some(Spanned::new(var, self.document.place(node.span.clone())))
     }
 
+    fn is_blank(&self, node: &Node) -> bool {
+        let Content::Text(text) = &node.content else {
+            return false;
+        };
+        let blank = |text: &str| text.trim().is_empty();
+        self.section.blank
+            && match self.facts.filter(|_| text.contains("{{")) {
+                // One that cannot be rendered is told of by whoever asks for it.
+                Some(facts) => {
+                    let place = self.document.place(node.span.clone());
+                    facts.render(&Spanned::new(text.clone(), place)).is_ok_and(|text| blank(&text))
+                }
+                None => blank(text),
+            }
+    }
+
     fn field(&self, key: &str) -> &'static Field {
         let field = self.section.field(key);
         field.unwrap_or_else(|| panic!("section `{}` has no key `{key}`", self.section.name))
@@ -394,63 +427,6 @@ impl<'a> Reader<'a> {
             Some(advice) => diagnostic.help(advice),
             None => diagnostic,
         });
-    }
-
-    /// Reports unknown and missing keys.
-    fn checked(self) -> Reader<'a> {
-        let Body::Table(table) = self.body else {
-            return self;
-        };
-        let mut meant = Vec::new();
-        let unknown = |entry: &&Entry| self.section.field(&entry.key).is_none();
-        for entry in table.entries.iter().filter(unknown) {
-            if self.section.open.is_none() {
-                meant.extend(self.unknown_key(entry, table));
-            }
-        }
-        // In a file that is not TOML, the missing key may stand in the part that was not read.
-        if self.document.broken.is_empty() {
-            let missing = |field: &&Field| field.required && table.get(field.key).is_none();
-            for field in self.section.fields.iter().filter(missing) {
-                if !meant.contains(&field.key) {
-                    self.report(self.missing_key(field));
-                }
-            }
-        }
-        self
-    }
-
-    /// Reports an unknown key; returns the key that was meant in its place.
-    fn unknown_key(&self, entry: &Entry, table: &Table) -> Option<&'static str> {
-        let place = self.document.place(entry.key_span.clone());
-        let keys: Vec<&'static str> = self.section.fields.iter().map(|field| field.key).collect();
-        let absent = keys.iter().copied().filter(|key| table.get(key).is_none());
-        let meant = suggest(&entry.key, absent).or_else(|| suggest(&entry.key, keys.clone()));
-        let title = format!("unknown key `{}` in `{}`", entry.key, self.title);
-        let diagnostic = match meant.and_then(|meant| self.section.field(meant)) {
-            Some(field) => {
-                Diagnostic::error(place, format!("{title}, did you mean `{}`?", field.key))
-                    .help(format!("`{}`: {}", field.key, field.doc))
-            }
-            None if keys.is_empty() => Diagnostic::error(place, title),
-            None => {
-                let help = format!("the keys of `{}` are {}", self.title, listed(&keys));
-                Diagnostic::error(place, title).help(help)
-            }
-        };
-        self.report(diagnostic);
-        meant
-    }
-
-    fn missing_key(&self, field: &Field) -> Diagnostic {
-        let title = format!("`{}` lacks the key `{}`", self.title, field.key);
-        let add = match (&field.shape, field.shape.example()) {
-            (Shape::Tables(_), _) => format!("[[{}]]", self.path(field.key)),
-            (Shape::Map(_), _) => format!("[{}.NAME]", self.path(field.key)),
-            (_, Some(example)) => format!("{} = {example}", field.key),
-            (_, None) => format!("[{}]", self.path(field.key)),
-        };
-        Diagnostic::error(self.place(), title).help(format!("add `{add}`: {}", field.doc))
     }
 }
 

@@ -16,6 +16,9 @@ pub struct Section {
     pub open: Option<OpenKeys>,
     /// The key that is meant when a bare value stands in place of the table.
     pub short: Option<&'static str>,
+    /// Whether an empty text counts as left out, so that a role can pass a variable on that may
+    /// be empty.
+    pub blank: bool,
 }
 
 /// Keys chosen by the author: names of sysctls, of variables.
@@ -87,7 +90,7 @@ pub enum Shape {
 impl Section {
     /// A section with fixed keys.
     pub const fn new(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
-        Section { name, doc, fields, open: None, short: None }
+        Section { name, doc, fields, open: None, short: None, blank: false }
     }
 
     /// Allows keys of the author's choice.
@@ -98,6 +101,11 @@ impl Section {
     /// Allows a bare value in place of the table; it stands for this key.
     pub const fn short(self, key: &'static str) -> Section {
         Section { short: Some(key), ..self }
+    }
+
+    /// Takes an empty text for a key that is left out.
+    pub const fn blank(self) -> Section {
+        Section { blank: true, ..self }
     }
 
     /// The field of this key.

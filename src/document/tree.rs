@@ -83,6 +83,20 @@ impl Node {
         }
     }
 
+    /// Whether a template in it names this.
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        match &self.content {
+            Content::Text(text) => text.contains("{{") && text.contains(name),
+            Content::List(nodes) => nodes.iter().any(|node| node.mentions(name)),
+            Content::Table(table) => table.entries.iter().any(|entry| entry.node.mentions(name)),
+            Content::Integer(_)
+            | Content::HugeInteger
+            | Content::Bool(_)
+            | Content::Float
+            | Content::Datetime => false,
+        }
+    }
+
     /// The value as text, if it is a text, a whole number or a truth value.
     pub(super) fn scalar(&self) -> Option<String> {
         match &self.content {

@@ -107,7 +107,7 @@ pub enum What {
 }
 
 /// The disk, or a directory that stands for it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Files {
     root: PathBuf,
 }
@@ -230,6 +230,39 @@ impl Files {
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(e)) => Err(wrap(e)),
         }
+    }
+
+    /// Whether somebody holds the lock on a file. Whoever can read it can ask.
+    pub fn is_locked(&self, path: impl AsRef<Path>) -> Result<bool, FileError> {
+        let path = path.as_ref();
+        let wrap = |source| FileError { doing: "look at the lock", path: path.into(), source };
+        let file = match fs::File::open(self.real(path)) {
+            Ok(file) => file,
+            Err(e) if absent(&e) => return Ok(false),
+            Err(e) => return Err(wrap(e)),
+        };
+        match file.try_lock_shared() {
+            Ok(()) => Ok(false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(e)) => Err(wrap(e)),
+        }
+    }
+
+    /// Makes the directories above a path.
+    pub fn make_parents(&self, path: impl AsRef<Path>) -> Result<(), FileError> {
+        let path = path.as_ref();
+        let wrap =
+            |source| FileError { doing: "make the directories above", path: path.into(), source };
+        fs::create_dir_all(self.real(path).parent().unwrap_or(Path::new("/"))).map_err(wrap)
+    }
+
+    /// Gives a file another name, in the same directory.
+    pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), FileError> {
+        let (from, to) = (from.as_ref(), to.as_ref());
+        let wrap = |source| FileError { doing: "rename", path: from.into(), source };
+        let real = self.real(from);
+        fs::rename(&real, self.real(to)).map_err(wrap)?;
+        sync_directory(real.parent().unwrap_or(Path::new("/"))).map_err(wrap)
     }
 
     /// Removes a file or a symbolic link; that it is gone already is a success.

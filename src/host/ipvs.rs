@@ -15,8 +15,8 @@ use nix::errno::Errno;
 pub use error::IpvsError;
 
 use crate::ipvs::model::{
-    Destination, DestinationId, Family, FamilyError, Info, ServerSettings, SyncDaemon, Timeouts,
-    VirtualServer, VirtualServerId,
+    Connections, Destination, DestinationId, Family, FamilyError, Info, ServerSettings, SyncDaemon,
+    Timeouts, VirtualServer, VirtualServerId, Weight,
 };
 use crate::ipvs::refusal::Refusal;
 use crate::ipvs::wire::frame::{self, Answer, Content};
@@ -51,6 +51,9 @@ pub struct Client {
 
 /// Virtual servers by what they are.
 pub type Table = BTreeMap<VirtualServerId, VirtualServer>;
+
+/// What the destinations of a virtual server weigh and carry.
+pub type Load = BTreeMap<DestinationId, (Weight, Connections)>;
 
 /// Whether a dump saw the table in one state.
 enum Dump {
@@ -96,6 +99,23 @@ impl Client {
                 // Answers were lost, and more of them may be under way on this socket.
                 Err(error) if error.errno() == Errno::ENOBUFS => self.channel = Channel::open()?,
                 Err(error) => return Err(error),
+            }
+        }
+        Err(IpvsError::Unsteady)
+    }
+
+    /// Reads the weights of one virtual server's destinations, and how many connections they have
+    /// now; none if there is no such virtual server.
+    pub fn load(&mut self, id: VirtualServerId) -> Result<Load, IpvsError> {
+        for _ in 0..READS {
+            let mut load = Load::new();
+            let dump = self.dump(Query::Destinations(id), id.family(), FEW, |reply| {
+                if let Reply::Destination(id, to, connections) = reply {
+                    load.insert(id, (to.weight, connections));
+                }
+            })?;
+            if matches!(dump, Dump::Complete) {
+                return Ok(load);
             }
         }
         Err(IpvsError::Unsteady)
@@ -215,7 +235,7 @@ impl Client {
     ) -> Result<bool, IpvsError> {
         destinations.clear();
         let dump = self.dump(Query::Destinations(id), id.family(), FEW, |reply| {
-            if let Reply::Destination(id, destination) = reply {
+            if let Reply::Destination(id, destination, _) = reply {
                 destinations.push((id, destination));
             }
         })?;

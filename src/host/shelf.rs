@@ -29,6 +29,7 @@ const TEMPLATES: &[(&str, &str)] = embedded!("templates":
     "httpd-site.conf" "httpd-site.conf.hbs",
     "nginx-proxy.conf" "nginx-proxy.conf.hbs",
     "nginx-site.conf" "nginx-site.conf.hbs",
+    "nginx-upstream.conf" "nginx-upstream.conf.hbs",
     "page.html" "page.html.hbs",
 );
 

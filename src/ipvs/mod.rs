@@ -16,9 +16,9 @@ pub mod wire;
 
 pub use diff::{diff, diff_into};
 pub use model::{
-    Destination, DestinationId, Family, Forward, Info, KernelName, Persistence, Protocol,
-    Scheduler, SchedulerFlags, SchedulerName, Seconds, ServerSettings, SyncDaemon, SyncState,
-    Thresholds, Timeouts, Tunnel, TunnelFlags, VirtualServer, VirtualServerId, Weight,
+    Connections, Destination, DestinationId, Family, Forward, Info, KernelName, Persistence,
+    Protocol, Scheduler, SchedulerFlags, SchedulerName, Seconds, ServerSettings, SyncDaemon,
+    SyncState, Thresholds, Timeouts, Tunnel, TunnelFlags, VirtualServer, VirtualServerId, Weight,
 };
 pub use refusal::Refusal;
 pub use wire::{Command, Query, Reply};

@@ -12,8 +12,8 @@ mod server;
 mod settings;
 
 pub use destination::{
-    Destination, DestinationId, Forward, ThresholdError, Thresholds, Tunnel, TunnelFlags, Weight,
-    WeightError,
+    Connections, Destination, DestinationId, Forward, ThresholdError, Thresholds, Tunnel,
+    TunnelFlags, Weight, WeightError,
 };
 pub use name::{KernelName, NameError};
 pub use persistence::{

@@ -149,6 +149,11 @@ impl Pool {
         self.blindness.is_believed()
     }
 
+    /// The weight of one of its servers while all is well, as shares have it.
+    pub fn full_weight(&self, member: &Member) -> u32 {
+        member.weight.saturating_mul(self.spans.scale)
+    }
+
     /// What it is.
     pub fn config(&self) -> &PoolConfig {
         &self.config

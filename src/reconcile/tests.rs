@@ -22,7 +22,9 @@ fn desired(paths: &[&str]) -> Desired {
 
 #[tokio::main(flavor = "current_thread")]
 async fn run(scratch: &Scratch, paths: &[&str], tell: impl FnMut(&Change, &Outcome)) -> Report {
-    reconcile(&scratch.host(), &desired(paths), tell).await.expect("the ledger can be read")
+    reconcile(&scratch.host(), &desired(paths), Kinds::All, tell)
+        .await
+        .expect("the ledger can be read")
 }
 
 #[tokio::main(flavor = "current_thread")]

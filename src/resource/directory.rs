@@ -105,6 +105,7 @@ mod tests {
     use crate::host::scratch::Scratch;
     use crate::reconcile::{Outcome, Report, reconcile};
     use crate::resource::Desired;
+    use crate::resource::Kinds;
 
     fn directory(path: &str, mode: u32) -> Directory {
         Directory { path: path.into(), mode: Mode(mode), owner: None }
@@ -116,7 +117,7 @@ mod tests {
         for d in directories {
             assert!(desired.state.insert(d.clone().into()).is_none());
         }
-        reconcile(&scratch.host(), &desired, |_, _| {}).await.expect("can be looked at")
+        reconcile(&scratch.host(), &desired, Kinds::All, |_, _| {}).await.expect("can be looked at")
     }
 
     fn mode(scratch: &Scratch, path: &str) -> u32 {

@@ -158,6 +158,42 @@ pub struct Desired {
     pub origin: BTreeMap<Id, String>,
 }
 
+impl Desired {
+    /// What of it is of these kinds.
+    pub fn only(&self, kinds: Kinds) -> Desired {
+        let of = |id: &Id| kinds.contains(id.kind);
+        let resources = self.state.resources.iter().filter(|(id, _)| of(id));
+        let resources = resources.map(|(id, resource)| (id.clone(), resource.clone())).collect();
+        let needs = self.needs.iter().filter(|(id, _)| of(id));
+        let needs = needs.map(|(id, needs)| (id.clone(), needs.clone())).collect();
+        let origin = self.origin.iter().filter(|(id, _)| of(id));
+        let origin = origin.map(|(id, origin)| (id.clone(), origin.clone())).collect();
+        Desired { state: State { resources }, needs, origin }
+    }
+}
+
+/// Which kinds a look or a run is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kinds {
+    /// All.
+    All,
+    /// This one alone.
+    Only(Kind),
+    /// All but this one.
+    But(Kind),
+}
+
+impl Kinds {
+    /// Whether a kind is among them.
+    pub fn contains(self, kind: Kind) -> bool {
+        match self {
+            Kinds::All => true,
+            Kinds::Only(only) => kind == only,
+            Kinds::But(not) => kind != not,
+        }
+    }
+}
+
 /// What a look at the host found.
 #[derive(Debug, Default)]
 pub struct Observed {
@@ -225,9 +261,14 @@ macro_rules! kinds {
         })*
 
         /// Looks at the host: everything that is wanted, and everything that is ours.
-        pub async fn observe(host: &Host, wanted: &State, ours: &Ours) -> Observed {
+        pub async fn observe(
+            host: &Host,
+            wanted: &State,
+            ours: &Ours,
+            kinds: Kinds,
+        ) -> Observed {
             let mut observed = Observed::default();
-            $({
+            $(if kinds.contains(Kind::$variant) {
                 let of_kind: Vec<&$module::$variant> = wanted.resources.values()
                     .filter_map(|r| match r { Resource::$variant(r) => Some(r), _ => None })
                     .collect();
@@ -263,9 +304,11 @@ macro_rules! kinds {
         }
 
         /// Puts right what runs that were cut short left; see [`ResourceKind::recover`].
-        pub async fn recover(host: &Host) -> Vec<(Kind, HostError)> {
+        pub async fn recover(host: &Host, kinds: Kinds) -> Vec<(Kind, HostError)> {
             let mut errors = Vec::new();
-            $(if let Err(error) = <$module::$variant as ResourceKind>::recover(host).await {
+            $(if kinds.contains(Kind::$variant)
+                && let Err(error) = <$module::$variant as ResourceKind>::recover(host).await
+            {
                 errors.push((Kind::$variant, error));
             })*
             errors

@@ -267,6 +267,7 @@ mod tests {
     use crate::host::scratch::Scratch;
     use crate::reconcile::{Outcome, look, reconcile};
     use crate::resource::Desired;
+    use crate::resource::Kinds;
 
     fn pages() -> Mount {
         Mount {
@@ -349,7 +350,7 @@ mod tests {
         }
         let scratch = Scratch::new();
         mounted(&scratch, "/dev/sdb1", "ext4");
-        let report = reconcile(&scratch.host(), &desired(pages()), |_, _| {}).await;
+        let report = reconcile(&scratch.host(), &desired(pages()), Kinds::All, |_, _| {}).await;
         let report = report.expect("can be looked at");
         let Outcome::Failed(error) = &report.changes[0].1 else { panic!("{report:?}") };
         assert_eq!(error.to_string(), "/dev/sdb1 (ext4) is mounted on /var/www/html already");

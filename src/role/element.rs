@@ -5,14 +5,14 @@
 //! nothing, to `false` or to `0`. In both cases `{{of.…}}` is the host that it is about: the
 //! repeated one, or this one.
 
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use serde_json::Value as Json;
 
 use super::catalog::Catalog;
 use super::facts::{EachItem, Facts};
 use crate::cluster::{Cluster, HostEntry, HostName};
-use crate::diagnostic::{Diagnostic, Place, suggest};
+use crate::diagnostic::{Diagnostic, Place, Source, suggest};
 use crate::document::{Field, Reader, Shape, Spanned, Value};
 
 /// `for-each`, for the table of every section.
@@ -76,11 +76,23 @@ pub fn each_element(
         if element.applies() {
             // All that is wrong with the table at once, before a section stops at its first. Where
             // hosts of another role are named, only the section knows by what names.
-            if reader.title() != "[[virtual-server]]" {
+            if !matches!(reader.title(), "[[virtual-server]]" | "[[upstream]]") {
                 element.reader.check();
             }
             read(&element);
         }
+    }
+}
+
+/// The items of a list variable, which is a text such as `[80, 443]` once it is rendered; any other
+/// text is one item.
+pub fn items_of(text: &str) -> Vec<&str> {
+    match text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
+        Some(list) => {
+            let items = list.split(',').map(|item| item.trim().trim_matches('"'));
+            items.filter(|item| !item.is_empty()).collect()
+        }
+        None => vec![text],
     }
 }
 
@@ -174,10 +186,27 @@ impl Element<'_> {
     /// A text that is not empty, placed where the cluster file sets it if a variable gives it.
     pub fn origin(&self, key: &'static str) -> Option<Spanned<String>> {
         let text = self.get::<String>(key).filter(|text| !text.value.is_empty())?;
-        let mut names = super::variables::named_in(text.place.text());
-        let set = names.find_map(|name| self.facts.set_at(name, &text.value).next());
-        let place = set.unwrap_or(&text.place).clone();
+        let place = self.set_at(&text.place, &text.value).unwrap_or(text.place);
         Some(Spanned::new(text.value, place))
+    }
+
+    /// Where the cluster file sets a variable to the value that a template at `used` has.
+    fn set_at(&self, used: &Place, value: &str) -> Option<Place> {
+        let mut names = super::variables::named_in(used.text());
+        names.find_map(|name| self.facts.set_at(name, value).next()).cloned()
+    }
+
+    /// A mistake in the value of a key: where the cluster file sets it, if a variable gives it.
+    pub fn mistake(&self, key: &'static str, title: impl Into<String>) -> Diagnostic {
+        let used = self.place_of(key);
+        let text = self.reader.get::<String>(key).map(|text| text.value).unwrap_or_default();
+        match self.set_at(&used, &text) {
+            Some(set) => {
+                let diagnostic = Diagnostic::error(set, title);
+                diagnostic.related(used, "this is where it is used")
+            }
+            None => Diagnostic::error(used, title),
+        }
     }
 
     /// Whether the key is there, right or wrong.
@@ -190,13 +219,35 @@ impl Element<'_> {
         self.reader.place_of(key)
     }
 
-    /// Calls `read` for every host of a role, with its address and the same table, in which the
-    /// host is now `{{NAME.…}}`.
-    pub fn for_each_host(
-        &self,
+    /// Whether the key has a value: an empty text may be none.
+    pub fn given(&self, key: &'static str) -> bool {
+        self.reader.given(key)
+    }
+
+    /// The tables `[[key]]` inside this one that apply, with the same facts.
+    pub fn tables(&self, key: &'static str) -> Vec<Element<'_>> {
+        let element = |reader| Element { reader, facts: self.facts, around: self.around };
+        let all = self.reader.tables(key).into_iter().map(element);
+        all.filter(Element::applies).collect()
+    }
+
+    /// Whether any text of the tables `[[key]]` inside this one is a template that names this.
+    pub fn mentions_in(&self, key: &'static str, name: &str) -> bool {
+        self.reader.tables(key).iter().any(|table| table.mentions(name))
+    }
+
+    /// The host whose role it is.
+    pub fn me(&self) -> &HostEntry {
+        self.around.me
+    }
+
+    /// Calls `read` for every host of a role, with the same table, in which the host is now
+    /// `{{NAME.…}}`.
+    pub fn for_each_host<'b>(
+        &'b self,
         role: &Spanned<String>,
         name: &str,
-        mut read: impl FnMut(IpAddr, &Element<'_>),
+        mut read: impl FnMut(&'b HostEntry, &Element<'_>),
     ) {
         if !self.around.catalog.knows(&role.value) {
             self.report(unknown_role(role, self.around.catalog));
@@ -205,12 +256,31 @@ impl Element<'_> {
             let facts = self.facts.with(name, host_object(self.facts, &host.name.value));
             let reader = self.reader.with_facts(&facts);
             let element = Element { reader, facts: &facts, around: self.around };
-            read(host.address.addr(), &element);
+            read(host, &element);
         }
     }
 
-    /// A template of `templates/`, rendered with one more fact. `standard` is used where the role
-    /// names none.
+    /// The facts that its texts are rendered with.
+    pub fn facts(&self) -> &Facts {
+        self.facts
+    }
+
+    /// A template of `templates/`; `standard` is used where the role names none.
+    pub fn template_source(
+        &self,
+        named: Option<&Spanned<String>>,
+        standard: &str,
+    ) -> Option<Arc<Source>> {
+        let name = named.map_or(standard, |n| n.value.as_str());
+        let source = self.around.catalog.template(name);
+        if source.is_none() {
+            let place = named.map_or_else(|| self.place(), |n| n.place.clone());
+            self.report(no_template(place, name, self.around.catalog));
+        }
+        source.cloned()
+    }
+
+    /// A template of `templates/`, rendered with one more fact.
     pub fn template(
         &self,
         named: Option<&Spanned<String>>,
@@ -218,13 +288,8 @@ impl Element<'_> {
         fact: &str,
         value: Json,
     ) -> Option<String> {
-        let name = named.map_or(standard, |n| n.value.as_str());
-        let Some(source) = self.around.catalog.template(name) else {
-            let place = named.map_or_else(|| self.place(), |n| n.place.clone());
-            self.report(no_template(place, name, self.around.catalog));
-            return None;
-        };
-        match self.facts.with(fact, value).render_file(source) {
+        let source = self.template_source(named, standard)?;
+        match self.facts.with(fact, value).render_file(&source) {
             Ok(text) => Some(text),
             Err(found) => {
                 found.iter().for_each(|d| self.report(d.clone()));

@@ -4,7 +4,7 @@
 //! was meant, and make the JSON Schema.
 
 use super::{hold, ipvs_sync, network, notify, receive, storage, timeouts, track, unit};
-use super::{virtual_server, vrrp, web};
+use super::{upstream, virtual_server, vrrp, web};
 use crate::document::{Field, Section, Shape};
 
 const VARS: Section = Section::new(
@@ -48,6 +48,7 @@ pub const ROLE: Section = Section::new(
             Shape::Tables(&virtual_server::SECTION),
             virtual_server::SECTION.doc,
         ),
+        Field::optional("upstream", Shape::Tables(&upstream::SECTION), upstream::SECTION.doc),
         Field::optional("vrrp", Shape::Tables(&vrrp::SECTION), vrrp::SECTION.doc),
         Field::optional("track", Shape::Tables(&track::SECTION), track::SECTION.doc),
         Field::optional("notify", Shape::Tables(&notify::SECTION), notify::SECTION.doc),

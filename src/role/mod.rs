@@ -7,22 +7,27 @@
 //! say, as far as it decides who holds a VIP.
 
 pub mod catalog;
+mod check;
 mod command_line;
 pub mod election;
 pub mod element;
 pub mod facts;
+mod fallback;
 mod file;
+mod health;
 mod hold;
 mod ipvs_sync;
 mod lint;
 mod method;
 mod network;
 mod notify;
+mod pool;
 mod receive;
 mod storage;
 mod timeouts;
 mod track;
 mod unit;
+mod upstream;
 pub mod variables;
 mod virtual_server;
 mod vrrp;
@@ -50,6 +55,7 @@ use crate::vrrp::config::RouterConfig;
 use election::{Candidate, Election, Member};
 use element::{Element, Surroundings, each_element};
 use facts::{Facts, RoleDefaults};
+use health::Health;
 use notify::Notify;
 use want::Want;
 
@@ -67,12 +73,14 @@ pub struct Role {
     units: Vec<unit::UnitSection>,
     receive: Vec<receive::Receive>,
     servers: Vec<virtual_server::VirtualServers>,
+    upstreams: Vec<upstream::Upstream>,
     sync: Vec<ipvs_sync::IpvsSync>,
     election: Election,
     routers: Vec<RouterConfig>,
     tracks: Vec<TrackConfig>,
     notify: Vec<Notify>,
     hooks: Vec<HookConfig>,
+    health: Health,
 }
 
 impl Role {
@@ -95,6 +103,7 @@ impl Role {
             role.read(&reader, &facts, around, survey);
             own.read(&reader, &facts, around);
         }
+        role.health = Health::new(&role.servers, &role.upstreams, &facts, around, &found);
         role.elect(own, around, &defaults, &found);
         role.hook(&found);
         found.into_diagnostics().refuse_or(Some(role))
@@ -110,12 +119,14 @@ impl Role {
             units: Vec::new(),
             receive: Vec::new(),
             servers: Vec::new(),
+            upstreams: Vec::new(),
             sync: Vec::new(),
             election: Election::default(),
             routers: Vec::new(),
             tracks: Vec::new(),
             notify: Vec::new(),
             hooks: Vec::new(),
+            health: Health::default(),
         }
     }
 
@@ -212,9 +223,13 @@ impl Role {
             want.add(place, resource.clone());
         }
         self.units.iter().for_each(|unit| unit.expand(&mut want));
-        self.web.iter().for_each(|web| web.expand(&mut want));
+        let upstreams = self.upstreams.iter();
+        let beside: Vec<web::DropIn> =
+            upstreams.filter_map(|one| one.expand(&situation.pools, &mut want)).collect();
+        self.web.iter().for_each(|web| web.expand(&beside, &mut want));
+        web::expand_alone(&self.web, &beside, &mut want);
         self.receive.iter().for_each(|receive| receive.expand(&mut want));
-        self.servers.iter().for_each(|servers| servers.expand(&mut want));
+        self.servers.iter().for_each(|servers| servers.expand(&situation.pools, &mut want));
         let spoken = |member: &&Member| !member.config.peers.is_empty();
         let moving = self.election.of(&self.host).filter(spoken);
         moving.flat_map(|member| &member.holds).for_each(|hold| hold.prepare(&mut want));
@@ -269,6 +284,10 @@ impl Role {
         tables("export", &mut |e| keep(e, storage::export(e).map(Into::into)));
         tables("unit", &mut |e| self.units.extend(unit::UnitSection::read(e)));
         tables("web", &mut |e| self.web.extend(web::Web::read(e, survey, &mut self.missing)));
+        tables("upstream", &mut |e| {
+            let read = upstream::Upstream::read(e, survey, &mut self.missing);
+            self.upstreams.extend(read);
+        });
         tables("notify", &mut |e| self.notify.extend(Notify::read(e)));
         tables("receive", &mut |e| {
             self.receive.extend(receive::Receive::read(e, own, &interface, &directors));

@@ -4,22 +4,29 @@
 //! and what the forwarding method needs beside: modules, forwarding sysctls, connection tracking
 //! and source NAT. The role's own `[sysctl]` lines win over these.
 
-use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::num::{NonZeroU16, NonZeroU32};
-use std::time::Duration;
+mod servers;
+mod settings;
 
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use servers::Server;
+pub use settings::Ports;
+
+use super::check;
 use super::element::{Element, FOR_EACH, WHEN};
-use super::method::{GUE_PORT, Method, TunnelKind};
+use super::fallback::{self, FALLBACK, Fallback, Named};
+use super::method::{Method, TunnelKind};
+use super::pool::{self, GUARD, HYSTERESIS, ON_FAILURE, QUORUM, SLOW_START};
 use super::want::Want;
 use crate::diagnostic::{Diagnostic, Place};
-use crate::document::{Field, Section, Shape, Spanned, Value, one_of};
+use crate::document::{Field, Section, Shape, Spanned};
 use crate::ipvs::model;
 use crate::ipvs::model::{
-    ClientMask, Destination, DestinationId, Family, Forward, Persistence, Protocol, Scheduler,
-    SchedulerName, Seconds, ServerSettings, Thresholds, Tunnel, TunnelFlags, VirtualServerId,
-    Weight,
+    Destination, DestinationId, Family, Forward, Protocol, ServerSettings, VirtualServerId, Weight,
 };
+use crate::pool::config::PoolConfig;
+use crate::pool::standing::Shares;
 use crate::resource::module::Module;
 use crate::resource::snat::Snat;
 use crate::resource::sysctl::{self, Sysctl};
@@ -58,70 +65,15 @@ pub const SECTION: Section = Section::new(
             .default("1"),
         Field::optional("upper-threshold", COUNT, "No new connections to one with this many."),
         Field::optional("lower-threshold", COUNT, "New ones again below this many."),
-        Field::optional(
-            "fallback",
-            Shape::Text,
-            "A server of last resort: address:port, or local.",
-        ),
+        FALLBACK,
+        QUORUM,
+        HYSTERESIS,
+        ON_FAILURE,
+        GUARD,
+        SLOW_START,
+        Field::optional("check", Shape::Tables(&check::SECTION), check::SECTION.doc),
     ],
 );
-
-impl Value for SocketAddr {
-    const WHAT: &'static str = "an address with a port, such as 127.0.0.1:80";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| {
-            format!("`{text}` is no address with a port; it would be like 127.0.0.1:80")
-        })
-    }
-}
-
-impl Value for Protocol {
-    const WHAT: &'static str = "a transport protocol";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let words = [("tcp", Protocol::Tcp), ("udp", Protocol::Udp), ("sctp", Protocol::Sctp)];
-        one_of("protocol", &words, text)
-    }
-}
-
-impl Value for SchedulerName {
-    const WHAT: &'static str = "an IPVS scheduler";
-
-    /// Only schedulers of the mainline kernel: a name nobody knows is a slip of the pen.
-    fn parse(text: &str) -> Result<Self, String> {
-        let known = SchedulerName::KNOWN;
-        let words: Vec<(&'static str, SchedulerName)> =
-            known.iter().map(|name| (name.as_str(), *name)).collect();
-        one_of("scheduler", &words, text)
-    }
-}
-
-/// Ports, from `80`, `80,443` or `[80, 443]` (as a list variable renders); each once, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ports(pub Vec<u16>);
-
-impl Value for Ports {
-    const WHAT: &'static str = "a port or several: 80 or \"80,443\"";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let parts = text.split([',', '[', ']', ' ']).filter(|part| !part.is_empty());
-        let ports: Result<BTreeSet<u16>, _> = parts.map(str::parse).collect();
-        match ports {
-            Ok(ports) if !ports.is_empty() => Ok(Ports(ports.into_iter().collect())),
-            Ok(_) | Err(_) => Err("a port is a whole number from 0 to 65535".into()),
-        }
-    }
-}
-
-/// The server of last resort.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fallback {
-    /// This director itself.
-    Local,
-    /// Another machine.
-    At(SocketAddr),
-}
 
 /// One section: virtual servers that differ in the port alone.
 #[derive(Clone, Debug)]
@@ -131,17 +83,18 @@ pub struct VirtualServers {
     settings: ServerSettings,
     method: Method,
     interface: String,
-    servers: Vec<(IpAddr, Option<u16>, Destination)>,
-    fallback: Option<Fallback>,
+    servers: Vec<Server>,
+    fallbacks: Vec<Named>,
+    words: pool::Words,
 }
 
 impl VirtualServers {
     /// Reads the section; `interface` is this host's own.
     pub fn read(e: &Element<'_>, interface: &str) -> Option<Self> {
-        let ids = ids(e)?;
+        let ids = settings::ids(e)?;
         let family = ids.first()?.family();
         let method = e.get::<Method>("forward")?;
-        let settings = settings(e, family)?;
+        let settings = settings::settings(e, family)?;
         let real_port = e.get::<u16>("real-port");
         if let (Some(port), Method::Dr | Method::Tun) = (&real_port, method.value) {
             e.report(port_cannot_change(port));
@@ -150,19 +103,75 @@ impl VirtualServers {
             e.report(no_snat_by_mark(method.place));
             return None;
         }
-        let forward = forward(method.value, e.get::<TunnelKind>("tunnel"));
+        let forward = servers::forward(method.value, e.get::<TunnelKind>("tunnel"));
         if settings.persistence.is_none() && ids.iter().any(is_every_port) {
             e.report(every_port_wants_persistence(e.place()));
             return None;
         }
-        let servers = servers(e, family, forward, real_port.map(|p| p.value))?;
-        let fallback = fallback(e, &ids)?;
+        let port = real_port.map(|port| port.value);
+        let traffic = servers::traffic(&ids, port, forward, interface);
+        let servers = servers::servers(e, family, forward, port, &traffic)?;
+        let fallbacks = fallbacks(e, &ids)?;
+        let words = pool::Words::read(e, servers.iter().map(|s| s.destination.weight.get()))?;
         let (place, interface, method) = (e.place(), interface.to_owned(), method.value);
-        Some(VirtualServers { place, ids, settings, method, interface, servers, fallback })
+        Some(VirtualServers { place, ids, settings, method, interface, servers, fallbacks, words })
     }
 
-    /// The virtual servers and what their forwarding method needs.
-    pub fn expand(&self, want: &mut Want) {
+    /// The VIP, if its servers have it too and answer clients themselves.
+    pub fn direct(&self) -> Option<IpAddr> {
+        match (self.method, self.ids.first()) {
+            (Method::Dr, Some(VirtualServerId::Address { addr, .. })) => Some(*addr),
+            (Method::Dr | Method::Nat | Method::Tun | Method::Fullnat, _) => None,
+        }
+    }
+
+    /// The interface towards the servers.
+    pub fn interface(&self) -> &str {
+        &self.interface
+    }
+
+    /// The servers' hosts and addresses.
+    pub fn hosts(&self) -> impl Iterator<Item = (&str, IpAddr)> {
+        self.servers.iter().map(Server::host)
+    }
+
+    /// The virtual servers, each with the pool behind it.
+    pub fn pools(&self) -> impl Iterator<Item = (VirtualServerId, PoolConfig)> {
+        self.ids.iter().map(|id| {
+            let members = self.servers.iter().map(|server| {
+                let DestinationId { addr, port } = server.id(own_port(id));
+                server.as_member(SocketAddr::new(addr, port))
+            });
+            let checks = self.servers.first().map_or(&[][..], |server| &server.checks);
+            let spares = self.fallbacks(id).map(|fallback| pool::spare(fallback, checks));
+            (*id, self.words.pool(id.to_string(), members.collect(), spares.collect()))
+        })
+    }
+
+    /// Where converge itself has to answer for clients.
+    pub fn sorry(&self) -> impl Iterator<Item = SocketAddr> {
+        let sorry = |id: &&VirtualServerId| self.fallbacks(id).any(|f| f == Fallback::Sorry);
+        self.ids.iter().filter(sorry).filter_map(|id| match id {
+            VirtualServerId::Address { addr, port, .. } => Some(SocketAddr::new(*addr, *port)),
+            VirtualServerId::Fwmark { .. } => None,
+        })
+    }
+
+    /// Who answers for one of the virtual servers when the real servers cannot, in order.
+    fn fallbacks(&self, id: &VirtualServerId) -> impl Iterator<Item = Fallback> {
+        let plain_http = matches!(
+            id,
+            VirtualServerId::Address { protocol: Protocol::Tcp, port: fallback::PLAIN_HTTP, .. }
+        );
+        self.fallbacks.iter().filter_map(move |named| match named {
+            Named::This(fallback) => Some(*fallback),
+            Named::Auto => plain_http.then_some(Fallback::Sorry),
+        })
+    }
+
+    /// The virtual servers and what their forwarding method needs. Each server gets its share of
+    /// the pool; of a pool that nothing is known of all servers count as well.
+    pub fn expand(&self, pools: &BTreeMap<String, Shares>, want: &mut Want) {
         let mut needs = vec![self.module("ip_vs", want)];
         needs.push(self.module(&format!("ip_vs_{}", self.settings.scheduler.name), want));
         if let Some(engine) = self.settings.persistence.and_then(|p| p.engine) {
@@ -170,7 +179,7 @@ impl VirtualServers {
         }
         self.forwarding_sysctls(want);
         for id in &self.ids {
-            match self.assemble(*id) {
+            match self.assemble(*id, pools.get(&id.to_string())) {
                 Ok(server) => {
                     want.add_after(&self.place, server, needs.clone());
                 }
@@ -182,25 +191,26 @@ impl VirtualServers {
         }
     }
 
-    fn assemble(&self, id: VirtualServerId) -> Result<model::VirtualServer, model::FamilyError> {
+    fn assemble(
+        &self,
+        id: VirtualServerId,
+        shares: Option<&Shares>,
+    ) -> Result<model::VirtualServer, model::FamilyError> {
         let mut server = model::VirtualServer::new(id, self.settings)?;
-        let own_port = match id {
-            VirtualServerId::Address { port, .. } => port,
-            VirtualServerId::Fwmark { .. } => 0,
-        };
-        for (addr, port, destination) in &self.servers {
-            let port = port.unwrap_or(own_port);
-            server.insert_destination(DestinationId { addr: *addr, port }, *destination)?;
+        for one in &self.servers {
+            let at = one.id(own_port(&id));
+            if let Some(weight) = weight(shares, at, one.destination.weight) {
+                server.insert_destination(at, Destination { weight, ..one.destination })?;
+            }
         }
-        // Until checks say otherwise every real server counts as alive.
-        if let (Some(fallback), true) = (self.fallback, self.servers.is_empty()) {
-            let (addr, port, forward) = match (fallback, id.family()) {
-                (Fallback::Local, Family::Ipv4) => (LOOPBACK_V4, own_port, Forward::Local),
-                (Fallback::Local, Family::Ipv6) => (LOOPBACK_V6, own_port, Forward::Local),
-                (Fallback::At(at), _) => (at.ip(), at.port(), Forward::Route),
-            };
-            let destination = Destination::new(forward);
-            server.insert_destination(DestinationId { addr, port }, destination)?;
+        let spare = match shares {
+            Some(shares) => shares.spare,
+            None => self.servers.is_empty().then_some(0),
+        };
+        let spare = spare.and_then(|number| self.fallbacks(&id).nth(number));
+        if let Some(fallback) = spare {
+            let (at, forward) = reached(fallback, &id);
+            server.insert_destination(at, Destination::new(forward))?;
         }
         Ok(server)
     }
@@ -260,141 +270,64 @@ fn no_snat_by_mark(place: Place) -> Diagnostic {
     Diagnostic::error(place, title).help("use forward = \"nat\" with `fwmark`")
 }
 
-/// `None` if it is wrong, `Some(None)` if there is none. It is reached directly, so its port is
-/// the one that clients asked for.
-fn fallback(e: &Element<'_>, ids: &[VirtualServerId]) -> Option<Option<Fallback>> {
-    match e.text("fallback").as_deref() {
-        None => return Some(None),
-        Some("local") => return Some(Some(Fallback::Local)),
-        Some(_) => {}
+fn own_port(id: &VirtualServerId) -> u16 {
+    match id {
+        VirtualServerId::Address { port, .. } => *port,
+        VirtualServerId::Fwmark { .. } => 0,
     }
-    let fallback = e.get::<SocketAddr>("fallback")?;
-    let fits = |id: &VirtualServerId| match id {
-        VirtualServerId::Address { port, .. } => *port == fallback.value.port(),
-        VirtualServerId::Fwmark { .. } => true,
-    };
-    if !ids.iter().all(fits) {
-        let title = "a fallback server is reached at the virtual server's own port";
-        e.report(Diagnostic::error(fallback.place, title).label("another port"));
-        return None;
-    }
-    let local = fallback.value.ip().is_loopback();
-    Some(Some(if local { Fallback::Local } else { Fallback::At(fallback.value) }))
 }
 
-fn ids(e: &Element<'_>) -> Option<Vec<VirtualServerId>> {
-    if let Some(mark) = e.get::<u32>("fwmark") {
-        let family = match e.text("family").as_deref() {
-            Some("ipv6") => Family::Ipv6,
-            Some(_) | None => Family::Ipv4,
+/// The weight of a server by its share; `None` if it gets no traffic.
+fn weight(shares: Option<&Shares>, at: DestinationId, own: Weight) -> Option<Weight> {
+    let Some(share) = shares.and_then(|s| s.members.get(&SocketAddr::new(at.addr, at.port))) else {
+        return Some(own);
+    };
+    // Slow start counts in tenths, which may be more than the kernel takes.
+    let most = Weight::new(i32::MAX.unsigned_abs()).expect("the kernel's largest");
+    share.weight.map(|weight| Weight::new(weight).unwrap_or(most))
+}
+
+/// How clients' packets get to a fallback.
+fn reached(fallback: Fallback, id: &VirtualServerId) -> (DestinationId, Forward) {
+    let own = |addr| (DestinationId { addr, port: own_port(id) }, Forward::Local);
+    match (fallback, id.family()) {
+        (Fallback::Sorry | Fallback::Local, Family::Ipv4) => own(LOOPBACK_V4),
+        (Fallback::Sorry | Fallback::Local, Family::Ipv6) => own(LOOPBACK_V6),
+        (Fallback::At(at), _) => (DestinationId { addr: at.ip(), port: at.port() }, Forward::Route),
+    }
+}
+
+/// `None` if one of them is wrong. Another machine is reached directly, so its port is the one that
+/// clients asked for; converge answers where it knows the address, and over TCP.
+fn fallbacks(e: &Element<'_>, ids: &[VirtualServerId]) -> Option<Vec<Named>> {
+    let same_port = |at: SocketAddr| {
+        let fits = |id: &VirtualServerId| match id {
+            VirtualServerId::Address { port, .. } => *port == at.port(),
+            VirtualServerId::Fwmark { .. } => true,
         };
-        let Some(mark) = NonZeroU32::new(mark.value) else {
-            e.report(Diagnostic::error(mark.place, "0 is no mark: every packet has it"));
-            return None;
-        };
-        return Some(vec![VirtualServerId::Fwmark { mark, family }]);
-    }
-    let Some(addr) = e.get::<IpAddr>("address") else {
-        e.report(Diagnostic::error(e.place(), "a virtual server needs `address` or `fwmark`"));
-        return None;
+        ids.iter().all(fits)
     };
-    let ports = e.get::<Ports>("ports").map_or(vec![0], |p| p.value.0);
-    let protocol = e.get::<Protocol>("protocol").map_or(Protocol::Tcp, |p| p.value);
-    let id = |port| VirtualServerId::Address { protocol, addr: addr.value, port };
-    Some(ports.into_iter().map(id).collect())
-}
-
-fn settings(e: &Element<'_>, family: Family) -> Option<ServerSettings> {
-    let name = e.get::<SchedulerName>("scheduler")?;
-    let given = e.get::<String>("flags");
-    let flags_at = given.as_ref().map_or_else(|| e.place(), |flags| flags.place.clone());
-    let flags = given.map(|flags| flags.value).unwrap_or_default();
-    let mut flags: Vec<&str> = flags.split([',', ' ']).filter(|f| !f.is_empty()).collect();
-    let one_packet = flags.contains(&"ops");
-    flags.retain(|f| *f != "ops");
-    let scheduler = Scheduler::with_flags(name.value, flags)
-        .map_err(|error| e.report(Diagnostic::error(flags_at, error.to_string())))
-        .ok()?;
-    Some(ServerSettings { scheduler, one_packet, persistence: persistence(e, family)? })
-}
-
-/// `None` if it is wrong, `Some(None)` if there is none.
-fn persistence(e: &Element<'_>, family: Family) -> Option<Option<Persistence>> {
-    let Some(time) = e.get::<Duration>("persistence").filter(|t| !t.value.is_zero()) else {
-        return Some(None);
-    };
-    let wrong = |what: String| e.report(Diagnostic::error(time.place.clone(), what));
-    let timeout = Seconds::try_from(time.value).map_err(|error| wrong(error.to_string())).ok()?;
-    let netmask = match (e.text("netmask"), family) {
-        (None, Family::Ipv4) => ClientMask::EACH_V4,
-        (None, Family::Ipv6) => ClientMask::EACH_V6,
-        (Some(text), family) => mask(&text, family).map_err(wrong).ok()?,
-    };
-    let refused = |error: model::NameError| wrong(error.to_string());
-    let engine = match e.text("persistence-engine") {
-        Some(text) => Some(text.parse().map_err(refused).ok()?),
-        None => None,
-    };
-    Some(Some(Persistence { timeout, netmask, engine }))
-}
-
-fn mask(text: &str, family: Family) -> Result<ClientMask, String> {
-    let length = text.parse::<u32>();
-    match (family, length) {
-        (Family::Ipv4, Ok(length)) => ClientMask::prefix4(length).map_err(|e| e.to_string()),
-        (Family::Ipv6, Ok(length)) => ClientMask::prefix6(length).map_err(|e| e.to_string()),
-        (Family::Ipv4, Err(_)) => text.parse().map(ClientMask::V4).map_err(|_| {
-            format!(
-                "`{text}` is no netmask; it would be like 255.255.255.0, or a length such as 24"
-            )
-        }),
-        (Family::Ipv6, Err(_)) => {
-            Err(format!("`{text}` is no prefix length; it would be a number from 1 to 128"))
-        }
-    }
-}
-
-fn forward(method: Method, tunnel: Option<Spanned<TunnelKind>>) -> Forward {
-    match method {
-        Method::Dr => Forward::Route,
-        Method::Nat | Method::Fullnat => Forward::Masquerade,
-        Method::Tun => Forward::Tunnel(match tunnel.map(|t| t.value).unwrap_or_default() {
-            TunnelKind::Ipip => Tunnel::Ipip,
-            TunnelKind::Gue => Tunnel::Gue {
-                port: NonZeroU16::new(GUE_PORT).expect("a constant above 0"),
-                flags: TunnelFlags::default(),
-            },
-            TunnelKind::Gre => Tunnel::Gre { checksum: false },
-        }),
-    }
-}
-
-fn servers(
-    e: &Element<'_>,
-    family: Family,
-    forward: Forward,
-    port: Option<u16>,
-) -> Option<Vec<(IpAddr, Option<u16>, Destination)>> {
-    let role = e.get::<String>("real-servers")?;
-    let mut servers = Vec::new();
-    e.for_each_host(&role, "server", |addr, server| {
-        if Family::of(addr) == family || matches!(forward, Forward::Tunnel(_)) {
-            servers.extend(destination(server, forward).map(|d| (addr, port, d)));
-        }
+    let tcp = ids.iter().all(|id| {
+        let VirtualServerId::Address { protocol, port, .. } = id else { return false };
+        *protocol == Protocol::Tcp && *port != 0
     });
-    Some(servers)
-}
-
-fn destination(e: &Element<'_>, forward: Forward) -> Option<Destination> {
-    let number = |key| e.get::<u32>(key).map(|n| (n.value, n.place));
-    let wrong = |place, what: String| e.report(Diagnostic::error(place, what));
-    let (weight, at) = number("weight").unwrap_or((1, e.place()));
-    let weight = Weight::new(weight).map_err(|error| wrong(at, error.to_string())).ok()?;
-    let upper = number("upper-threshold").map_or(0, |(n, _)| n);
-    let (lower, at) = number("lower-threshold").unwrap_or((0, e.place()));
-    let thresholds =
-        Thresholds::new(upper, lower).map_err(|error| wrong(at, error.to_string())).ok()?;
-    Some(Destination { forward, weight, thresholds })
+    let mut all = Vec::new();
+    for named in fallback::read(e) {
+        match named.value {
+            Named::This(Fallback::At(at)) if !same_port(at) => {
+                let title = "a fallback server is reached at the virtual server's own port";
+                e.report(Diagnostic::error(named.place, title).label("another port"));
+                return None;
+            }
+            Named::This(Fallback::Sorry) if !tcp => {
+                let title = "converge says sorry over HTTP, to a TCP port of an address";
+                e.report(Diagnostic::error(named.place, title).label("there is none here"));
+                return None;
+            }
+            named => all.push(named),
+        }
+    }
+    Some(all)
 }
 
 fn port_cannot_change(port: &Spanned<u16>) -> Diagnostic {
@@ -402,3 +335,6 @@ fn port_cannot_change(port: &Spanned<u16>) -> Diagnostic {
         .label("packets arrive with the virtual server's port")
         .help("leave `real-port` out, or use forward = \"nat\"")
 }
+
+#[cfg(test)]
+mod tests;

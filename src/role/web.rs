@@ -75,28 +75,58 @@ impl Web {
         Some(Web { place: e.place(), ports, root, drop_in, unit: server.unit.clone() })
     }
 
-    /// The drop-in, and the unit that has to have read it.
-    pub fn expand(&self, want: &mut Want) {
-        let file = want.add(&self.place, self.drop_in.clone());
-        let mut needs = vec![file];
+    /// The drop-in, and the unit that has to have read it, and what else it reads beside it.
+    pub fn expand(&self, beside: &[DropIn], want: &mut Want) {
+        let read: Vec<&DropIn> = beside.iter().filter(|other| other.unit == self.unit).collect();
+        let mut files: Vec<&File> = read.iter().map(|other| &other.file).collect();
+        files.push(&self.drop_in);
+        let mut needs: Vec<Id> = read.iter().map(|other| other.id.clone()).collect();
+        needs.push(want.add(&self.place, self.drop_in.clone()));
         // Without its content a server would answer 404 to every client.
         needs.extend(want.ids(|id| self.content(id)));
-        let reads = vec![self.drop_in.path.clone()];
-        let loaded = unit::digest(&[(self.drop_in.path.as_path(), self.drop_in.content.as_str())]);
-        let unit = Unit {
-            unit: self.unit.clone(),
-            active: true,
-            enabled: Some(true),
-            reads,
-            loaded: Some(loaded),
-            check: self.drop_in.check.clone(),
-        };
-        want.add_after(&self.place, unit, needs);
+        want.add_after(&self.place, unit_of(&self.unit, &files), needs);
     }
 
     fn content(&self, id: &Id) -> bool {
         let inside = PathBuf::from(&id.name).starts_with(&self.root);
         inside && matches!(id.kind, Kind::Mount | Kind::File | Kind::Directory)
+    }
+}
+
+/// A file that a web server reads beside the drop-in of a `[[web]]`.
+#[derive(Clone, Debug)]
+pub struct DropIn {
+    /// The section that it comes from.
+    pub place: Place,
+    /// The file, as it is wanted.
+    pub id: Id,
+    /// The file.
+    pub file: File,
+    /// The unit that reads it.
+    pub unit: String,
+}
+
+/// The units of files that no `[[web]]` stands beside.
+pub fn expand_alone(web: &[Web], files: &[DropIn], want: &mut Want) {
+    let alone = |file: &&DropIn| !web.iter().any(|web| web.unit == file.unit);
+    let alone: Vec<&DropIn> = files.iter().filter(alone).collect();
+    // There is one web server that such files are for.
+    if let Some(first) = alone.first() {
+        let read: Vec<&File> = alone.iter().map(|other| &other.file).collect();
+        let needs: Vec<Id> = alone.iter().map(|other| other.id.clone()).collect();
+        want.add_after(&first.place, unit_of(&first.unit, &read), needs);
+    }
+}
+
+fn unit_of(unit: &str, files: &[&File]) -> Unit {
+    let contents: Vec<_> = files.iter().map(|f| (f.path.as_path(), f.content.as_str())).collect();
+    Unit {
+        unit: unit.to_owned(),
+        active: true,
+        enabled: Some(true),
+        reads: files.iter().map(|file| file.path.clone()).collect(),
+        loaded: Some(unit::digest(&contents)),
+        check: files.first().and_then(|file| file.check.clone()),
     }
 }
 

@@ -12,8 +12,8 @@ mod discard;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::checksum::Sum;
 use super::config::{Checksum, Family, Interval, Version};
+use crate::frame::checksum::Sum;
 
 pub use discard::{Discard, Note};
 

@@ -3,6 +3,7 @@
 mod files;
 mod key;
 mod pages;
+mod servers;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

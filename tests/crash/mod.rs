@@ -15,7 +15,7 @@ use converge::host::Host;
 use converge::reconcile::{Report, look, reconcile};
 use converge::resource::directory::Directory;
 use converge::resource::file::{File, Mode};
-use converge::resource::{Desired, Resource};
+use converge::resource::{Desired, Kinds, Resource};
 
 use tracer::Run;
 
@@ -83,7 +83,7 @@ fn converge(root: &Path, desired: &Desired) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime").block_on(async {
         let host = Host::rooted(root);
-        reconcile(&host, desired, |_, _| {}).await.expect("the ledger can be read")
+        reconcile(&host, desired, Kinds::All, |_, _| {}).await.expect("the ledger can be read")
     })
 }
 

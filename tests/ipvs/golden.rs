@@ -4,7 +4,8 @@
 //! model is turned into ipvsadm's words and compared with those, so the facts are written once.
 
 use converge::ipvs::{
-    Command, Destination, DestinationId, Family, Reply, ServerSettings, VirtualServerId,
+    Command, Connections, Destination, DestinationId, Family, Reply, ServerSettings,
+    VirtualServerId,
 };
 
 use super::text::{Options, options, options_of};
@@ -173,7 +174,7 @@ fn the_kernels_destinations_are_read_as_ipvsadm_prints_them() {
     let somewhere: VirtualServerId = "FWM 1".parse().expect("an id");
     let mut read = Vec::new();
     for reply in answers() {
-        if let Reply::Destination(id, to) = reply {
+        if let Reply::Destination(id, to, _) = reply {
             read.push(options_of(&Command::NewDestination(somewhere, id, to)));
         }
     }
@@ -223,7 +224,31 @@ fn an_old_kernel_leaves_the_family_of_a_destination_to_its_virtual_server() {
     // ADDR_FAMILY is attribute 11 with a u16; 0 is how such kernels' tools leave it open.
     let at = message.windows(4).position(|w| w == [6, 0, 11, 0]).expect("it is sent");
     message[at + 4] = 0;
-    assert_eq!(Reply::decode(&message, Family::Ipv6), Ok(Reply::Destination(id, to)));
+    assert_eq!(
+        Reply::decode(&message, Family::Ipv6),
+        Ok(Reply::Destination(id, to, Connections::default()))
+    );
+}
+
+#[test]
+fn connections_are_counted_where_the_kernel_says_how_many() {
+    let of: VirtualServerId = "TCP 192.0.2.1:80".parse().expect("an id");
+    let id: DestinationId = "192.0.2.9:80".parse().expect("an id");
+    let to = Destination::new(converge::ipvs::Forward::Route);
+    let mut message = Vec::new();
+    Command::NewDestination(of, id, to).encode(&mut message);
+    // The nest of the destination (2) is the last; ACTIVE_CONNS 7, INACT_CONNS 8, PERSIST_CONNS 9.
+    let at = message.windows(2).rposition(|w| w == [2, 0x80]).expect("a nest") - 2;
+    for (kind, count) in [(7_u16, 3_u32), (8, 40), (9, 500)] {
+        message.extend_from_slice(&8_u16.to_ne_bytes());
+        message.extend_from_slice(&kind.to_ne_bytes());
+        message.extend_from_slice(&count.to_ne_bytes());
+    }
+    let length = u16::try_from(message.len() - at).expect("short");
+    message[at..at + 2].copy_from_slice(&length.to_ne_bytes());
+    let has = Connections { active: 3, inactive: 40, persistent: 500 };
+    assert_eq!(has.all(), 543);
+    assert_eq!(Reply::decode(&message, Family::Ipv4), Ok(Reply::Destination(id, to, has)));
 }
 
 #[test]

@@ -8,9 +8,10 @@ use converge::ipvs::model::ClientMask;
 use converge::ipvs::wire::control;
 use converge::ipvs::wire::frame::{self, Answer, Content, Messages};
 use converge::ipvs::{
-    Command, Destination, DestinationId, Family, Forward, KernelName, Persistence, Protocol, Reply,
-    Scheduler, SchedulerFlags, SchedulerName, Seconds, ServerSettings, SyncDaemon, SyncState,
-    Thresholds, Timeouts, Tunnel, TunnelFlags, VirtualServer, VirtualServerId, Weight, diff,
+    Command, Connections, Destination, DestinationId, Family, Forward, KernelName, Persistence,
+    Protocol, Reply, Scheduler, SchedulerFlags, SchedulerName, Seconds, ServerSettings, SyncDaemon,
+    SyncState, Thresholds, Timeouts, Tunnel, TunnelFlags, VirtualServer, VirtualServerId, Weight,
+    diff,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -250,7 +251,7 @@ proptest! {
             prop_assert_eq!(&reply, &Ok(Reply::Server(id, settings)));
         }
         if let Command::NewDestination(_, id, to) = command {
-            prop_assert_eq!(&reply, &Ok(Reply::Destination(id, to)));
+            prop_assert_eq!(&reply, &Ok(Reply::Destination(id, to, Connections::default())));
         }
     }
 

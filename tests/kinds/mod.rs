@@ -21,7 +21,7 @@ use std::process::Command;
 use converge::host::Host;
 use converge::plan::Plan;
 use converge::reconcile::{self, Report};
-use converge::resource::{Desired, Resource};
+use converge::resource::{Desired, Kinds, Resource};
 
 /// A role that wants exactly these.
 fn desired<const N: usize>(resources: [Resource; N]) -> Desired {
@@ -34,7 +34,9 @@ fn desired<const N: usize>(resources: [Resource; N]) -> Desired {
 
 /// Converges, whatever comes of it.
 async fn attempt(host: &Host, desired: &Desired) -> Report {
-    reconcile::reconcile(host, desired, |_, _| {}).await.expect("the ledger can be read")
+    reconcile::reconcile(host, desired, Kinds::All, |_, _| {})
+        .await
+        .expect("the ledger can be read")
 }
 
 /// Converges; the host must then be what is desired, and a second look must find nothing to do.
@@ -56,7 +58,7 @@ async fn plan(host: &Host, desired: &Desired) -> Plan {
 
 /// Runs a shell command, as an administrator beside us would, and returns what it prints.
 #[track_caller]
-fn sh(command: &str) -> String {
+pub(crate) fn sh(command: &str) -> String {
     let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "`{command}`: {stderr}");

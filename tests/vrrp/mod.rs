@@ -5,3 +5,4 @@ mod lan;
 mod packets;
 mod takeover;
 mod vips;
+mod words;

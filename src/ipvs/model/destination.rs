@@ -147,6 +147,36 @@ impl From<Forward> for ForwardText {
     }
 }
 
+/// How many connections a destination has, as the kernel counts them.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Connections {
+    /// Established ones.
+    pub active: u32,
+    /// Those that begin or end, and those that the other director told of.
+    pub inactive: u32,
+    /// Clients that stay with it (persistence).
+    pub persistent: u32,
+}
+
+impl Connections {
+    /// All together.
+    pub fn all(self) -> u64 {
+        u64::from(self.active) + u64::from(self.inactive) + u64::from(self.persistent)
+    }
+}
+
+impl std::ops::Add for Connections {
+    type Output = Connections;
+
+    fn add(self, other: Connections) -> Connections {
+        Connections {
+            active: self.active.saturating_add(other.active),
+            inactive: self.inactive.saturating_add(other.inactive),
+            persistent: self.persistent.saturating_add(other.persistent),
+        }
+    }
+}
+
 /// A share of new connections, 0 to 2147483647; 0 takes no new ones and keeps those it has.
 ///
 /// The attribute is unsigned, the kernel's field a signed 32-bit number, below 0 `ERANGE`.

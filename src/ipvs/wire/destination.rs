@@ -1,13 +1,15 @@
 //! The nest of a destination (`IPVS_DEST_ATTR_*`).
 //!
-//! Attributes are written in ipvsadm's order and read in any. Counters of connections, packets and
-//! bytes are skipped: they are no part of what a destination should be.
+//! Attributes are written in ipvsadm's order and read in any. How many connections a destination
+//! has is read apart, as it is no part of what it should be; counters of packets and bytes are
+//! skipped.
 
 use std::num::NonZeroU16;
 
 use super::attribute::{self, Attribute, Attributes, DecodeError, Writer};
 use crate::ipvs::model::{
-    Destination, DestinationId, Family, Forward, Thresholds, Tunnel, TunnelFlags, Weight,
+    Connections, Destination, DestinationId, Family, Forward, Thresholds, Tunnel, TunnelFlags,
+    Weight,
 };
 
 const ADDR: u16 = 1;
@@ -16,6 +18,9 @@ const FWD_METHOD: u16 = 3;
 const WEIGHT: u16 = 4;
 const U_THRESH: u16 = 5;
 const L_THRESH: u16 = 6;
+const ACTIVE_CONNS: u16 = 7;
+const INACT_CONNS: u16 = 8;
+const PERSIST_CONNS: u16 = 9;
 const ADDR_FAMILY: u16 = 11;
 const TUN_TYPE: u16 = 13;
 const TUN_PORT: u16 = 14;
@@ -96,6 +101,9 @@ pub(super) struct Fields<'a> {
     weight: Option<Attribute<'a>>,
     upper: Option<Attribute<'a>>,
     lower: Option<Attribute<'a>>,
+    active: Option<Attribute<'a>>,
+    inactive: Option<Attribute<'a>>,
+    persistent: Option<Attribute<'a>>,
     family: Option<Attribute<'a>>,
     tunnel_type: Option<Attribute<'a>>,
     tunnel_port: Option<Attribute<'a>>,
@@ -122,6 +130,9 @@ impl<'a> Fields<'a> {
                 WEIGHT => fields.weight = Some(attribute),
                 U_THRESH => fields.upper = Some(attribute),
                 L_THRESH => fields.lower = Some(attribute),
+                ACTIVE_CONNS => fields.active = Some(attribute),
+                INACT_CONNS => fields.inactive = Some(attribute),
+                PERSIST_CONNS => fields.persistent = Some(attribute),
                 ADDR_FAMILY => fields.family = Some(attribute),
                 TUN_TYPE => fields.tunnel_type = Some(attribute),
                 TUN_PORT => fields.tunnel_port = Some(attribute),
@@ -157,6 +168,16 @@ impl<'a> Fields<'a> {
                 .map_err(|_| DecodeError::Value { attribute: "WEIGHT", value: weight })?,
             thresholds: Thresholds::new(upper, lower)
                 .map_err(|_| DecodeError::Value { attribute: "L_THRESH", value: lower })?,
+        })
+    }
+
+    /// How many connections it has; none where the message does not say.
+    pub(super) fn connections(&self) -> Result<Connections, DecodeError> {
+        let count = |field: Option<Attribute<'a>>, name| field.map_or(Ok(0), |f| f.u32(name));
+        Ok(Connections {
+            active: count(self.active, "ACTIVE_CONNS")?,
+            inactive: count(self.inactive, "INACT_CONNS")?,
+            persistent: count(self.persistent, "PERSIST_CONNS")?,
         })
     }
 

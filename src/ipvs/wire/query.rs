@@ -6,7 +6,8 @@
 use super::attribute::{DecodeError, Writer};
 use super::{Parts, cmd, destination, frame, server, settings, top};
 use crate::ipvs::model::{
-    Destination, DestinationId, Family, Info, ServerSettings, SyncDaemon, Timeouts, VirtualServerId,
+    Connections, Destination, DestinationId, Family, Info, ServerSettings, SyncDaemon, Timeouts,
+    VirtualServerId,
 };
 
 /// A question, which changes nothing. The kernel wants `CAP_NET_ADMIN` for it all the same.
@@ -32,7 +33,7 @@ pub enum Reply {
     /// A virtual server.
     Server(VirtualServerId, ServerSettings),
     /// A destination of the virtual server that was asked about.
-    Destination(DestinationId, Destination),
+    Destination(DestinationId, Destination, Connections),
     /// A running daemon.
     Daemon(SyncDaemon),
     /// The timeouts.
@@ -84,7 +85,8 @@ impl Reply {
             }
             cmd::NEW_DEST => {
                 let fields = destination::Fields::read(parts.destination()?)?;
-                Ok(Self::Destination(fields.id(family)?, fields.settings()?))
+                let (to, has) = (fields.settings()?, fields.connections()?);
+                Ok(Self::Destination(fields.id(family)?, to, has))
             }
             cmd::NEW_DAEMON => settings::read_daemon(parts.daemon()?).map(Self::Daemon),
             cmd::SET_CONFIG => settings::read_timeouts(parts.attributes).map(Self::Timeouts),

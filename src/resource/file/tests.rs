@@ -7,7 +7,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use super::*;
 use crate::host::scratch::Scratch;
 use crate::reconcile::{Outcome, Report, look, reconcile};
-use crate::resource::{Desired, Id};
+use crate::resource::{Desired, Id, Kinds};
 
 const CONF: &str = "/etc/nginx/conf.d/web.conf";
 const MAIN: &str = "/etc/nginx/nginx.conf";
@@ -41,7 +41,9 @@ fn desired(files: &[File]) -> Desired {
 
 #[tokio::main(flavor = "current_thread")]
 async fn converge(scratch: &Scratch, files: &[File]) -> Report {
-    reconcile(&scratch.host(), &desired(files), |_, _| {}).await.expect("can be looked at")
+    reconcile(&scratch.host(), &desired(files), Kinds::All, |_, _| {})
+        .await
+        .expect("can be looked at")
 }
 
 #[tokio::main(flavor = "current_thread")]

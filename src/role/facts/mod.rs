@@ -7,6 +7,7 @@
 
 mod arithmetic;
 mod lookup;
+mod membership;
 mod render;
 mod uses;
 

@@ -31,13 +31,14 @@ static HANDLEBARS: LazyLock<Handlebars<'static>> = LazyLock::new(|| {
     // Our files are no HTML.
     handlebars.register_escape_fn(handlebars::no_escape);
     super::arithmetic::register(&mut handlebars);
+    super::membership::register(&mut handlebars);
     handlebars
 });
 
 /// What handlebars can do with a name, for a suggestion.
 const HELPERS: &[&str] = &[
     "each", "if", "unless", "with", "lookup", "eq", "ne", "gt", "gte", "lt", "lte", "and", "or",
-    "not", "len", "minus", "times",
+    "not", "len", "minus", "times", "has",
 ];
 
 pub(super) fn render(facts: &Facts, text: &str, place: &Place) -> Result<String, Diagnostics> {

@@ -7,6 +7,7 @@
 mod agreement;
 mod priorities;
 mod routers;
+pub mod servers;
 mod vips;
 mod weights;
 

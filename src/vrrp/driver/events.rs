@@ -5,6 +5,8 @@
 //! [`Status`](super::Status).
 
 use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ipnet::IpNet;
 use nix::errno::Errno;
@@ -12,12 +14,15 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::realtime::RealtimeError;
 use crate::vrrp::config::{Family, Vip};
-use crate::vrrp::link::Alarm;
+use crate::vrrp::link::{Alarm, Topic};
 use crate::vrrp::packet::Discard;
 use crate::vrrp::router::{Notice, State, Why};
 
 /// Events on their way: several for each of 255 routers that change at once.
 const ROOM: usize = 2048;
+
+/// Of them, words of other directors: the only ones that are large.
+const WORDS: usize = 16;
 
 /// Something that somebody may want to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +101,16 @@ pub enum Event {
         /// Its host.
         peer: String,
     },
+    /// The other director has this known; what it said before on the topic no longer counts. It
+    /// says everything again after each [`Event::PeerUp`].
+    PeerSaid {
+        /// Its host.
+        peer: String,
+        /// What it is about.
+        topic: Topic,
+        /// As they were given there to [`Vrrp::tell`](super::Vrrp::tell).
+        bytes: Vec<u8>,
+    },
     /// Something about the connection with the other director that somebody should look at.
     PeerAlarm {
         /// Its host.
@@ -117,17 +132,29 @@ pub enum Event {
 }
 
 /// Where events come out.
-pub struct Events(Receiver<Event>);
+pub struct Events {
+    receiver: Receiver<Event>,
+    words: Arc<AtomicUsize>,
+}
 
 impl Events {
     /// The next one. `None`: the thread is no more; without [`Event::Stopped`] before, it died.
     pub async fn next(&mut self) -> Option<Event> {
-        self.0.recv().await
+        let event = self.receiver.recv().await;
+        self.taken(event)
     }
 
     /// The next one, for a caller without a runtime.
     pub fn wait(&mut self) -> Option<Event> {
-        self.0.blocking_recv()
+        let event = self.receiver.blocking_recv();
+        self.taken(event)
+    }
+
+    fn taken(&self, event: Option<Event>) -> Option<Event> {
+        if matches!(event, Some(Event::PeerSaid { .. })) {
+            self.words.fetch_sub(1, Ordering::Relaxed);
+        }
+        event
     }
 }
 
@@ -135,6 +162,8 @@ impl Events {
 pub(super) struct Teller {
     sender: Sender<Event>,
     lost: u64,
+    /// Words that were sent and not taken.
+    words: Arc<AtomicUsize>,
 }
 
 impl Teller {
@@ -142,16 +171,26 @@ impl Teller {
         if self.lost > 0 && self.sender.try_send(Event::Lost(self.lost)).is_ok() {
             self.lost = 0;
         }
+        let words = usize::from(matches!(event, Event::PeerSaid { .. }));
+        // Counted before it can be taken.
+        self.words.fetch_add(words, Ordering::Relaxed);
         if self.sender.try_send(event).is_err() {
+            self.words.fetch_sub(words, Ordering::Relaxed);
             self.lost += 1;
         }
+    }
+
+    /// Whether another [`Event::PeerSaid`] would get there.
+    pub(super) fn has_room_for_words(&self) -> bool {
+        self.sender.capacity() > 1 && self.words.load(Ordering::Relaxed) < WORDS
     }
 }
 
 /// A way for events.
 pub(super) fn channel() -> (Teller, Events) {
     let (sender, receiver) = mpsc::channel(ROOM);
-    (Teller { sender, lost: 0 }, Events(receiver))
+    let words = Arc::<AtomicUsize>::default();
+    (Teller { sender, lost: 0, words: Arc::clone(&words) }, Events { receiver, words })
 }
 
 #[cfg(test)]

@@ -20,10 +20,10 @@ use crate::clock::Moment;
 use crate::vrrp::fingerprint::Digests;
 use crate::vrrp::key::Key;
 use crate::vrrp::link::{
-    Alarm, ConnectionId, Dialled, Ends, LINK_PORT, News, Nonce, Output, Peering, Standing,
+    Alarm, ConnectionId, Dialled, Ends, LINK_PORT, News, Nonce, Output, Peering, Standing, Topic,
 };
 
-/// Bytes read at a time; nobody says more at once but digests.
+/// Bytes read at a time; nobody says more at once but digests and words.
 const BUFFER: usize = 4096;
 
 /// Reads of one connection in a row, so that a flood of it does not keep the loop.
@@ -216,6 +216,11 @@ impl Links {
     /// This process is about to be replaced.
     pub(super) fn handle_restart(&mut self, back_within: Duration, now: Moment) {
         self.each(|peering| peering.handle_restart(back_within, now));
+    }
+
+    /// The other directors are to know this, if they were not told already.
+    pub(super) fn handle_tell(&mut self, topic: Topic, bytes: &[u8], now: Moment) {
+        self.each(|peering| peering.handle_tell(topic, bytes, now));
     }
 
     fn each(&mut self, tell: impl Fn(&mut Peering)) {

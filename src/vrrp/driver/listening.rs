@@ -9,8 +9,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::errno::Errno;
 
-use super::packet_socket::Listener;
-use crate::vrrp::claim::Claim;
+use crate::frame::claim::Claim;
+use crate::frame::socket::Listener;
 use crate::vrrp::config::Family;
 
 /// The listeners.

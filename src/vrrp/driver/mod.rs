@@ -11,7 +11,6 @@
 //! to whoever prepares the host; a VIP with the whole host as prefix needs none of it.
 
 mod addresses;
-mod claim_filter;
 mod clock;
 mod events;
 mod fitness;
@@ -20,8 +19,7 @@ mod interfaces;
 mod lateness;
 mod links;
 mod listening;
-mod packet_socket;
-mod post;
+pub(crate) mod post;
 mod realtime;
 mod requests;
 mod route_socket;
@@ -31,6 +29,7 @@ mod status;
 mod tcp;
 mod thread;
 mod vips;
+mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,6 +45,7 @@ use addresses::Addresses;
 use post::Slot;
 use thread::{Orders, Thread, Ways};
 
+pub use super::link::{MOST_SAID, Topic};
 pub use clock::now;
 pub use events::{Event, Events};
 pub use interfaces::VIP_MARK;
@@ -78,6 +78,14 @@ pub enum VrrpError {
     /// No thread.
     #[error("cannot start a thread for VRRP")]
     Thread(#[source] io::Error),
+}
+
+/// More than the other directors are told at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{bytes} bytes are more than other directors can be told at once, which is {MOST_SAID}")]
+pub struct TooLong {
+    /// How many.
+    pub bytes: usize,
 }
 
 /// The running threads, as the daemon has them. Dropping it releases.
@@ -141,6 +149,17 @@ impl Vrrp {
     /// Active.
     pub fn restart(&self) {
         self.orders.put(|orders| orders.restart = true);
+    }
+
+    /// Has the other directors know this as long as this process lives, until it is told something
+    /// else on the same topic; they get [`Event::PeerSaid`]. Of what changes within a tenth of a
+    /// second they hear the newest.
+    pub fn tell(&self, topic: Topic, bytes: Vec<u8>) -> Result<(), TooLong> {
+        if bytes.len() > MOST_SAID {
+            return Err(TooLong { bytes: bytes.len() });
+        }
+        self.orders.put(|orders| drop(orders.tell.insert(topic, bytes)));
+        Ok(())
     }
 
     /// Counts the rounds of the thread, at least one a second: what does not move is stuck.

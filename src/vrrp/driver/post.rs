@@ -38,7 +38,7 @@ impl Bell {
 }
 
 /// What another thread wants by now.
-pub(super) struct Slot<T> {
+pub(crate) struct Slot<T> {
     newest: Arc<Mutex<T>>,
     bell: Bell,
 }
@@ -50,18 +50,18 @@ impl<T> Clone for Slot<T> {
 }
 
 impl<T: Default> Slot<T> {
-    pub(super) fn new() -> Result<Self, Errno> {
+    pub(crate) fn new() -> Result<Self, Errno> {
         Ok(Slot { newest: Arc::default(), bell: Bell::new()? })
     }
 
     /// Changes what is wanted, and rings.
-    pub(super) fn put(&self, change: impl FnOnce(&mut T)) {
+    pub(crate) fn put(&self, change: impl FnOnce(&mut T)) {
         change(&mut self.newest.lock().unwrap_or_else(PoisonError::into_inner));
         self.bell.ring();
     }
 
     /// What came since the last time. `None` if it is being written right now: it will ring.
-    pub(super) fn take(&self) -> Option<T> {
+    pub(crate) fn take(&self) -> Option<T> {
         self.bell.silence();
         self.newest.try_lock().ok().map(|mut newest| std::mem::take(&mut *newest))
     }

@@ -16,14 +16,12 @@ use nix::sys::socket::{
 };
 use socket2::{Domain, InterfaceIndexOrAddress, Protocol, Socket, Type};
 
+use crate::frame::socket::PRIORITY;
 use crate::vrrp::config::Family;
 use crate::vrrp::packet::{Envelope, GROUP_IPV4, GROUP_IPV6, PROTOCOL, TTL};
 
 /// TOS and traffic class of network control, class selector 6 (RFC 4594 3.2), as keepalived has it.
 pub(super) const CONTROL: u32 = 0xc0;
-
-/// The highest priority that needs no privilege: the first band of the default queues.
-pub(super) const PRIORITY: u32 = 6;
 
 /// Room for packets that come while we are not scheduled. It holds a thousand.
 const ROOM: usize = 1024 * 1024;

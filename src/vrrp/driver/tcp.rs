@@ -12,13 +12,20 @@ use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, send, setsockopt, sockopt};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::socket::{CONTROL, PRIORITY};
+use super::socket::CONTROL;
+use crate::frame::socket::PRIORITY;
+use crate::vrrp::link::{MAX_FRAME, MOST_SAID, Topic};
 
 /// Connections that wait to be accepted: one of each director, and some that are nobody's.
 const BACKLOG: i32 = 16;
 
 /// How long bytes may be on their way. A machine that answers nothing for so long is lost.
 const UNANSWERED: Duration = Duration::from_secs(3);
+
+/// The buffer for what is under way. Nobody waits until there is room, so it holds all that is ever
+/// said at once: every router, the digests of the files, and a word on each topic. The kernel
+/// doubles it for what it has to keep beside the bytes.
+const SEND_BUFFER: usize = 2 * MAX_FRAME + Topic::ALL.len() * MOST_SAID;
 
 /// Descriptors from here on are the links'. When a process dies the kernel closes the highest one
 /// first, and for each packet socket it waits for tens of milliseconds; until it has come to these,
@@ -131,6 +138,7 @@ fn raise(socket: Socket) -> Socket {
 fn prepare(socket: &Socket, to: Option<IpAddr>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_tcp_user_timeout(Some(UNANSWERED))?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
     match to {
         Some(IpAddr::V6(_)) => socket.set_tclass_v6(CONTROL)?,
         Some(IpAddr::V4(_)) | None => socket.set_tos_v4(CONTROL)?,

@@ -25,15 +25,16 @@ use super::holding::{Holding, interfaces};
 use super::lateness::Lateness;
 use super::links::{Door, LinkSettings, Links, Said};
 use super::listening::Listening;
-use super::packet_socket::Announcer;
 use super::post::{Mail, Reader, Slot, Writer};
 use super::realtime;
 use super::sockets::Sockets;
 use super::status::Status;
+use super::words::Words;
 use super::{Settings, starts};
 use crate::clock::Moment;
+use crate::frame::socket::Announcer;
 use crate::vrrp::config::{Family, RouterConfig, Transport, Vip};
-use crate::vrrp::link::News as LinkNews;
+use crate::vrrp::link::{News as LinkNews, Topic};
 use crate::vrrp::packet::{Expect, MOST_BYTES, parse};
 use crate::vrrp::router::{Condition, Start, TOLD_EVERY};
 use crate::vrrp::speaker::Speaker;
@@ -61,6 +62,7 @@ pub(super) struct Orders {
     pub(super) routers: Option<Vec<RouterConfig>>,
     pub(super) conditions: BTreeMap<String, Condition>,
     pub(super) link: Option<Option<LinkSettings>>,
+    pub(super) tell: BTreeMap<Topic, Vec<u8>>,
     pub(super) release: bool,
     pub(super) restart: bool,
 }
@@ -120,6 +122,7 @@ pub(super) struct Thread {
     announcer: Announcer,
     listening: Listening,
     links: Option<Links>,
+    words: Words,
     holding: Holding,
     lateness: Lateness,
     discards: Discards,
@@ -165,6 +168,7 @@ impl Thread {
             announcer: Announcer::open()?,
             listening: Listening::default(),
             links,
+            words: Words::default(),
             holding: Holding::default(),
             lateness: Lateness::default(),
             discards: Discards::default(),
@@ -285,6 +289,8 @@ impl Thread {
         if let Some(link) = orders.link {
             self.link_anew(link, now);
         }
+        self.words.keep(orders.tell);
+        self.words.give(self.links.as_mut(), now);
         if orders.release && self.ending == Ending::No {
             self.ending = Ending::Releasing;
             self.speaker.handle_release(now);

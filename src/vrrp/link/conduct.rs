@@ -105,6 +105,12 @@ impl Peering {
             // The current session said it again.
             (Phase::Replaced(_), _) | (_, Message::Ping) => {}
             (Phase::Current, Message::Standing(standings)) => self.news(News::Standing(standings)),
+            (Phase::Current, Message::Said { topic, number, bytes }) => {
+                self.hearing.handle_said(topic, number, bytes, now);
+            }
+            (Phase::Current, Message::Heard { topic, number }) => {
+                self.telling.handle_heard(topic, number);
+            }
             (Phase::Current, Message::Fingerprint(theirs)) => {
                 self.theirs = Some(theirs);
                 self.compare(now);
@@ -166,6 +172,8 @@ impl Peering {
         }
         self.current = Some(id);
         self.since = now;
+        self.telling.begin();
+        self.hearing.begin();
         self.tries = self.tries.min(PATIENT);
         self.refused.clear();
         // An answer to what was asked before would be about the past.
@@ -275,6 +283,20 @@ impl Peering {
             Contact::Present => self.news(News::Up),
             Contact::Gone => self.news(News::Gone),
             Contact::Unknown => self.news(News::Unknown),
+        }
+    }
+
+    /// Hands on what was said and says what is due, behind everything that VRRP had to say.
+    pub(super) fn converse(&mut self, now: Moment) {
+        if self.current.is_none() {
+            return;
+        }
+        while let Some((topic, number, bytes)) = self.hearing.next(now) {
+            self.news(News::Said(topic, bytes));
+            self.tell(&Message::Heard { topic, number }, now);
+        }
+        while let Some(message) = self.telling.next(now) {
+            self.tell(&message, now);
         }
     }
 

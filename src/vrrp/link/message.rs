@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::frame::MAX_PAYLOAD;
 use super::refusal::Refusal;
+use super::telling::{MOST_SAID, Topic};
 use crate::vrrp::fingerprint::{DIGEST_BYTES, Digest, Fingerprint};
 use crate::vrrp::router::State;
 
@@ -26,6 +27,8 @@ const RESTARTING: u8 = 4;
 const FINGERPRINT: u8 = 5;
 const DIGESTS: u8 = 6;
 const PING: u8 = 7;
+const SAID: u8 = 8;
+const HEARD: u8 = 9;
 
 /// How a router of the other director stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +78,22 @@ pub(super) enum Message {
     },
     /// Nothing; somebody is there.
     Ping,
+    /// What VRRP hands on unread: the newest word on a topic.
+    Said {
+        /// What it is about.
+        topic: Topic,
+        /// The how manieth word of this process on it.
+        number: u32,
+        /// At most [`MOST_SAID`].
+        bytes: Vec<u8>,
+    },
+    /// That word was handed on; the next may be said.
+    Heard {
+        /// What it was about.
+        topic: Topic,
+        /// Which one.
+        number: u32,
+    },
 }
 
 impl Message {
@@ -127,11 +146,20 @@ impl Message {
                 }
             }
             Message::Ping => out.push(PING),
+            Message::Said { topic, number, bytes } => {
+                out.extend_from_slice(&[SAID, topic.number()]);
+                out.extend_from_slice(&number.to_be_bytes());
+                out.extend_from_slice(&bytes[..bytes.len().min(MOST_SAID)]);
+            }
+            Message::Heard { topic, number } => {
+                out.extend_from_slice(&[HEARD, topic.number()]);
+                out.extend_from_slice(&number.to_be_bytes());
+            }
         }
         out
     }
 
-    /// `None` for a kind that is not known here.
+    /// `None` for a kind or topic that is not known here.
     pub(super) fn from_bytes(payload: &[u8]) -> Result<Option<Message>, Refusal> {
         let mut reader = Reader { left: payload };
         let message = match reader.byte("kind")? {
@@ -151,6 +179,10 @@ impl Message {
             FINGERPRINT => Message::Fingerprint(Fingerprint(reader.chunk("fingerprint")?)),
             DIGESTS => reader.digests()?,
             PING => Message::Ping,
+            kind @ (SAID | HEARD) => match reader.word(kind == SAID)? {
+                Some(message) => message,
+                None => return Ok(None),
+            },
             _ => return Ok(None),
         };
         match reader.left {
@@ -233,6 +265,21 @@ impl Reader<'_> {
             }
         }
         Ok(standings)
+    }
+
+    /// A word, or that one was heard. `None`: about a topic that only a later converge knows.
+    fn word(&mut self, said: bool) -> Result<Option<Message>, Refusal> {
+        let topic = Topic::from_number(self.byte("topic")?);
+        let number = u32::from_be_bytes(self.chunk("number")?);
+        let Some(topic) = topic else { return Ok(None) };
+        if !said {
+            return Ok(Some(Message::Heard { topic, number }));
+        }
+        if self.left.len() > MOST_SAID {
+            return Err(Refusal::Malformed { what: "length" });
+        }
+        let bytes = std::mem::take(&mut self.left).to_vec();
+        Ok(Some(Message::Said { topic, number, bytes }))
     }
 
     fn digests(&mut self) -> Result<Message, Refusal> {

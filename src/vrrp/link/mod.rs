@@ -14,6 +14,7 @@ mod message;
 mod peering;
 mod refusal;
 mod session;
+mod telling;
 
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,7 @@ pub use frame::{MAX_FRAME, Nonce};
 pub use message::Standing;
 pub use peering::{Ends, Peering};
 pub use refusal::Refusal;
+pub use telling::{MOST_SAID, Topic};
 
 /// The TCP port on which a director waits for the others, beside VRRP's own protocol number 112.
 pub const LINK_PORT: u16 = 8849;
@@ -73,6 +75,9 @@ pub enum News {
     Standing(Vec<Standing>),
     /// This router of it has just resigned.
     Resigned(String),
+    /// It has this known, newest only: what it said on the topic before no longer counts, and when
+    /// it is gone or unknown, neither does this.
+    Said(Topic, Vec<u8>),
     /// It restarts and will be back within this time. Until then it is neither gone nor unknown.
     Restarting(Duration),
     /// Its process is dead: the port refused, or a new process has proven itself.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use super::frame::{Piece, Side};
 use super::message::Message;
 use super::session::{Phase, Session};
+use super::telling::{Hearing, MOST_SAID, Telling, Topic};
 use super::{ConnectionId, Contact, Dialled, Nonce, Output, Standing};
 use crate::clock::Moment;
 use crate::vrrp::fingerprint::{Digests, Fingerprint, Mismatch};
@@ -79,6 +80,8 @@ pub struct Peering {
     pub(super) mismatch: Option<Mismatch>,
     /// The reasons that were named since the last proven connection.
     pub(super) refused: BTreeSet<&'static str>,
+    pub(super) telling: Telling,
+    pub(super) hearing: Hearing,
     pub(super) outputs: VecDeque<Output>,
 }
 
@@ -111,6 +114,8 @@ impl Peering {
             theirs: None,
             mismatch: None,
             refused: BTreeSet::new(),
+            telling: Telling::default(),
+            hearing: Hearing::default(),
             outputs: VecDeque::new(),
         };
         peering.dial_if_due(now);
@@ -180,6 +185,7 @@ impl Peering {
                 Err(refusal) => self.refuse(id, refusal, now),
             }
         }
+        self.converse(now);
     }
 
     /// The other end has closed the connection, or it failed.
@@ -220,6 +226,14 @@ impl Peering {
         self.tell(&Message::Restarting(back_within), now);
     }
 
+    /// The other is to know this, at most [`MOST_SAID`] bytes, as long as this process lives or
+    /// until it is to know something else on the same topic.
+    pub fn handle_tell(&mut self, topic: Topic, bytes: &[u8], now: Moment) {
+        debug_assert!(bytes.len() <= MOST_SAID, "a word of {} bytes", bytes.len());
+        self.telling.keep(topic, bytes, now);
+        self.converse(now);
+    }
+
     /// The files were read anew.
     pub fn handle_digests(&mut self, digests: Arc<Digests>, now: Moment) {
         let fingerprint = digests.fingerprint();
@@ -250,6 +264,7 @@ impl Peering {
         if due.is_some_and(|due| due <= now) {
             self.tell(&Message::Ping, now);
         }
+        self.converse(now);
         self.dial_if_due(now);
     }
 
@@ -266,6 +281,9 @@ impl Peering {
         };
         let deadlines = self.sessions.values().map(Session::deadline);
         let keepalive = self.current().and_then(Session::keepalive);
-        deadlines.chain(dial).chain(keepalive).chain(self.excused).min()
+        let words =
+            self.current().map(|_| [self.telling.poll_timeout(), self.hearing.poll_timeout()]);
+        let words = words.into_iter().flatten().flatten();
+        deadlines.chain(dial).chain(keepalive).chain(self.excused).chain(words).min()
     }
 }

@@ -17,7 +17,7 @@ mod junk;
 mod links;
 mod moves;
 mod network;
-mod random;
+pub(crate) mod random;
 mod rest;
 mod scenario;
 mod verdict;

@@ -15,7 +15,7 @@ use converge::host::Host;
 use converge::lab::Lab;
 use converge::lab::rundir::RunDir;
 use converge::reconcile::{Outcome, Report, look, reconcile};
-use converge::resource::{Desired, Resource};
+use converge::resource::{Desired, Kinds, Resource};
 
 /// Set in the machine.
 const INSIDE: &str = "CONVERGE_TEST_INSIDE";
@@ -78,7 +78,9 @@ fn desired(resources: &[Resource]) -> Desired {
 
 /// Converges, whatever comes of it.
 async fn attempt(host: &Host, resources: &[Resource]) -> Report {
-    reconcile(host, &desired(resources), |_, _| {}).await.expect("the ledger can be read")
+    reconcile(host, &desired(resources), Kinds::All, |_, _| {})
+        .await
+        .expect("the ledger can be read")
 }
 
 /// Converges; the second plan must be empty. Returns what was changed.

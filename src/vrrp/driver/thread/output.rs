@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::*;
+use crate::frame::{arp, ndisc};
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::links::Said;
 use crate::vrrp::driver::status::RouterStatus;
@@ -15,7 +16,6 @@ use crate::vrrp::link::{News as LinkNews, Standing};
 use crate::vrrp::packet::{Advert, Discard, GROUP_IPV4, GROUP_IPV6, emit};
 use crate::vrrp::router::{Output, PeerNews, RESTART, Router};
 use crate::vrrp::speaker::REPLACED;
-use crate::vrrp::{arp, ndisc};
 
 /// How long a VIP that the kernel refused keeps its router from being Active.
 const REFUSED: Duration = Duration::from_secs(30);
@@ -73,6 +73,7 @@ impl Thread {
                 break;
             }
         }
+        self.words.tell(&mut self.ways.teller);
         self.publish(now());
     }
 
@@ -231,12 +232,15 @@ impl Thread {
             LinkNews::Resigned(router) => {
                 self.speaker.handle_peer(&peer, &router, PeerNews::Resigned, now);
             }
+            LinkNews::Said(topic, bytes) => self.words.hear(peer, topic, bytes),
             LinkNews::Restarting(within) => every(PeerNews::Restarting(within)),
             LinkNews::Gone => {
+                self.words.forget(&peer);
                 every(PeerNews::Gone);
                 teller.tell(Event::PeerGone { peer });
             }
             LinkNews::Unknown => {
+                self.words.forget(&peer);
                 every(PeerNews::Unknown);
                 teller.tell(Event::PeerUnknown { peer });
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::super::frame::{Codec, MAX_FRAME, MAX_PAYLOAD, Piece, Side};
 use super::super::message::{Hello, Message};
-use super::super::{Refusal, Standing};
+use super::super::{MOST_SAID, Refusal, Standing, Topic};
 use super::Chance;
 use crate::vrrp::fingerprint::Fingerprint;
 use crate::vrrp::key::Key;
@@ -59,6 +59,8 @@ fn every_message() -> Vec<Message> {
         Message::Fingerprint(Fingerprint([3; 32])),
         Message::digests(&digests(40)),
         Message::Ping,
+        Message::Said { topic: Topic::Words, number: 5, bytes: b"{}".to_vec() },
+        Message::Heard { topic: Topic::Pools, number: u32::MAX },
     ]
 }
 
@@ -169,6 +171,7 @@ fn the_largest_messages_fit_and_say_what_they_leave_out() {
         Message::Standing(many(String::new()).collect()),
         Message::Standing(many("n".repeat(300)).collect()),
         hello(&"ü".repeat(300)),
+        Message::Said { topic: Topic::Pools, number: 1, bytes: vec![7; MOST_SAID] },
     ] {
         let bytes = message.to_bytes();
         assert!(bytes.len() <= MAX_PAYLOAD, "{}", bytes.len());
@@ -182,6 +185,13 @@ fn a_later_kind_of_message_is_passed_over_and_a_wrong_one_is_not() {
     assert_eq!(Message::from_bytes(&[200, 1, 2, 3]), Ok(None));
     let malformed = |what| Err(Refusal::Malformed { what });
     assert_eq!(Message::from_bytes(&[]), malformed("kind"));
+    assert_eq!(Message::from_bytes(&[8, 99, 0, 0, 0, 1, 2, 3]), Ok(None), "a later topic");
+    assert_eq!(Message::from_bytes(&[9, 99, 0, 0, 0, 1]), Ok(None), "a later topic");
+    assert_eq!(Message::from_bytes(&[8]), malformed("topic"));
+    assert_eq!(Message::from_bytes(&[8, 1, 0]), malformed("number"));
+    assert_eq!(Message::from_bytes(&[9, 1, 0, 0, 0, 1, 0]), malformed("length"));
+    let too_long = [[8, 1, 0, 0, 0, 1].as_slice(), &[0; MOST_SAID + 1]].concat();
+    assert_eq!(Message::from_bytes(&too_long), malformed("length"));
     assert_eq!(Message::from_bytes(&[7, 0]), malformed("length"));
     assert_eq!(Message::from_bytes(&[2, 1, b'a', 4, 100]), malformed("state"));
     assert_eq!(Message::from_bytes(&[3, 2, b'a']), malformed("router"));

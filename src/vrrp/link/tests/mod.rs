@@ -6,6 +6,7 @@ mod bytes;
 mod network;
 mod strangers;
 mod two_directors;
+mod words;
 
 use super::Nonce;
 

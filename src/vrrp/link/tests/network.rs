@@ -9,7 +9,10 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::{Alarm, ConnectionId, Contact, Dialled, Ends, News, Output, Peering, Standing};
+use super::super::telling::HEARD_EVERY;
+use super::super::{
+    Alarm, ConnectionId, Contact, Dialled, Ends, News, Output, Peering, Standing, Topic,
+};
 use super::Chance;
 use crate::clock::Moment;
 use crate::vrrp::fingerprint::Digests;
@@ -75,6 +78,10 @@ pub(super) struct Process {
     pub(super) heard: Vec<News>,
     pub(super) alarms: Vec<Alarm>,
     pub(super) dials: u32,
+    /// What it wants known.
+    pub(super) told: BTreeMap<Topic, Vec<u8>>,
+    /// What it knows of the other, and when it was handed that.
+    pub(super) said: BTreeMap<Topic, (Vec<u8>, Moment)>,
 }
 
 #[derive(Debug)]
@@ -93,6 +100,16 @@ pub(super) struct World {
     pub(super) starts: [u32; 2],
     pub(super) files: [&'static str; 2],
     pub(super) keys: [Key; 2],
+    pub(super) bug: Option<Bug>,
+}
+
+/// A bug that is planted to see that it would be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Bug {
+    /// Of words that come too fast the first is said and not the last.
+    OldestOfABurst,
+    /// What was said still counts when who said it is gone.
+    OutlivesItsSpeaker,
 }
 
 pub(super) fn address(host: usize) -> IpAddr {
@@ -121,6 +138,7 @@ impl World {
             starts: [0; 2],
             files: ["a = 1"; 2],
             keys: [Key::new(&[1; 32]), Key::new(&[1; 32])],
+            bug: None,
         }
     }
 
@@ -159,6 +177,8 @@ impl World {
             heard: Vec::new(),
             alarms: Vec::new(),
             dials: 0,
+            told: BTreeMap::new(),
+            said: BTreeMap::new(),
         });
         self.drain(host);
     }
@@ -187,6 +207,33 @@ impl World {
         {
             self.give(host, input);
         }
+    }
+
+    /// A process wants this known from now on.
+    pub(super) fn tell(&mut self, host: usize, topic: Topic, bytes: Vec<u8>) {
+        let (now, bug) = (self.now, self.bug);
+        let Some(process) = self.hosts[host].as_mut().filter(|p| !p.stalled) else { return };
+        let burst = process.peering.telling.poll_timeout().is_some();
+        if !(bug == Some(Bug::OldestOfABurst) && burst) {
+            process.peering.handle_tell(topic, &bytes, now);
+        }
+        process.told.insert(topic, bytes);
+        self.drain(host);
+    }
+
+    /// Bytes that are on their way to this host, or wait there.
+    pub(super) fn under_way(&self, host: usize) -> usize {
+        let length = |segment: &Segment| match segment {
+            Segment::Bytes(bytes) => bytes.len(),
+            Segment::Fin => 0,
+        };
+        let waits = |input: &Input| match input {
+            Input::Arrived(_, segment) => length(segment),
+            Input::Accepted(_) | Input::Dialled(..) => 0,
+        };
+        let waiting = self.hosts[host].iter().flat_map(|p| &p.waiting).map(waits);
+        let way = self.tcps.iter().flat_map(|tcp| &tcp.under_way[host]).map(length);
+        waiting.chain(way).sum()
     }
 
     pub(super) fn set_cut(&mut self, cut: [bool; 2]) {
@@ -392,8 +439,21 @@ impl World {
             });
             assert!(!alive, "seed {seed}, {now}: {host} calls a living process gone");
         }
-        if let News::Standing(standings) = &news {
-            process.knows = standings.first().map(|s| s.router[1..].parse().expect("a number"));
+        match &news {
+            News::Standing(standings) => {
+                let number = |s: &Standing| s.router[1..].parse().expect("a number");
+                process.knows = standings.first().map(number);
+            }
+            News::Said(topic, bytes) => {
+                let before = process.said.insert(*topic, (bytes.clone(), now));
+                let early = before.is_some_and(|(_, at)| now.since(at) < HEARD_EVERY);
+                assert!(!early, "seed {seed}, {now}: {host} is handed words too fast");
+                return;
+            }
+            News::Gone | News::Unknown if self.bug != Some(Bug::OutlivesItsSpeaker) => {
+                process.said.clear();
+            }
+            _ => {}
         }
         process.heard.push(news);
     }

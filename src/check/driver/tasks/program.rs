@@ -1,0 +1,78 @@
+//! A program that says by its exit code how the server is.
+//!
+//! One that cannot be run is a server that nobody knows to be well: that is bad, too. Only a kernel
+//! that has no room for a process leaves things as they are. What a program found does not prove
+//! that the way to the server is open, so it counts as silence.
+
+use std::time::Duration;
+
+use crate::check::config::{CheckConfig, Script};
+use crate::check::outcome::{Advice, Asked, Failure, Outcome};
+use crate::host::chain;
+use crate::host::script::{self, End, Ran, Runner, ScriptError, Strays};
+
+/// How much of what it printed stands with the reason.
+const SHOWN: usize = 120;
+
+pub(super) async fn ask(
+    script: &Script,
+    check: &CheckConfig,
+    runner: &mut Runner,
+    limit: Duration,
+) -> Outcome {
+    let environment = vec![
+        ("CONVERGE_TARGET_ADDRESS", check.target.address.to_string()),
+        ("CONVERGE_TARGET_PORT", check.target.port.to_string()),
+    ];
+    let (argv, user) = (script.argv.clone(), script.user.clone());
+    let program = script::Script { argv, user, environment, input: String::new() };
+    match runner.run(&program, limit, Strays::Kill).await {
+        Ok(ran) => judge(&ran, script.dynamic, check),
+        Err(error) => refused(&error, check),
+    }
+}
+
+fn judge(ran: &Ran, dynamic: bool, check: &CheckConfig) -> Outcome {
+    match ran.end {
+        End::Exited(0) => Outcome::Good(Advice::default()),
+        // As keepalived's misc_dynamic: 2 is weight 0, 255 is weight 253.
+        End::Exited(code @ 2..=255) if dynamic => {
+            let weight = Some(Asked::Weight(code.unsigned_abs() - 2));
+            Outcome::Good(Advice { weight, ..Advice::default() })
+        }
+        // How much of the limit was left to it differs each time.
+        End::Late(_) => Outcome::Bad(super::late(check)),
+        End::Exited(_) | End::Killed(_) => {
+            let said = shown(&ran.output);
+            let colon = if said.is_empty() { "" } else { ": " };
+            Outcome::Bad(Failure::silent(format!("{}{colon}{said}", ran.end)))
+        }
+    }
+}
+
+pub(super) fn refused(error: &ScriptError, check: &CheckConfig) -> Outcome {
+    match error {
+        ScriptError::Start { source, .. } | ScriptError::Watch { source, .. }
+            if super::is_ours(source) =>
+        {
+            Outcome::Unmade(chain(error))
+        }
+        ScriptError::Slow { .. } => {
+            let limit = ScriptError::Slow { limit: check.timing.timeout };
+            Outcome::Bad(Failure::silent(chain(&limit)))
+        }
+        ScriptError::Empty
+        | ScriptError::Missing { .. }
+        | ScriptError::User(_)
+        | ScriptError::Unsafe(_)
+        | ScriptError::Unkillable
+        | ScriptError::Start { .. }
+        | ScriptError::Watch { .. } => Outcome::Bad(Failure::silent(chain(error))),
+    }
+}
+
+/// The first line that it printed, as far as it can be shown.
+fn shown(output: &str) -> String {
+    let line = output.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    line.chars().filter(|c| !c.is_control()).take(SHOWN).collect()
+}

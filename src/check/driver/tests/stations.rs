@@ -1,0 +1,1 @@
+//! Stations as the engine sees them.

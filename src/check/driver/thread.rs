@@ -1,0 +1,302 @@
+//! The thread that makes the checks: what came is taken in, then time passes, then what the
+//! checker wants is done, then it sleeps.
+//!
+//! What is due is gathered for some milliseconds, and so is what comes back while much is under
+//! way: a thread that wakes for each of ten thousand connections has no time for anything else.
+//! Whatever came is taken in before time passes, so that a host that was held up does not take
+//! answers that lie in its sockets for silence.
+
+use std::collections::BTreeSet;
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+use super::events::{Event, Teller};
+use super::lines::Lines;
+use super::notices::Notices;
+use super::station::Done;
+use super::stations::{self, Stations};
+use super::status::Status;
+use super::{Settings, limits};
+use crate::check::config::CheckConfig;
+use crate::check::machine::{Checker, Limits, Output, Run};
+use crate::check::outcome::Outcome;
+use crate::clock::Moment;
+use crate::vrrp::driver::now;
+use crate::vrrp::driver::post::Slot;
+
+/// What is due is gathered for so long, if the shortest timeout allows it.
+const GATHER: Duration = Duration::from_millis(10);
+
+/// At least as many times is time looked at within the shortest timeout.
+const LOOKS: u32 = 32;
+
+/// No wait is shorter.
+const LEAST: Duration = Duration::from_millis(1);
+
+/// Events that are taken in between two looks at the clock.
+const EVENTS: usize = 1024;
+
+/// Longer than this no batch of events should take, or what is due would be late.
+const BATCH: Duration = Duration::from_millis(5);
+
+/// Batches that are taken in before time passes. More would be an event for every check.
+const BATCHES: usize = 16;
+
+/// How much more than what came must be under way for the thread to gather what comes.
+const CROWD: usize = 8;
+
+/// How often the status is renewed.
+const PUBLISH: Duration = Duration::from_secs(1);
+
+/// What epoll(7) calls the orders.
+const ORDERS: u64 = u64::MAX;
+
+/// What the daemon wants.
+#[derive(Default)]
+pub(super) struct Orders {
+    pub(super) checks: Option<BTreeSet<Arc<CheckConfig>>>,
+    pub(super) end: bool,
+}
+
+/// The ways to and from the daemon.
+pub(super) struct Ways {
+    pub(super) orders: Slot<Orders>,
+    pub(super) teller: Teller,
+    pub(super) status: Arc<Mutex<Status>>,
+}
+
+/// The thread's own.
+pub(super) struct Thread {
+    ways: Ways,
+    checker: Checker,
+    lines: Lines,
+    stations: Stations,
+    epoll: Arc<Epoll>,
+    events: Vec<EpollEvent>,
+    /// So many events are taken in at a time.
+    batch: usize,
+    notices: Notices,
+    done: Done,
+    unmade: u64,
+    at_once: usize,
+    gather: Duration,
+    /// When time passed for the last time.
+    passed: Moment,
+    published: Moment,
+    /// Much is under way, and little of it came.
+    crowded: bool,
+    ended: bool,
+}
+
+impl Thread {
+    pub(super) fn new(settings: Settings, ways: Ways) -> Result<Self, Errno> {
+        let epoll = Arc::new(Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?);
+        epoll.add(ways.orders.as_fd(), EpollEvent::new(EpollFlags::EPOLLIN, ORDERS))?;
+        let share = limits::share(limits::raise(), limits::open());
+        let at_once = settings.limits.at_once.min(share);
+        let now = now();
+        Ok(Thread {
+            ways,
+            checker: Checker::new(Limits { at_once }, settings.seed),
+            lines: Lines::new(Arc::clone(&epoll), at_once),
+            stations: Stations::new(Arc::clone(&epoll), settings.tasks),
+            epoll,
+            events: vec![EpollEvent::empty(); EVENTS],
+            batch: EVENTS,
+            notices: Notices::default(),
+            done: Vec::new(),
+            unmade: 0,
+            at_once,
+            gather: GATHER,
+            passed: now,
+            published: now,
+            crowded: false,
+            ended: false,
+        })
+    }
+
+    /// Makes checks until it is told to end.
+    pub(super) fn run(mut self) {
+        self.take_orders();
+        while !self.ended {
+            self.settle();
+            self.take_in();
+            self.pass_time();
+        }
+    }
+
+    /// Waits for something to come or to be due, and takes in what came.
+    fn take_in(&mut self) {
+        if self.crowded {
+            std::thread::sleep(LEAST);
+        }
+        let mut timeout = self.timeout();
+        let mut came = 0;
+        for _ in 0..BATCHES {
+            let events = &mut self.events[..self.batch];
+            // A signal is no reason to do anything else than to look.
+            let found = self.epoll.wait(events, timeout).unwrap_or(0);
+            came += self.handle_events(found);
+            if found < self.batch || self.ended {
+                break;
+            }
+            timeout = EpollTimeout::ZERO;
+        }
+        self.crowded = came > 0 && self.lines.busy() > CROWD * came;
+        if self.lines.has_unread() {
+            let now = now();
+            let checker = &mut self.checker;
+            self.lines.handle_unread(now, |run, outcome| checker.handle_outcome(run, outcome, now));
+        }
+    }
+
+    /// Takes in what came. How many runs it was about, is answered.
+    fn handle_events(&mut self, found: usize) -> usize {
+        let (began, mut came) = (now(), 0);
+        for number in 0..found {
+            let event = self.events[number];
+            match event.data() {
+                ORDERS => self.take_orders(),
+                station if station >= stations::FIRST => {
+                    self.stations.handle_event(station, began, &mut self.done);
+                    self.conclude(began);
+                    came += 1;
+                }
+                _ => {
+                    if let Some((run, outcome)) = self.lines.handle_event(event, began) {
+                        self.end(run, outcome, began);
+                        came += 1;
+                    }
+                }
+            }
+        }
+        self.adapt(now().since(began));
+        came
+    }
+
+    /// Has a batch of events take no longer than it may.
+    fn adapt(&mut self, took: Duration) {
+        if took > BATCH {
+            self.batch = (self.batch / 2).max(1);
+        } else if took < BATCH / 4 {
+            self.batch = (self.batch * 2).min(EVENTS);
+        }
+    }
+
+    /// How long there is nothing to do unless something comes.
+    fn timeout(&self) -> EpollTimeout {
+        let due = self.checker.poll_timeout().map(|due| due.max(self.passed + self.gather));
+        let due = due.into_iter().chain(self.stations.poll_timeout()).min();
+        let Some(due) = due.filter(|_| !self.lines.has_unread()) else {
+            return match self.lines.has_unread() {
+                true => EpollTimeout::ZERO,
+                false => EpollTimeout::NONE,
+            };
+        };
+        let wait = due.since(now());
+        // Rounded up: a wake-up before it is due would be one in vain.
+        let millis = wait.as_nanos().div_ceil(LEAST.as_nanos());
+        EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX)
+    }
+
+    fn pass_time(&mut self) {
+        let now = now();
+        self.stations.handle_timeout(now, &mut self.done);
+        self.conclude(now);
+        let is_due = self.checker.poll_timeout().is_some_and(|due| due <= now);
+        if is_due && now >= self.passed + self.gather {
+            self.passed = now;
+            self.checker.handle_timeout(now);
+        }
+    }
+
+    /// Does what the checker wants.
+    fn settle(&mut self) {
+        let now = now();
+        while let Some(output) = self.checker.poll_output() {
+            match output {
+                Output::Begin { run, check } => self.begin(run, &check, now),
+                Output::Expire(run) => self.expire(run, now),
+                Output::Abort(run) => {
+                    self.lines.abort(run);
+                    self.stations.abort(run);
+                }
+                Output::Changed(check, health) => {
+                    self.ways.teller.note(Event::Changed(check, health));
+                }
+            }
+        }
+        self.ways.teller.tell();
+        if now.since(self.published) >= PUBLISH {
+            self.publish(now);
+        }
+    }
+
+    fn begin(&mut self, run: Run, check: &Arc<CheckConfig>, now: Moment) {
+        match stations::sort(&check.probe) {
+            None => {
+                if let Some(outcome) = self.lines.begin(run, check) {
+                    self.end(run, outcome, now);
+                }
+            }
+            Some(sort) => {
+                self.stations.begin(sort, run, check, now, &mut self.done);
+                self.conclude(now);
+            }
+        }
+    }
+
+    fn expire(&mut self, run: Run, now: Moment) {
+        let outcome = self.lines.expire(run);
+        let outcome = outcome.or_else(|| self.stations.expire(run).map(Outcome::Bad));
+        let lost = || Outcome::Unmade("a check was lost".to_owned());
+        self.end(run, outcome.unwrap_or_else(lost), now);
+    }
+
+    /// Runs at stations have ended.
+    fn conclude(&mut self, now: Moment) {
+        let mut done = std::mem::take(&mut self.done);
+        for (run, outcome) in done.drain(..) {
+            self.end(run, outcome, now);
+        }
+        self.done = done;
+    }
+
+    /// A run has ended.
+    fn end(&mut self, run: Run, outcome: Outcome, now: Moment) {
+        if let Outcome::Unmade(why) = &outcome {
+            self.unmade += 1;
+            if self.notices.is_news(why, now) {
+                self.ways.teller.note(Event::Noticed(format!("checks are not made: {why}")));
+            }
+        }
+        self.checker.handle_outcome(run, outcome, now);
+    }
+
+    fn take_orders(&mut self) {
+        let Some(orders) = self.ways.orders.take() else { return };
+        self.ended |= orders.end;
+        if let Some(checks) = orders.checks {
+            let shortest = checks.iter().map(|check| check.timing.timeout).min();
+            self.gather = shortest.map_or(GATHER, |it| (it / LOOKS).clamp(LEAST, GATHER));
+            self.lines.desk.trust.forget();
+            self.ways.teller.forget_others(&checks);
+            self.checker.configure(&checks, now());
+        }
+    }
+
+    /// Renews the status, unless somebody is reading it.
+    fn publish(&mut self, now: Moment) {
+        if let Ok(mut status) = self.ways.status.try_lock() {
+            status.tally.clone_from(self.checker.tally());
+            status.unmade = self.unmade;
+            status.at_once = self.at_once;
+            status.sockets = self.lines.open();
+            self.published = now;
+        }
+    }
+}

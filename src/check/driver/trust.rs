@@ -1,0 +1,181 @@
+//! Whose certificates are trusted: the configurations of TLS, made once for all checks alike.
+//!
+//! Sessions are not resumed: each check is shown the certificate anew, so that one that has ended
+//! or was exchanged is seen. What is read from files is forgotten when checks are configured anew.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use crate::check::config::{HttpVersion, Probe, Protocol, Tls, TlsStart};
+use crate::clock::Moment;
+
+/// Files that could not be read are tried again after this long.
+const RETRY: Duration = Duration::from_secs(10);
+
+/// What one configuration differs from another in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Kind {
+    verify: bool,
+    ca: Option<PathBuf>,
+    speaks: Option<&'static [u8]>,
+}
+
+/// Certificates that are trusted, or why there are none and when that was found.
+type Found = Result<Arc<RootCertStore>, (String, Moment)>;
+
+/// The configurations that there are.
+#[derive(Default)]
+pub(super) struct Trust {
+    configs: BTreeMap<Kind, Arc<ClientConfig>>,
+    roots: BTreeMap<Option<PathBuf>, Found>,
+}
+
+impl Trust {
+    /// The configuration for a check. `Err` says why there is none.
+    pub(super) fn config(
+        &mut self,
+        probe: &Probe,
+        tls: &Tls,
+        now: Moment,
+    ) -> Result<Arc<ClientConfig>, String> {
+        let ca = tls.ca.clone().filter(|_| tls.verify);
+        let kind = Kind { verify: tls.verify, ca, speaks: speaks(probe, tls) };
+        if let Some(config) = self.configs.get(&kind) {
+            return Ok(Arc::clone(config));
+        }
+        let config = Arc::new(self.make(&kind, now)?);
+        self.configs.insert(kind, Arc::clone(&config));
+        Ok(config)
+    }
+
+    /// Files are read again.
+    pub(super) fn forget(&mut self) {
+        *self = Trust::default();
+    }
+
+    fn make(&mut self, kind: &Kind, now: Moment) -> Result<ClientConfig, String> {
+        let provider = Arc::new(ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
+        let builder = builder.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
+        let builder = match kind.verify {
+            true => builder.with_root_certificates(self.roots(kind.ca.as_deref(), now)?),
+            false => {
+                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+            }
+        };
+        let mut config = builder.with_no_client_auth();
+        config.resumption = Resumption::disabled();
+        config.alpn_protocols = kind.speaks.into_iter().map(<[u8]>::to_vec).collect();
+        Ok(config)
+    }
+
+    /// The certificates that are trusted.
+    fn roots(&mut self, ca: Option<&Path>, now: Moment) -> Result<Arc<RootCertStore>, String> {
+        let known = self.roots.get(&ca.map(Path::to_path_buf));
+        match known {
+            Some(Ok(roots)) => return Ok(Arc::clone(roots)),
+            Some(Err((why, tried))) if now.since(*tried) < RETRY => return Err(why.clone()),
+            Some(Err(_)) | None => {}
+        }
+        let read = ca.map_or_else(of_this_host, of_file).map(Arc::new);
+        let kept = read.clone().map_err(|why| (why, now));
+        self.roots.insert(ca.map(Path::to_path_buf), kept);
+        read
+    }
+}
+
+/// What is offered by ALPN (RFC 7301). Only where a server expects it: others may refuse.
+fn speaks(probe: &Probe, tls: &Tls) -> Option<&'static [u8]> {
+    let Probe::Speak { protocol, .. } = probe else { return None };
+    match protocol {
+        Protocol::Http(http) if http.version == HttpVersion::V2 => Some(b"h2"),
+        Protocol::Http(_) => Some(b"http/1.1"),
+        // PostgreSQL 17 takes TLS without its own word for it only with this.
+        Protocol::Postgres { .. } if tls.start == TlsStart::AtOnce => Some(b"postgresql"),
+        Protocol::Postgres { .. }
+        | Protocol::Smtp { .. }
+        | Protocol::Ftp(_)
+        | Protocol::Imap(_)
+        | Protocol::Pop3(_)
+        | Protocol::Nntp
+        | Protocol::Redis { .. }
+        | Protocol::Mysql(_)
+        | Protocol::Ldap { .. }
+        | Protocol::Dns(_)
+        | Protocol::Sip { .. }
+        | Protocol::Expect(_)
+        | Protocol::Agent { .. } => None,
+    }
+}
+
+fn of_this_host() -> Result<RootCertStore, String> {
+    let found = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (added, _) = roots.add_parsable_certificates(found.certs);
+    match added {
+        0 => Err("this host trusts no certificates; install ca-certificates or give ca".into()),
+        _ => Ok(roots),
+    }
+}
+
+fn of_file(path: &Path) -> Result<RootCertStore, String> {
+    let failed = |e: &dyn std::fmt::Display| format!("cannot use {}: {e}", path.display());
+    let pem = std::fs::read(path).map_err(|e| failed(&e))?;
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
+        let certificate = certificate.map_err(|e| failed(&e))?;
+        roots.add(certificate).map_err(|e| failed(&e))?;
+    }
+    match roots.is_empty() {
+        true => Err(failed(&"no certificate is in it")),
+        false => Ok(roots),
+    }
+}
+
+/// Takes every certificate.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _cert: &CertificateDer<'_>,
+        _dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,291 @@
+//! `converge servers`: every server of every pool, what it gets and why.
+//!
+//! What the resident converge makes of them is in its report; weights and connections are asked of
+//! the kernel. Where no converge runs the servers of the role are shown, of which nothing is known
+//! but what operators said.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::load::{self, Loaded};
+use super::traffic::{self, Carried, Traffic};
+use super::wait::spoken;
+use super::whom;
+use super::{Exit, Format, Global};
+use crate::control::report::{self, MemberReport, PoolReport, Seen};
+use crate::control::words::WordsFileError;
+use crate::control::{wall, words};
+use crate::host::{Host, chain};
+use crate::ipvs::Connections;
+use crate::pool::config::PoolConfig;
+use crate::pool::standing::{Share, Standing};
+use crate::pool::words::Words;
+
+/// What `--help` ends with.
+pub const SERVERS_HELP: &str = "\
+The weight is that of the kernel's table now, then the one that the server has while all is well; a
+dash is a server that is not in the table.
+
+Exit codes:
+  0   it is shown; without a running converge, what the role says
+  1   what is known cannot be read
+  64  this host has no pool
+  78  the cluster file or a role file is wrong";
+
+/// A pool as it is shown.
+struct Pool {
+    name: String,
+    servers: Vec<Server>,
+    /// What holds for the pool as a whole.
+    notes: Vec<String>,
+}
+
+/// A server as it is shown.
+struct Server {
+    host: String,
+    at: SocketAddr,
+    /// While all is well.
+    weight: u32,
+    now: Option<u32>,
+    standing: Standing,
+    since: Option<u64>,
+    why: String,
+    connections: Option<Connections>,
+}
+
+/// Runs it.
+pub fn run(global: &Global) -> Exit {
+    load::with_runtime(async {
+        let host = Host::this();
+        let loaded = load::this_host(global, &host).await?;
+        let seen = report::read(host.files())?;
+        let live = seen.as_ref().filter(|seen| seen.lives);
+        if loaded.role.pools().is_empty() && live.is_none_or(|seen| seen.report.pools.is_empty()) {
+            return Err(whom::no_pools(&loaded));
+        }
+        let said = match words::read(host.files()) {
+            Ok(said) => said,
+            Err(WordsFileError::Damaged(why)) => {
+                warn(&format!("{} is damaged: {}", words::WORDS, chain(&why)));
+                Words::default()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let mut traffic = Traffic::open().unwrap_or_else(|error| {
+            warn(&format!("connections are not shown: {}", chain(&error)));
+            Traffic::unknown()
+        });
+        let mut pools = pools(&loaded, live, &said);
+        pools.iter_mut().for_each(|pool| weigh(pool, &mut traffic));
+        match global.output {
+            Format::Json => super::print(&as_json(&loaded, live, &pools).to_string()),
+            Format::Text => {
+                text(&pools);
+                if live.is_none() {
+                    let line = "converge.service does not run here: no server is checked";
+                    anstream::eprintln!("note: {line}");
+                }
+            }
+        }
+        Ok(Exit::Done)
+    })
+}
+
+fn warn(line: &str) {
+    anstream::eprintln!("note: {line}");
+}
+
+/// The pools of the role, and those that the resident converge has beside them.
+fn pools(loaded: &Loaded, live: Option<&Seen>, said: &Words) -> Vec<Pool> {
+    let reported = |name: &str| live.and_then(|seen| seen.report.pools.get(name));
+    let own = loaded.role.pools().iter().map(|config| match reported(&config.name) {
+        Some(report) => of_report(&config.name, report),
+        None => of_role(config, live.is_some(), said),
+    });
+    let is_own = |name: &str| loaded.role.pools().iter().any(|config| config.name == name);
+    let others = live.into_iter().flat_map(|seen| &seen.report.pools);
+    let others = others.filter(|(name, _)| !is_own(name));
+    own.chain(others.map(|(name, report)| of_report(name, report))).collect()
+}
+
+fn of_report(name: &str, report: &PoolReport) -> Pool {
+    let server = |(at, member): (&SocketAddr, &MemberReport)| {
+        let share = report.shares.members.get(at);
+        Server {
+            host: member.host.clone(),
+            at: *at,
+            weight: member.weight,
+            now: share.and_then(|share| share.weight),
+            standing: share.map_or(Standing::Unknown, |share| share.standing),
+            since: Some(member.since),
+            why: why(share, member),
+            connections: None,
+        }
+    };
+    Pool {
+        name: name.to_owned(),
+        servers: report.members.iter().map(server).collect(),
+        notes: notes(report),
+    }
+}
+
+/// The reason for how a server stands; else what fails although it still stands.
+fn why(share: Option<&Share>, member: &MemberReport) -> String {
+    match share {
+        Some(share) if !share.why.is_empty() => share.why.clone(),
+        Some(_) | None => member.failing.join("; "),
+    }
+}
+
+fn notes(report: &PoolReport) -> Vec<String> {
+    let mut notes = Vec::new();
+    notes.extend(report.spare.iter().map(|spare| format!("{spare} answers instead")));
+    if report.held {
+        notes.push(
+            "no server seems to be well, but the fault is likely on this host: the last good ones \
+             are kept"
+                .into(),
+        );
+    }
+    if report.blind {
+        notes.push("another director sees servers that are well; this one sees none".into());
+    }
+    notes.extend(report.peers.iter().map(|(peer, sees)| {
+        let unknown = match sees.unknown {
+            0 => String::new(),
+            n => format!(", {n} unknown"),
+        };
+        format!("{peer} sees {} up, {} down{unknown}", sees.up, sees.down)
+    }));
+    notes
+}
+
+/// What is known of a pool that nobody looks after.
+fn of_role(config: &PoolConfig, runs: bool, said: &Words) -> Pool {
+    let now = wall();
+    let server = |member: &crate::pool::config::Member| {
+        let word = said.of(&member.host, &config.name, now);
+        let why = word.map(|said| {
+            let age = Duration::from_millis(now.saturating_sub(said.at));
+            format!("{}, said on {} {} ago", said.word, said.by, spoken(age))
+        });
+        Server {
+            host: member.host.clone(),
+            at: member.server,
+            weight: member.weight,
+            now: None,
+            standing: Standing::Unknown,
+            since: None,
+            why: why.unwrap_or_default(),
+            connections: None,
+        }
+    };
+    let reload = "the running converge does not know this pool: `systemctl reload converge`";
+    Pool {
+        name: config.name.clone(),
+        servers: config.members.iter().map(server).collect(),
+        notes: if runs { vec![reload.into()] } else { Vec::new() },
+    }
+}
+
+/// Puts in what the kernel says.
+fn weigh(pool: &mut Pool, traffic: &mut Traffic) {
+    match traffic.of(&pool.name) {
+        Ok(None) => {}
+        Ok(Some(load)) => {
+            for server in &mut pool.servers {
+                let Carried { weight, connections } = traffic::carried(&load, server.at);
+                (server.now, server.connections) = (weight, Some(connections));
+            }
+        }
+        Err(error) => {
+            pool.notes.push(format!("connections are not shown: {}", chain(&error)));
+        }
+    }
+}
+
+fn text(pools: &[Pool]) {
+    let now = wall();
+    let persists = pools.iter().flat_map(|pool| &pool.servers);
+    let persists = persists.filter_map(|server| server.connections).any(|c| c.persistent > 0);
+    for pool in pools {
+        super::print(&pool.name);
+        let rows: Vec<Vec<String>> =
+            pool.servers.iter().map(|server| row(server, now, persists)).collect();
+        let mut head =
+            vec!["SERVER", "ADDRESS", "WEIGHT", "STANDING", "SINCE", "ACTIVE", "INACTIVE"];
+        head.extend(persists.then_some("PERSISTENT"));
+        head.push("WHY");
+        let head: Vec<String> = head.into_iter().map(str::to_owned).collect();
+        table(&head, &rows).iter().for_each(|line| super::print(&format!("  {line}")));
+        pool.notes.iter().for_each(|note| super::print(&format!("  {note}")));
+    }
+}
+
+fn row(server: &Server, now: u64, persists: bool) -> Vec<String> {
+    let dash = || "-".to_owned();
+    let weight = server.now.map_or_else(dash, |weight| weight.to_string());
+    let age = |since: u64| spoken(Duration::from_millis(now.saturating_sub(since)));
+    let count = |of: fn(Connections) -> u32| {
+        server.connections.map_or_else(dash, |connections| of(connections).to_string())
+    };
+    let mut row = vec![
+        server.host.clone(),
+        server.at.to_string(),
+        format!("{weight}/{}", server.weight),
+        server.standing.to_string(),
+        server.since.map_or_else(dash, age),
+        count(|c| c.active),
+        count(|c| c.inactive),
+    ];
+    row.extend(persists.then(|| count(|c| c.persistent)));
+    row.push(server.why.clone());
+    row
+}
+
+/// Columns as wide as what is in them.
+fn table(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+    let all = || std::iter::once(head).chain(rows.iter().map(Vec::as_slice));
+    let width = |n: usize| all().map(|row| row[n].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |row: &[String]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    all().map(line).collect()
+}
+
+fn as_json(loaded: &Loaded, live: Option<&Seen>, pools: &[Pool]) -> serde_json::Value {
+    let server = |server: &Server| {
+        json!({
+            "server": server.host,
+            "address": server.at,
+            "weight": server.now,
+            "configured": server.weight,
+            "standing": server.standing,
+            "since": server.since,
+            "why": server.why,
+            "connections": server.connections,
+        })
+    };
+    let pool = |pool: &Pool| {
+        let report = live.and_then(|seen| seen.report.pools.get(&pool.name));
+        json!({
+            "pool": pool.name,
+            "servers": pool.servers.iter().map(server).collect::<Vec<_>>(),
+            "spare": report.and_then(|report| report.spare.as_ref()),
+            "held": report.is_some_and(|report| report.held),
+            "blind": report.is_some_and(|report| report.blind),
+            "peers": report.map(|report| &report.peers),
+        })
+    };
+    json!({
+        "schema": "converge.servers/1",
+        "host": loaded.role.host,
+        "service": live.is_some(),
+        "at": live.map(|seen| seen.report.at),
+        "pools": pools.iter().map(pool).collect::<Vec<_>>(),
+    })
+}

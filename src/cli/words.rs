@@ -1,0 +1,202 @@
+//! `converge drain`, `maintenance` and `ready`: what an operator says of a server.
+//!
+//! The word goes into a file, whether or not converge runs; the resident one hears of it at once,
+//! tells the other directors, and does it. With `--wait` the command stays until it has been done,
+//! or says what is left.
+
+use std::time::Duration;
+
+use clap::Args;
+use serde_json::json;
+
+use super::load::{self, Failure, Loaded};
+use super::wait::{self, End};
+use super::whom::{self, Asked, Meant};
+use super::{Exit, Format, Global};
+use crate::control::{report, wall, words};
+use crate::host::{Host, chain};
+use crate::pool::words::{Said, Whom, Word};
+use crate::probe::cli::Span;
+
+/// What `--help` ends with.
+pub const WORD_EXIT_CODES: &str = "\
+Exit codes:
+  0   it was said, and with --wait it has been done
+  1   it could not be said; or --wait, and it was not done in time: what is left is named
+  64  wrong arguments: no such server, VIP or pool
+  77  no permission
+  78  the cluster file or a role file is wrong";
+
+/// Of which server, and whether to stay.
+#[derive(Args, Debug)]
+pub struct WordArgs {
+    /// The server, by its name in the cluster file.
+    #[arg(value_name = "SERVER")]
+    pub server: String,
+    /// Only behind this VIP, by its name in the cluster file or its address.
+    #[arg(long, value_name = "NAME", conflicts_with = "pool")]
+    pub vip: Option<String>,
+    /// Only in this pool, as `converge servers` calls it: "TCP 192.0.2.1:80".
+    #[arg(long, value_name = "POOL")]
+    pub pool: Option<String>,
+    /// Stay until it has been done: drained and empty, out, or with traffic again.
+    #[arg(long)]
+    pub wait: bool,
+    /// How long to wait at most.
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    pub timeout: Span,
+}
+
+/// A drain may be told its end.
+#[derive(Args, Debug)]
+pub struct DrainArgs {
+    #[command(flatten)]
+    word: WordArgs,
+    /// From now on that long; then it is in maintenance, and what is left of its connections ends.
+    #[arg(long, value_name = "TIME")]
+    deadline: Option<Span>,
+}
+
+/// `converge drain`.
+pub fn drain(global: &Global, args: &DrainArgs) -> Exit {
+    run(global, &args.word, Word::Drain, args.deadline.map(|Span(span)| span))
+}
+
+/// `converge maintenance`.
+pub fn maintenance(global: &Global, args: &WordArgs) -> Exit {
+    run(global, args, Word::Maintenance, None)
+}
+
+/// `converge ready`.
+pub fn ready(global: &Global, args: &WordArgs) -> Exit {
+    run(global, args, Word::Ready, None)
+}
+
+fn run(global: &Global, args: &WordArgs, word: Word, deadline: Option<Duration>) -> Exit {
+    load::with_runtime(async {
+        let host = Host::this();
+        load::must_be_root()?;
+        let loaded = load::this_host(global, &host).await?;
+        let asked =
+            Asked { host: &args.server, vip: args.vip.as_deref(), pool: args.pool.as_deref() };
+        let meant = whom::find(&loaded, asked)?;
+        let said = Said { word, at: wall(), by: loaded.role.host.to_string(), until: None };
+        let until = deadline.map(|span| said.at.saturating_add(millis(span)));
+        say(&host, &meant.whom, Said { until, ..said }).await?;
+        let runs = report::is_written(host.files())?;
+        let told = Told { args, word, deadline, loaded: &loaded, meant: &meant, runs };
+        if !global.quiet && global.output == Format::Text {
+            told.print();
+        }
+        let end = match args.wait {
+            true if runs => Some(wait::until(global, &host, &meant, word, args.timeout.0).await?),
+            true => Some(End::Nobody),
+            false => None,
+        };
+        Ok(conclude(global, &told, until, end))
+    })
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+async fn say(host: &Host, whom: &[Whom], said: Said) -> Result<(), Failure> {
+    let changed = words::change(host.files(), |words| {
+        whom.iter().for_each(|whom| words.say(whom.clone(), said.clone()));
+    });
+    if let Some((why, aside)) = changed.await?.damaged {
+        let text = format!("{} was damaged: {}", words::WORDS, chain(&why));
+        let help = "what was said before is not known here any more; `converge servers` shows what \
+                    holds, and other directors may still know";
+        load::error_line(&text, Some(format!("it is kept as {}; {help}", aside.display())));
+    }
+    Ok(())
+}
+
+/// What was said, for people.
+struct Told<'a> {
+    args: &'a WordArgs,
+    word: Word,
+    deadline: Option<Duration>,
+    loaded: &'a Loaded,
+    meant: &'a Meant<'a>,
+    runs: bool,
+}
+
+impl Told<'_> {
+    fn print(&self) {
+        let server = &self.args.server;
+        let pools = self.meant.pools().join(", ");
+        let then = self.deadline.map_or(String::new(), |span| {
+            format!(", and in {} gets none at all", wait::spoken(span))
+        });
+        super::print(&match self.word {
+            Word::Drain => format!("{server} gets no new connections in {pools}{then}"),
+            Word::Maintenance => format!("{server} gets no traffic in {pools}"),
+            Word::Ready => format!("{server} gets traffic again in {pools} as its checks allow"),
+        });
+        if !self.runs {
+            let line = "converge.service does not run here: it is done once it does";
+            anstream::eprintln!("note: {line}");
+        } else if !self.loaded.role.routers().is_empty() {
+            let line = "other directors with the cluster's key hear of it through the service";
+            super::print(&format!("  {line}"));
+        }
+    }
+}
+
+fn conclude(global: &Global, told: &Told<'_>, until: Option<u64>, end: Option<End>) -> Exit {
+    let server = &told.args.server;
+    if global.output == Format::Json {
+        super::print(&as_json(told, until, end.as_ref()).to_string());
+    } else {
+        match &end {
+            None => {}
+            Some(End::Done(notes)) if !global.quiet => {
+                super::print(&done(told.word, server));
+                notes.iter().for_each(|note| super::print(&format!("  {note}")));
+            }
+            Some(End::Done(_)) => {}
+            Some(End::Left(left)) => {
+                let spoken = wait::spoken(told.args.timeout.0);
+                load::error_line(&format!("after {spoken}: {}", left.join("; ")), None);
+            }
+            Some(End::Nobody) => {
+                let text = "there is nobody to wait for: converge.service does not run here";
+                load::error_line(text, Some("`systemctl start converge`".into()));
+            }
+        }
+    }
+    match end {
+        None | Some(End::Done(_)) => Exit::Done,
+        Some(End::Left(_) | End::Nobody) => Exit::Failed,
+    }
+}
+
+fn done(word: Word, server: &str) -> String {
+    match word {
+        Word::Drain => format!("{server} is drained: it has no connections left"),
+        Word::Maintenance => format!("{server} is out"),
+        Word::Ready => format!("{server} has traffic"),
+    }
+}
+
+fn as_json(told: &Told<'_>, until: Option<u64>, end: Option<&End>) -> serde_json::Value {
+    let (done, left) = match end {
+        None => (None, &[][..]),
+        Some(End::Done(_)) => (Some(true), &[][..]),
+        Some(End::Left(left)) => (Some(false), left.as_slice()),
+        Some(End::Nobody) => (Some(false), &[][..]),
+    };
+    json!({
+        "schema": "converge.word/1",
+        "server": told.args.server,
+        "word": told.word,
+        "pools": told.meant.pools(),
+        "until": until,
+        "service": told.runs,
+        "done": done,
+        "left": left,
+    })
+}

@@ -1,0 +1,221 @@
+//! The file of what operators said: read, changed under a lock, listened to.
+//!
+//! Whoever changes it reads it first, under a lock that is waited for but not for ever, and puts a
+//! whole file in its place. One that cannot be read is never overwritten: it is set aside under
+//! another name, and whoever did so is told. Nothing but the file is kept here; what words mean is
+//! in [`crate::pool::words`].
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout};
+
+use super::wall;
+use crate::host::FileError;
+use crate::host::directory::FileNews;
+use crate::host::files::Files;
+use crate::pool::words::{Words, WordsError};
+
+/// The file.
+pub const WORDS: &str = "/var/lib/converge/words.json";
+/// Held while it is changed. Beside it, for a lock on a file that is replaced is on the old one.
+const LOCK: &str = "/var/lib/converge/words.lock";
+
+/// A change takes milliseconds; whoever holds the lock for so long is stuck.
+const LOCK_LIMIT: Duration = Duration::from_secs(3);
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+/// So often somebody who listens looks without having heard anything: word may be lost where the
+/// directory is on another host's disk.
+const LOOK: Duration = Duration::from_secs(60);
+/// How soon a directory that went away is listened to again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Why the words are not known, or could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum WordsFileError {
+    /// The disk's fault.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// It is not what converge writes there.
+    #[error("{WORDS} is damaged")]
+    Damaged(#[source] WordsError),
+    /// Somebody else changes it, and does not come to an end.
+    #[error("another process holds {LOCK} for more than {LOCK_LIMIT:?}")]
+    Busy,
+}
+
+/// How a change ended.
+#[derive(Debug)]
+pub struct Changed {
+    /// All words now.
+    pub words: Words,
+    /// The file that stood there before could not be read: why, and where it is now.
+    pub damaged: Option<(WordsError, PathBuf)>,
+}
+
+/// Reads all words; none if nothing was ever said.
+pub fn read(files: &Files) -> Result<Words, WordsFileError> {
+    match files.read_text(WORDS)? {
+        None => Ok(Words::default()),
+        Some(text) => Words::from_json(&text).map_err(WordsFileError::Damaged),
+    }
+}
+
+/// Changes what was said. A file that is damaged is set aside first, and its words are not known.
+pub async fn change(
+    files: &Files,
+    edit: impl FnOnce(&mut Words),
+) -> Result<Changed, WordsFileError> {
+    let _lock = lock(files).await?;
+    let mut damaged = None;
+    let before = match read(files) {
+        Ok(words) => words,
+        Err(WordsFileError::Damaged(why)) => {
+            let aside = PathBuf::from(format!("{WORDS}.damaged-{}", wall()));
+            files.rename(WORDS, &aside)?;
+            damaged = Some((why, aside));
+            Words::default()
+        }
+        Err(error) => return Err(error),
+    };
+    let mut words = before.clone();
+    edit(&mut words);
+    words.prune(wall());
+    if words != before {
+        files.replace(WORDS, words.to_json().as_bytes(), Some(0o644), None)?;
+    }
+    Ok(Changed { words, damaged })
+}
+
+async fn lock(files: &Files) -> Result<File, WordsFileError> {
+    let end = Instant::now() + LOCK_LIMIT;
+    loop {
+        match files.lock(LOCK)? {
+            Some(lock) => return Ok(lock),
+            None if Instant::now() < end => sleep(LOCK_PAUSE).await,
+            None => return Err(WordsFileError::Busy),
+        }
+    }
+}
+
+/// Hears when somebody says something.
+#[derive(Debug)]
+pub struct WordsWatch {
+    path: PathBuf,
+    news: Option<FileNews>,
+}
+
+impl WordsWatch {
+    /// Listens from now on. The directory is made if it is not there.
+    pub fn open(files: &Files) -> Result<Self, FileError> {
+        let path = files.real(WORDS);
+        let wrap = |source| FileError { doing: "listen to", path: WORDS.into(), source };
+        files.make_parents(WORDS)?;
+        let news = Some(FileNews::open(&path).map_err(wrap)?);
+        Ok(WordsWatch { path, news })
+    }
+
+    /// Waits until the words may have changed. May be dropped and called again.
+    pub async fn changed(&mut self) {
+        let Some(news) = &mut self.news else {
+            sleep(AGAIN).await;
+            self.news = FileNews::open(&self.path).ok();
+            return;
+        };
+        if let Ok(false) = timeout(LOOK, news.changed()).await {
+            self.news = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::scratch::Scratch;
+    use crate::pool::words::{Said, Whom, Word};
+
+    fn said(word: Word) -> Said {
+        Said { word, at: wall(), by: "dr1".into(), until: None }
+    }
+
+    fn whom(host: &str) -> Whom {
+        Whom { host: host.into(), pool: None }
+    }
+
+    async fn drain(files: &Files, host: &str) -> Changed {
+        let changed = change(files, |words| words.say(whom(host), said(Word::Drain))).await;
+        changed.expect("it can be changed")
+    }
+
+    #[tokio::test]
+    async fn what_is_said_is_there_for_the_next_one_and_nothing_is_written_in_vain() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        assert!(read(host.files()).expect("nothing is no fault").is_empty());
+        drain(host.files(), "web1").await;
+        drain(host.files(), "web2").await;
+        let words = read(host.files()).expect("it can be read");
+        assert_eq!(words.len(), 2);
+        let inode = || {
+            use std::os::unix::fs::MetadataExt;
+            std::fs::metadata(scratch.real(WORDS)).expect("it is there").ino()
+        };
+        let before = inode();
+        change(host.files(), |_| {}).await.expect("it can be changed");
+        assert_eq!(inode(), before, "it was written again");
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_is_set_aside_whole_and_its_place_is_told() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        scratch.write(WORDS, "[{\"host\":");
+        let error = read(host.files()).expect_err("it is damaged");
+        assert_eq!(error.to_string(), format!("{WORDS} is damaged"));
+        let changed = drain(host.files(), "web1").await;
+        let (_, aside) = changed.damaged.expect("it says so");
+        assert_eq!(scratch.read(&aside.display().to_string()).as_deref(), Some("[{\"host\":"));
+        assert_eq!(read(host.files()).expect("it is whole"), changed.words);
+        assert!(drain(host.files(), "web2").await.damaged.is_none());
+    }
+
+    #[tokio::test]
+    async fn changes_at_the_same_time_are_all_kept() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        let names: Vec<String> = (0..20).map(|n| format!("web{n}")).collect();
+        let all = names.iter().map(|name| drain(host.files(), name));
+        futures_util::future::join_all(all).await;
+        assert_eq!(read(host.files()).expect("it is whole").len(), 20);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_never_given_back_is_not_waited_for_longer() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        let _held = host.files().lock(LOCK).expect("it can be locked").expect("it is free");
+        let stuck = change(host.files(), |_| {}).await;
+        assert!(matches!(stuck, Err(WordsFileError::Busy)), "{stuck:?}");
+    }
+
+    #[tokio::test]
+    async fn who_listens_hears_of_each_change_and_of_none_when_there_is_none() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        let mut watch = WordsWatch::open(host.files()).expect("it can be listened to");
+        let short = Duration::from_millis(50);
+        assert!(timeout(short, watch.changed()).await.is_err(), "nothing has changed");
+        for name in ["web1", "web2"] {
+            drain(host.files(), name).await;
+            timeout(Duration::from_secs(5), watch.changed()).await.expect("it has changed");
+        }
+        // A directory that is made anew is found again.
+        std::fs::remove_dir_all(scratch.real("/var/lib/converge")).expect("it is ours");
+        timeout(Duration::from_secs(5), watch.changed()).await.expect("it is gone");
+        drain(host.files(), "web3").await;
+        timeout(Duration::from_secs(5), watch.changed()).await.expect("it is looked for");
+        drain(host.files(), "web4").await;
+        timeout(Duration::from_secs(5), watch.changed()).await.expect("it is heard again");
+    }
+}

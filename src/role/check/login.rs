@@ -1,0 +1,48 @@
+//! Who a check logs in as.
+//!
+//! A password is never shown: neither in messages nor in `converge render`.
+
+use super::super::element::Element;
+use crate::check::config::Login;
+use crate::diagnostic::Diagnostic;
+
+/// Reads `user` and `password`; nobody if there is no user. `None` if it is wrong.
+pub fn optional(e: &Element<'_>) -> Option<Option<Login>> {
+    let (user, password) = (e.text("user"), e.text("password"));
+    if user.is_none() && password.is_some() {
+        let title = "a password without a user";
+        e.report(e.mistake("password", title).help("add `user`"));
+        return None;
+    }
+    let password = password.unwrap_or_default();
+    Some(user.map(|user| Login { user, password }))
+}
+
+/// A directory takes a name with an empty password for nobody (RFC 4513 section 5.1.2), so that the
+/// check would be good whoever it names.
+pub fn ldap(e: &Element<'_>) -> Option<Option<Login>> {
+    let login = optional(e)?;
+    if login.as_ref().is_some_and(|login| login.password.is_empty()) {
+        let title = "ldap takes a user without a password for nobody";
+        e.report(e.mistake("user", title).help("add `password`, or take `user` out"));
+        return None;
+    }
+    Some(login)
+}
+
+/// Redis knows a password without a user.
+pub fn redis(e: &Element<'_>) -> Option<Login> {
+    let (user, password) = (e.text("user"), e.text("password"));
+    (user.is_some() || password.is_some())
+        .then(|| Login { user: user.unwrap_or_default(), password: password.unwrap_or_default() })
+}
+
+/// Reads a login that a check of this kind cannot do without.
+pub fn required(e: &Element<'_>, kind: &str) -> Option<Login> {
+    let login = optional(e)?;
+    if login.is_none() {
+        let title = format!("a check of kind `{kind}` needs `user`");
+        e.report(Diagnostic::error(e.place(), title));
+    }
+    login
+}

@@ -1,0 +1,45 @@
+//! What is likely not meant about real servers: checks that tell too little, and servers that
+//! direct routing cannot reach.
+//!
+//! Neither is an error: who knows better goes on, and is told all the same.
+
+use ipnet::IpNet;
+
+use crate::cluster::HostEntry;
+use crate::diagnostic::Diagnostic;
+use crate::ipvs::model::Protocol;
+use crate::role::check::Check;
+
+/// An echo comes from the kernel of a host whose web server is dead.
+pub fn lone_ping(checks: &[Check], protocol: Protocol) -> Option<Diagnostic> {
+    let first = checks.first()?;
+    if protocol != Protocol::Tcp || !checks.iter().all(Check::is_ping) {
+        return None;
+    }
+    let title = "a ping alone does not tell whether anything listens";
+    let diagnostic = Diagnostic::warning(first.place.clone(), title)
+        .label("a host answers it whose server is dead")
+        .help("write `tcp`, or what the server speaks, such as `http`");
+    Some(diagnostic)
+}
+
+/// Whether a director has no way to a host's Ethernet address, as far as the cluster file shows it.
+pub fn is_outside(own: &IpNet, host: &HostEntry) -> bool {
+    let address = host.address.addr();
+    own.addr().is_ipv4() == address.is_ipv4() && !own.contains(&address)
+}
+
+/// Says so of the first of such hosts.
+pub fn not_on_segment(own: &IpNet, hosts: &[&HostEntry]) -> Option<Diagnostic> {
+    let (first, rest) = hosts.split_first()?;
+    let more = match rest.len() {
+        0 => String::new(),
+        rest => format!(", and {rest} more"),
+    };
+    let name = &first.name.value;
+    let title = format!("direct routing does not reach `{name}`: it is outside of {}", own.trunc());
+    let diagnostic = Diagnostic::warning(first.address.place.clone(), title)
+        .label(format!("packets go to its Ethernet address{more}"))
+        .help("use forward = \"tun\" or \"fullnat\", or put it into the directors' subnet");
+    Some(diagnostic)
+}

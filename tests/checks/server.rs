@@ -1,0 +1,112 @@
+//! Servers as their packages have them: each a process of its own, on addresses of its own, with
+//! its files in a directory of its own; all of it ends with the test.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long a server may take to start or to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So often a server is started that ends at once: its port may be somebody else's by then.
+const TRIES: u32 = 3;
+
+/// A server that runs.
+#[derive(Debug)]
+pub(crate) struct Server {
+    child: Child,
+    directory: PathBuf,
+    /// Where it listens.
+    pub(crate) addresses: Vec<SocketAddr>,
+}
+
+impl Server {
+    /// Starts a program once its files are there: `prepare` gets the directory and as many free
+    /// addresses, and says with which arguments. None if it is not installed, which is said loudly.
+    pub(crate) fn start(
+        program: &str,
+        package: &str,
+        addresses: usize,
+        prepare: impl Fn(&Path, &[SocketAddr]) -> Vec<String>,
+    ) -> Option<Server> {
+        if !Path::new(program).exists() {
+            let why = format!("{program} is missing: apt-get install {package}");
+            crate::kinds::apart::skipped("a test of checks", &why);
+            return None;
+        }
+        for _ in 0..TRIES {
+            let (directory, addresses) = place(addresses);
+            let arguments = prepare(&directory, &addresses);
+            let log = File::create(directory.join("output")).expect("a file of our own");
+            let also = log.try_clone().expect("a file of our own");
+            let mut command = Command::new(program);
+            command.args(arguments).current_dir(&directory);
+            command.stdin(Stdio::null()).stdout(log).stderr(also);
+            let child = command.spawn().expect("it is installed");
+            let mut server = Server { child, directory, addresses };
+            if server.listens() {
+                return Some(server);
+            }
+            eprintln!("{program} does not start:\n{}", server.log());
+        }
+        panic!("{program} did not start");
+    }
+
+    /// Waits until it listens everywhere. False: it has ended.
+    fn listens(&mut self) -> bool {
+        let end = Instant::now() + PATIENCE;
+        while Instant::now() < end {
+            if self.child.try_wait().expect("our own child").is_some() {
+                return false;
+            }
+            if self.addresses.iter().all(|address| TcpStream::connect(address).is_ok()) {
+                return true;
+            }
+            sleep(Duration::from_millis(20));
+        }
+        false
+    }
+
+    /// What it has said.
+    pub(crate) fn log(&self) -> String {
+        let read = |name| fs::read_to_string(self.directory.join(name)).unwrap_or_default();
+        read("output") + &read("error.log")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Told first: it may have processes of its own to end.
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        kill(pid, Signal::SIGTERM).ok();
+        let end = Instant::now() + PATIENCE;
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
+            sleep(Duration::from_millis(10));
+        }
+        self.child.kill().ok();
+        self.child.wait().ok();
+        fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+/// A directory, and free addresses that no other process of tests takes.
+fn place(addresses: usize) -> (PathBuf, Vec<SocketAddr>) {
+    static PLACES: AtomicU32 = AtomicU32::new(0);
+    let place = PLACES.fetch_add(1, Ordering::Relaxed);
+    let pid = std::process::id();
+    let directory = std::env::temp_dir().join(format!("converge-checks-{pid}-{place}"));
+    fs::create_dir_all(&directory).expect("a directory of our own");
+    let [_, high, middle, low] = pid.to_be_bytes();
+    let host = Ipv4Addr::new(127, 64 + high.wrapping_add(place as u8) % 64, middle, low);
+    let listen = |_| TcpListener::bind((host, 0)).expect("loopback has all of 127/8");
+    // All at once, so that they are different ones.
+    let listeners: Vec<TcpListener> = (0..addresses).map(listen).collect();
+    let addresses = listeners.iter().map(|listener| listener.local_addr().expect("bound"));
+    (directory, addresses.collect())
+}

@@ -1,0 +1,144 @@
+//! What an operator says of servers, and what is shown of them, with and without a resident
+//! converge.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use converge::control::report::{MemberReport, PoolReport, Reporter};
+use converge::control::words;
+use converge::host::Host;
+use converge::pool::standing::{Share, Shares, Standing};
+use converge::pool::words::Word;
+use serde_json::Value;
+
+use super::{Desk, GOOD, Said};
+use crate::kinds::apart::each_in_a_namespace;
+
+const POOL: &str = "TCP 192.168.142.100:80";
+
+fn server(last: u8) -> SocketAddr {
+    ([192, 168, 142, last], 80).into()
+}
+
+/// On the director, whatever this machine is.
+fn director(desk: &Desk, arguments: &[&str]) -> Said {
+    desk.converge(&[&["--host", "director"], arguments].concat())
+}
+
+/// What a resident converge would write: web1 has this weight, web2 is down.
+fn pools(weight: Option<u32>, standing: Standing) -> BTreeMap<String, PoolReport> {
+    let share = |weight, standing, why: &str| Share { weight, standing, why: why.into() };
+    let member = |host: &str| MemberReport { host: host.into(), weight: 1, ..Default::default() };
+    let shares = Shares {
+        members: BTreeMap::from([
+            (server(4), share(weight, standing, "")),
+            (server(5), share(None, Standing::Down, "connection refused")),
+        ]),
+        spare: None,
+    };
+    let members = BTreeMap::from([(server(4), member("web1")), (server(5), member("web2"))]);
+    BTreeMap::from([(POOL.to_owned(), PoolReport { shares, members, ..PoolReport::default() })])
+}
+
+async fn resident(host: &Host) -> Reporter {
+    let mut reporter = Reporter::start(host.files()).await.expect("it begins");
+    reporter.write(host.files(), "director", pools(Some(1), Standing::Up)).expect("it is written");
+    reporter
+}
+
+#[test]
+fn who_or_what_is_not_there_is_answered_with_what_is() {
+    let desk = Desk::new("whom", GOOD);
+    for (line, parts) in [
+        ("drain wbe1", &["no server `wbe1`", "did you mean `web1`"][..]),
+        ("ready nfs", &["nfs is a server of no pool of this host", "web1, web2"]),
+        ("maintenance web1 --vip wbe", &["no VIP `wbe`", "did you mean `web`"]),
+        ("drain web1 --vip 192.0.2.1", &["web1 is not behind the VIP 192.0.2.1", POOL]),
+        ("drain web1 --pool x", &["no pool `x`", POOL]),
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        director(&desk, &arguments).ends(64).complains(parts);
+    }
+    for command in ["drain web1", "servers"] {
+        let arguments: Vec<&str> = command.split(' ').chain(["--host", "web2"]).collect();
+        let said = desk.converge(&arguments).ends(64);
+        said.complains(&["web2 (realserver) has no pool of servers", "run it on director"]);
+    }
+}
+
+each_in_a_namespace! {
+    async fn what_is_said_without_a_service_is_kept_and_shown(host) {
+        let desk = Desk::new("kept", GOOD);
+        let said = director(&desk, &["drain", "web1", "--deadline", "10m"]).ends(0);
+        assert!(said.out.contains("web1 gets no new connections in TCP 192.168.142.100:80, and in"));
+        said.complains(&["converge.service does not run here"]);
+        director(&desk, &["maintenance", "web2", "--vip", "web", "-q"]).ends(0);
+        let words = words::read(host.files()).expect("they are kept");
+        let said: Vec<_> = words.iter().collect();
+        assert_eq!((said[0].0, said[0].1, said[0].2.word), ("web1", None, Word::Drain));
+        assert_eq!(said[0].2.until, Some(said[0].2.at + 600_000));
+        assert_eq!((said[1].0, said[1].1, said[1].2.word), ("web2", Some(POOL), Word::Maintenance));
+        let shown = director(&desk, &["servers"]).ends(0);
+        for part in [POOL, "192.168.142.4:80", "-/1", "unknown", "drain, said on director"] {
+            assert!(shown.out.contains(part), "no {part:?} in {}", shown.out);
+        }
+        shown.complains(&["no server is checked"]);
+        director(&desk, &["ready", "web1", "--wait"]).ends(1).complains(&["nobody to wait for"]);
+    }
+
+    async fn waiting_ends_when_it_is_done_and_says_what_is_left_when_it_is_not(host) {
+        let desk = Desk::new("wait", GOOD);
+        let mut reporter = resident(host).await;
+        let begin = Instant::now();
+        let line = ["drain", "web1", "--wait", "--timeout", "300ms"];
+        let said = director(&desk, &line).ends(1);
+        said.complains(&["after 300 ms: TCP 192.168.142.100:80: it still gets new connections"]);
+        assert!(begin.elapsed() >= Duration::from_millis(300));
+        let said = director(&desk, &["ready", "web2", "--wait", "--timeout", "0", "-o", "json"]);
+        let said = said.ends(1);
+        let json: Value = serde_json::from_str(&said.out).expect("JSON on standard output");
+        assert_eq!((&json["done"], &json["service"]), (&false.into(), &true.into()));
+        let left = json["left"][0].as_str().expect("it says what is left");
+        assert!(left.contains("it is down: connection refused"), "{left}");
+        let waits = std::thread::spawn(move || {
+            let said = director(&desk, &["drain", "web1", "--wait"]);
+            (said, Instant::now())
+        });
+        std::thread::sleep(Duration::from_millis(600));
+        let drained = Instant::now();
+        let pools = pools(Some(0), Standing::Draining);
+        reporter.write(host.files(), "director", pools).expect("it is written");
+        let (said, ended) = waits.join().expect("it ends");
+        assert!(ended > drained, "it did not wait");
+        assert!(said.ends(0).out.contains("web1 is drained"));
+    }
+
+    async fn what_the_resident_converge_makes_of_its_servers_is_shown(host) {
+        let desk = Desk::new("servers", GOOD);
+        let _reporter = resident(host).await;
+        let shown = director(&desk, &["servers"]).ends(0).out;
+        let lines: Vec<Vec<&str>> =
+            shown.lines().map(|line| line.split_whitespace().collect()).collect();
+        assert_eq!(lines[0], ["TCP", "192.168.142.100:80"]);
+        assert_eq!(lines[1][..4], ["SERVER", "ADDRESS", "WEIGHT", "STANDING"]);
+        assert_eq!(lines[2][..4], ["web1", "192.168.142.4:80", "1/1", "up"]);
+        assert_eq!(lines[3][..4], ["web2", "192.168.142.5:80", "-/1", "down"]);
+        assert!(lines[3].ends_with(&["connection", "refused"]), "{shown}");
+        let json = director(&desk, &["servers", "-o", "json"]).ends(0).out;
+        let json: Value = serde_json::from_str(&json).expect("JSON on standard output");
+        assert_eq!(json["schema"], "converge.servers/1");
+        let web2 = &json["pools"][0]["servers"][1];
+        assert_eq!((&web2["standing"], &web2["weight"]), (&"down".into(), &Value::Null));
+    }
+
+    async fn a_damaged_file_of_words_is_set_aside_and_its_place_is_told(_host) {
+        let desk = Desk::new("damaged", GOOD);
+        std::fs::create_dir_all("/var/lib/converge").expect("it is ours here");
+        std::fs::write(words::WORDS, "[{").expect("it is ours here");
+        director(&desk, &["servers"]).ends(0).complains(&["words.json is damaged"]);
+        let said = director(&desk, &["drain", "web1"]).ends(0);
+        said.complains(&["words.json was damaged", "words.json.damaged-"]);
+        director(&desk, &["drain", "web1", "-q"]).ends(0);
+    }
+}
