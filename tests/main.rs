@@ -13,3 +13,4 @@ mod tidy;
 mod topologies;
 mod track;
 mod vrrp;
+mod wire;

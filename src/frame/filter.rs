@@ -151,9 +151,9 @@ pub(crate) fn nothing() -> Vec<Instruction> {
     vec![step(RETURN, 0, 0, 0)]
 }
 
-/// Lets through replies to echoes of this identifier; of any, if there is none. The socket is a
-/// raw one: IPv4 comes with its header, IPv6 without.
-pub(crate) fn echoes(family: Family, identifier: Option<u16>) -> Vec<Instruction> {
+/// Lets through replies to echoes of this identifier. The socket is a raw one: IPv4 comes with its
+/// header, IPv6 without.
+pub(crate) fn echoes(family: Family, identifier: u16) -> Vec<Instruction> {
     let (kind, after, measure) = match family {
         Family::Ipv4 => (icmp::kind::REPLY_V4, true, vec![step(IPV4_HEADER, 0, 0, 0)]),
         Family::Ipv6 => (icmp::kind::REPLY_V6, false, Vec::new()),
@@ -161,7 +161,7 @@ pub(crate) fn echoes(family: Family, identifier: Option<u16>) -> Vec<Instruction
     let (byte, half) =
         if after { (LOAD_BYTE_AFTER, LOAD_HALF_AFTER) } else { (LOAD_BYTE, LOAD_HALF) };
     let kind = only(byte, 0, u32::from(kind)).to_vec();
-    let ours = identifier.map(|id| only(half, 4, u32::from(id)).to_vec()).unwrap_or_default();
+    let ours = only(half, 4, u32::from(identifier)).to_vec();
     [measure, kind, ours, vec![step(RETURN, 0, 0, TAKE)]].concat()
 }
 
@@ -320,7 +320,7 @@ mod tests {
         let asked = Echo { identifier: 7, sequence: 1, payload: b"" }.request(true);
         let mut reply = asked.clone();
         reply[0] = icmp::kind::REPLY_V6;
-        for (identifier, ours) in [(None, true), (Some(7), true), (Some(8), false)] {
+        for (identifier, ours) in [(7, true), (8, false)] {
             assert_eq!(takes(&echoes(Family::Ipv6, identifier), &reply), ours);
             assert!(!takes(&echoes(Family::Ipv6, identifier), &asked));
             let v4 = [&[0x45; 20], &[0, 0, 0, 0, 0, 7, 0, 1][..]].concat();

@@ -58,7 +58,7 @@ async fn plan(host: &Host, desired: &Desired) -> Plan {
 
 /// Runs a shell command, as an administrator beside us would, and returns what it prints.
 #[track_caller]
-fn sh(command: &str) -> String {
+pub(crate) fn sh(command: &str) -> String {
     let output = Command::new("sh").args(["-c", command]).output().expect("a shell");
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "`{command}`: {stderr}");

@@ -13,6 +13,7 @@ mod limits;
 mod lines;
 mod notices;
 mod once;
+mod ping;
 mod random;
 mod station;
 mod stations;
@@ -23,6 +24,7 @@ mod tcp;
 mod thread;
 mod tls;
 mod trust;
+mod vip;
 
 use std::collections::BTreeSet;
 use std::io;

@@ -9,8 +9,10 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollEvent, EpollFlags};
 use tokio::runtime::Handle;
 
+use super::ping::Ping;
 use super::station::{Done, Station};
 use super::tasks::Tasks;
+use super::vip::Vip;
 use crate::check::config::{CheckConfig, Probe};
 use crate::check::machine::Run;
 use crate::check::outcome::{Failure, Outcome};
@@ -167,8 +169,14 @@ fn open(sort: Sort, tasks: &Handle, epoll: &Epoll) -> Result<Box<dyn Station>, S
 
 fn build(sort: Sort, tasks: &Handle) -> Result<Box<dyn Station>, String> {
     match sort {
-        Sort::Ping => Err("pings are not made yet".to_owned()),
-        Sort::Vip => Err("checks through a VIP are not made yet".to_owned()),
+        Sort::Ping => match Ping::open() {
+            Ok(station) => Ok(Box::new(station)),
+            Err(error) => Err(format!("cannot open a socket for pings: {error}")),
+        },
+        Sort::Vip => match Vip::open() {
+            Ok(station) => Ok(Box::new(station)),
+            Err(error) => Err(format!("cannot open packet sockets: {error}")),
+        },
         Sort::Tasks => match Tasks::open(tasks.clone()) {
             Ok(station) => Ok(Box::new(station)),
             Err(errno) => Err(errno.to_string()),

@@ -29,11 +29,14 @@ struct Kind {
     speaks: Option<&'static [u8]>,
 }
 
+/// Certificates that are trusted, or why there are none and when that was found.
+type Found = Result<Arc<RootCertStore>, (String, Moment)>;
+
 /// The configurations that there are.
 #[derive(Default)]
 pub(super) struct Trust {
     configs: BTreeMap<Kind, Arc<ClientConfig>>,
-    roots: BTreeMap<Option<PathBuf>, Result<Arc<RootCertStore>, (String, Moment)>>,
+    roots: BTreeMap<Option<PathBuf>, Found>,
 }
 
 impl Trust {

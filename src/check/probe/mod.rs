@@ -9,15 +9,21 @@
 use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
+mod agent;
 pub mod datagram;
 mod dns;
 mod exchange;
+mod expect;
+mod ftp;
 pub mod http;
+mod imap;
 mod ldap;
 mod line;
 mod mysql;
+mod nntp;
 #[cfg(test)]
 mod ordeal;
+mod pop3;
 mod postgres;
 mod quote;
 mod radius;
@@ -72,10 +78,10 @@ pub fn dialogue(
     match protocol {
         Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
         Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
-        Protocol::Ftp(_) => Box::new(Unspoken("FTP")),
-        Protocol::Imap(_) => Box::new(Unspoken("IMAP")),
-        Protocol::Pop3(_) => Box::new(Unspoken("POP3")),
-        Protocol::Nntp => Box::new(Unspoken("NNTP")),
+        Protocol::Ftp(login) => Exchange::boxed(ftp::Ftp::new(login.clone(), upgrade)),
+        Protocol::Imap(login) => Exchange::boxed(imap::Imap::new(login.clone(), upgrade)),
+        Protocol::Pop3(login) => Exchange::boxed(pop3::Pop3::new(login.clone(), upgrade)),
+        Protocol::Nntp => Exchange::boxed(nntp::Nntp::new(upgrade)),
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
         Protocol::Mysql(login) => {
             let covered = tls.is_some() && !upgrade;
@@ -93,34 +99,7 @@ pub fn dialogue(
         Protocol::Sip { user } => {
             Exchange::boxed(sip::OverTcp::new(user, target, tls.is_some(), random))
         }
-        Protocol::Expect(_) => Box::new(Unspoken("send/expect")),
-        Protocol::Agent { .. } => Box::new(Unspoken("the agent's protocol")),
-    }
-}
-
-/// A protocol that is not spoken yet.
-struct Unspoken(&'static str);
-
-impl Unspoken {
-    fn done(&self) -> Step {
-        Step::Done(Outcome::Unmade(format!("{} is not spoken yet", self.0)))
-    }
-}
-
-impl Dialogue for Unspoken {
-    fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        self.done()
-    }
-
-    fn feed(&mut self, _bytes: &[u8], _out: &mut Vec<u8>) -> Step {
-        self.done()
-    }
-
-    fn end(&mut self) -> Step {
-        self.done()
-    }
-
-    fn so_far(&self) -> String {
-        "nothing was said".to_owned()
+        Protocol::Expect(turns) => Box::new(expect::Expect::new(turns)),
+        Protocol::Agent { send } => Exchange::boxed(agent::Agent::new(send)),
     }
 }

@@ -14,7 +14,7 @@ use crate::check::config::Target;
 use crate::check::outcome::{Advice, Failure, Outcome};
 
 /// The longest head of an answer.
-const LONGEST: usize = 16 * 1024;
+const LONGEST: usize = 4 * 1024;
 
 /// The question over this transport ("UDP", "TCP").
 pub(super) fn question(
@@ -204,7 +204,7 @@ mod tests {
         none.is_bad("status 404 `Not Found`, not 2xx");
         let http = over_tcp().hears(b"HTTP/1.1 400 Bad Request\r\n\r\n");
         http.is_bad("no SIP, but `HTTP/1.1 400 Bad Request`");
-        over_tcp().hears(&[b'x'; LONGEST]).is_bad("a head of 16384 bytes");
+        over_tcp().hears(&[b'x'; LONGEST]).is_bad("a head of 4096 bytes");
         over_tcp().silent("connected, but no answer to OPTIONS came");
         let speaker = OverTcp::new("a b", &target("192.0.2.1"), false, [0; 16]);
         assert_eq!(failure(speaker), "a SIP user is one word, not `a b`");

@@ -61,10 +61,24 @@ pub(in crate::check) struct Origin {
 /// What the driver has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::check) enum Output<R> {
-    /// Send this frame by the interface of that number.
-    Frame(u32, Vec<u8>),
-    /// Send this packet to the server as the payload of another.
-    Tunnel(IpAddr, Vec<u8>),
+    /// Send a frame.
+    Frame {
+        /// The run that cannot be made without it.
+        run: Option<R>,
+        /// The number of the interface.
+        index: u32,
+        /// Its bytes.
+        frame: Vec<u8>,
+    },
+    /// Send a packet to a server as the payload of another.
+    Tunnel {
+        /// The run that cannot be made without it.
+        run: Option<R>,
+        /// The server's own address.
+        server: IpAddr,
+        /// Its bytes.
+        packet: Vec<u8>,
+    },
     /// The run has ended.
     Done(R, Outcome),
 }
@@ -137,9 +151,8 @@ impl<R: Copy + Ord> Knocker<R> {
                 self.knock(number);
             }
             Way::Direct => {
-                if let Some(frame) = self.neighbours.seek(&origin, door.server, number, now) {
-                    self.outputs.push_back(Output::Frame(origin.index, frame));
-                }
+                let frame = self.neighbours.seek(&origin, door.server, number, now);
+                self.send(Some(run), origin.index, frame);
                 self.knock(number);
             }
         }
@@ -221,7 +234,7 @@ impl<R: Copy + Ord> Knocker<R> {
             if door.way == Way::Direct {
                 // An answer to this tells a server without the VIP from a dead one.
                 let frame = self.neighbours.ask(&origin, door.server, number);
-                self.outputs.extend(frame.map(|frame| Output::Frame(origin.index, frame)));
+                self.send(None, origin.index, frame);
             }
             self.knock(number);
         }
@@ -270,11 +283,13 @@ impl<R: Copy + Ord> Knocker<R> {
     fn knock(&mut self, number: u32) {
         let Some(knock) = self.knocks.get_mut(&number) else { return };
         let syn = tcp::syn(knock.origin.own, knock.door.vip, number).packet(HOPS);
+        let (run, server) = (Some(knock.run), knock.door.server);
         let output = match knock.door.way {
-            Way::Ipip => Some(Output::Tunnel(knock.door.server, syn)),
+            Way::Ipip => Some(Output::Tunnel { run, server, packet: syn }),
             Way::Direct => {
-                let mac = self.neighbours.mac(knock.origin.index, knock.door.server);
-                mac.map(|mac| framed(knock.origin.index, mac, knock.origin.mac, &syn))
+                let Origin { index, mac: own, .. } = knock.origin;
+                let mac = self.neighbours.mac(index, server);
+                mac.map(|mac| Output::Frame { run, index, frame: tcp::framed(mac, own, &syn) })
             }
         };
         knock.sent |= output.is_some();
@@ -298,15 +313,20 @@ impl<R: Copy + Ord> Knocker<R> {
             Some(Door { way: Way::Direct, .. }) => None,
             None => late().map(|(_, server)| *server),
         };
-        let output = match (tunnel, mac) {
-            (Some(server), _) => Some(Output::Tunnel(server, reset)),
-            (None, Some(mac)) => {
-                let own = knock.map(|knock| knock.origin.mac).or(self.neighbours.asker(index));
-                own.map(|own| framed(index, mac, own, &reset))
+        match (tunnel, mac) {
+            (Some(server), _) => {
+                self.outputs.push_back(Output::Tunnel { run: None, server, packet: reset });
             }
-            (None, None) => None,
-        };
-        self.outputs.extend(output);
+            (None, Some(mac)) => {
+                let own = self.neighbours.asker(index);
+                self.send(None, index, own.map(|own| tcp::framed(mac, own, &reset)));
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn send(&mut self, run: Option<R>, index: u32, frame: Option<Vec<u8>>) {
+        self.outputs.extend(frame.map(|frame| Output::Frame { run, index, frame }));
     }
 
     /// The right answer came from another Ethernet address than the server's: a second one of its
@@ -322,7 +342,7 @@ impl<R: Copy + Ord> Knocker<R> {
         self.due.insert((due, number));
         let frame = neighbours::question(&knock.origin, knock.door.vip.ip(), None);
         let index = knock.origin.index;
-        self.outputs.extend(frame.map(|frame| Output::Frame(index, frame)));
+        self.send(None, index, frame);
     }
 
     /// Ends a doubt: by who holds the VIP, or by nobody's saying so.
@@ -366,11 +386,3 @@ impl<R: Copy + Ord> Knocker<R> {
         }
     }
 }
-
-/// A packet of either family in a frame.
-fn framed<R>(index: u32, to: [u8; 6], from: [u8; 6], packet: &[u8]) -> Output<R> {
-    Output::Frame(index, tcp::framed(to, from, packet))
-}
-
-#[cfg(test)]
-mod tests;

@@ -1,8 +1,7 @@
 //! Who cannot be on a link, by the addresses alone.
 //!
 //! In direct routing a packet for the VIP reaches a server by its Ethernet address, so a server in
-//! another subnet gets none, unless two subnets share one link. What the link itself says about it
-//! is [`watch`](super::watch)'s.
+//! another subnet gets none, unless two subnets share one link.
 
 use std::net::IpAddr;
 

@@ -42,7 +42,7 @@ pub(super) fn hole() -> (OwnedFd, Vec<TcpStream>, SocketAddr) {
 pub(super) fn saying(text: &'static str) -> SocketAddr {
     server(move |mut stream| {
         stream.write_all(text.as_bytes()).ok();
-        stream.read(&mut [0; 1024]).ok();
+        while stream.read(&mut [0; 1024]).is_ok_and(|length| length > 0) {}
     })
 }
 

@@ -57,7 +57,7 @@ fn scram_is_proven_on_both_sides() {
     let nonce = "AAAAAAAAAAAAAAAAAAAAAA==";
     let first = format!("n,,n=,r={nonce}");
     let initial = [b"SCRAM-SHA-256\0\0\0\0", &[first.len() as u8][..], first.as_bytes()].concat();
-    let challenge = format!("\0\0\0\x0br={nonce}srv,s=c2FsdA==,i=4096");
+    let challenge = format!("\0\0\0\x0br={nonce}srv,s=c2FsdA==,i=1");
     // What the server knows, worked out a second time.
     let mut twin = Scram::new("secret", &[0; 16]);
     let proof = twin.answer(&challenge.as_bytes()[4..]).unwrap();
@@ -88,7 +88,7 @@ fn scram_is_proven_on_both_sides() {
 fn twin_signature(nonce: &str, challenge: &str) -> String {
     use ring::{hmac, pbkdf2};
     let mut salted = [0; 32];
-    let rounds = std::num::NonZeroU32::new(4096).unwrap();
+    let rounds = std::num::NonZeroU32::MIN;
     pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, b"salt", b"secret", &mut salted);
     let sign = |key: &[u8], text: &[u8]| {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text).as_ref().to_vec()

@@ -1,0 +1,8 @@
+//! The link between a director and its real servers: knocks in the name of the VIP, pings, and
+//! what is found wrong.
+//!
+//! Hosts are network namespaces on a bridge, as in `tests/vrrp`.
+
+mod host;
+mod knocks;
+mod pings;
