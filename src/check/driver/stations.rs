@@ -179,7 +179,7 @@ fn build(sort: Sort, tasks: &Handle) -> Result<Box<dyn Station>, String> {
         },
         Sort::Tasks => match Tasks::open(tasks.clone()) {
             Ok(station) => Ok(Box::new(station)),
-            Err(errno) => Err(format!("cannot wait for programs: {errno}")),
+            Err(errno) => Err(errno.to_string()),
         },
     }
 }
