@@ -43,11 +43,6 @@ impl Link {
         Host { neighbour, number }
     }
 
-    /// A director.
-    pub(crate) fn director(&self, number: u8) -> Host {
-        self.host(number)
-    }
-
     /// A real server as it should be, with a program on port 80.
     pub(crate) fn server(&self, number: u8) -> (Host, Vec<TcpListener>) {
         let host = self.host(number);
@@ -77,6 +72,10 @@ impl Host {
 
     pub(crate) fn listen(&self, at: &str) -> TcpListener {
         self.neighbour.within(|| TcpListener::bind(at).expect("a port of its own"))
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("h{}", self.number)
     }
 
     pub(crate) fn address(&self) -> IpAddr {

@@ -399,7 +399,7 @@ impl Model<'_> {
             return true;
         }
         let sees_none = |p: &&Summary| knows(p) && p.up == 0 && p.down > 0;
-        if peers.iter().any(|p| sees_none(p)) && !self.has(Bug::PeerSeesNoneIgnored) {
+        if peers.iter().any(sees_none) && !self.has(Bug::PeerSeesNoneIgnored) {
             return false;
         }
         let noticed = self.now(i) >= first + self.window(i) || self.has(Bug::OldWitnessBelieved);

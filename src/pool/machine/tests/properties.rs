@@ -66,7 +66,7 @@ fn results(history: &History) -> Vec<Seen> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(3000))]
+    #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
     fn the_machine_and_the_plain_model_come_to_the_same(history in history(40)) {
@@ -75,6 +75,10 @@ proptest! {
             prop_assert_eq!(got, expected, "at step {}", i);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
     fn telling_the_same_again_changes_nothing_and_says_nothing(history in history(30)) {
