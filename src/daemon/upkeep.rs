@@ -1,11 +1,11 @@
 //! Keeps the host what its role says: reconciles when something changed, when something may have
 //! drifted, and from time to time unasked.
 //!
-//! Two of them, so that a unit that hangs does not keep a dead server in the IPVS table: one for the
-//! table, which is looked at several times a second because the kernel never tells of a change to
-//! it, and one for all else. Each makes one reconcile at a time; what comes up meanwhile makes for
-//! one more. A failure is tried again after a while that doubles. What failed is remembered, because
-//! a director on which the IPVS table could not be made must not draw the traffic.
+//! Two of them, so that a unit that hangs does not keep a dead server in the IPVS table: one for
+//! the table, which is looked at several times a second because the kernel never tells of a change
+//! to it, and one for all else. Each makes one reconcile at a time; what comes up meanwhile makes
+//! for one more. A failure is tried again after a while that doubles. What failed is remembered,
+//! because a director on which the IPVS table could not be made must not draw the traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

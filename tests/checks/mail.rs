@@ -107,7 +107,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=nobody gid=nogroup home={directory}/home/%u
+  args = uid=nobody gid=nogroup home={directory}/mail/%u
 }}
 mail_location = maildir:~/mail
 first_valid_uid = 1
