@@ -87,7 +87,7 @@ fn an_ldap_server_is_told_good_from_bad() {
     let hidden = ask(&ldap(None, Some("ou=hidden,dc=example")), address);
     assert_eq!(hidden, bad("search: noSuchObject (32)"));
     assert_eq!(ask(&ldap(Some("secret"), Some("ou=hidden,dc=example")), address), WELL);
-    let wrong = ask(&ldap(None, Some("what?")), address).unwrap_err();
+    let wrong = ask(&ldap(None, Some("what?")), address).expect_err("bad");
     assert!(wrong.starts_with("search: invalidDNSyntax (34)"), "{wrong}");
     server.freeze();
     let silent = ask_in_vain(&ldap(None, None), address);
