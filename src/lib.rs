@@ -4,7 +4,7 @@
 //!
 //! Read on in [`cluster`], [`role`], [`situation`] (files become types, types a desired state),
 //! [`resource`] (one file per kind), [`plan`], [`reconcile`], [`host`] (the doors to kernel, disk
-//! and units), [`ipvs`], [`frame`] (codecs), [`vrrp`] (who holds the VIPs; [`clock`] tells the time)
+//! and units), [`ipvs`], [`frame`] (codecs), [`vrrp`] (who holds the VIPs; time is [`clock`])
 //! with [`track`], [`hook`]; [`check`], [`pool`], [`control`] (which real servers get traffic),
 //! [`document`], [`diagnostic`] (how files are read), and at last [`cli`], [`probe`], [`lab`].
 //!

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use regex::bytes::{Regex, RegexBuilder};
+
 use crate::track::config::Statuses;
 
 /// A check of one target.
@@ -258,11 +260,14 @@ pub enum Expectation {
 pub struct Pattern {
     text: String,
     /// Made once: making it takes longer than a check.
-    regex: Arc<regex::bytes::Regex>,
+    regex: Arc<Regex>,
 }
 
 /// The longest pattern, in bytes.
 const LONGEST_PATTERN: usize = 4096;
+/// The largest that one may be once it is made, in bytes. The time it takes for a page grows with
+/// it, and all checks wait for one another.
+const LARGEST_PATTERN: usize = 1024 * 1024;
 
 impl Pattern {
     /// Takes a pattern. `Err` says what is wrong with it.
@@ -270,8 +275,13 @@ impl Pattern {
         if text.len() > LONGEST_PATTERN {
             return Err(format!("a pattern has at most {LONGEST_PATTERN} bytes"));
         }
-        match regex::bytes::Regex::new(text) {
+        match RegexBuilder::new(text).size_limit(LARGEST_PATTERN).build() {
             Ok(regex) => Ok(Pattern { text: text.to_owned(), regex: Arc::new(regex) }),
+            Err(regex::Error::CompiledTooBig(_)) => Err(
+                "the pattern takes too much to match; (?-u:\\w) takes less than \\w, which is all \
+                 of Unicode, and {1,9} less than {1,99}"
+                    .to_owned(),
+            ),
             Err(error) => Err(error.to_string()),
         }
     }
@@ -404,4 +414,27 @@ pub struct File {
     pub path: PathBuf,
     /// The number in it is the weight; 0 drains. Otherwise a number other than 0 is bad.
     pub dynamic: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_the_same_if_their_texts_are() {
+        let pattern = |text| Pattern::new(text).expect("a pattern");
+        assert_eq!(pattern("a+"), pattern("a+"));
+        assert!(pattern("a+") < pattern("b"));
+        assert!(pattern("a+").is_in(b"\xffaa") && !pattern("a+").is_in(b"b"));
+    }
+
+    #[test]
+    fn a_pattern_that_is_none_or_takes_too_much_is_refused_with_the_reason() {
+        let refused = |text: &str| Pattern::new(text).expect_err("refused");
+        assert!(refused("a(b").contains("unclosed group"), "{}", refused("a(b"));
+        assert!(refused(r"[\w-]{1,200}@").contains("too much"));
+        assert!(Pattern::new(r"[\w-]{1,9}@").is_ok());
+        assert!(Pattern::new(r"(?-u:[\w-]{1,200}@)").is_ok());
+        assert!(refused(&"a".repeat(4097)).contains("4096"));
+    }
 }

@@ -8,6 +8,7 @@ use std::future::Future;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::check::driver::CheckError;
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
 use crate::control::report::{self, ReportError};
 use crate::control::words::WordsFileError;
@@ -60,6 +61,8 @@ pub enum Failure {
     },
     /// What operators said cannot be read or changed.
     Words(WordsFileError),
+    /// Nothing can be checked.
+    Check(CheckError),
     /// What the resident converge says cannot be read.
     Report(ReportError),
 }
@@ -73,6 +76,12 @@ impl<E: Into<HostError>> From<E> for Failure {
 impl From<WordsFileError> for Failure {
     fn from(error: WordsFileError) -> Self {
         Failure::Words(error)
+    }
+}
+
+impl From<CheckError> for Failure {
+    fn from(error: CheckError) -> Self {
+        Failure::Check(error)
     }
 }
 
@@ -188,7 +197,7 @@ pub fn say(failure: &Failure) -> Exit {
         Failure::Asked { .. } => Exit::Usage,
         Failure::Words(WordsFileError::File(error)) if error.is_permission() => Exit::NoPermission,
         Failure::Host(_) | Failure::Runtime(_) | Failure::Watch(_) => Exit::Failed,
-        Failure::Words(_) | Failure::Report(_) => Exit::Failed,
+        Failure::Words(_) | Failure::Report(_) | Failure::Check(_) => Exit::Failed,
         Failure::Config(_)
         | Failure::Unreadable(_)
         | Failure::NoCluster(_)
@@ -231,6 +240,7 @@ fn words(failure: &Failure) -> (String, Option<String>) {
         Failure::Asked { said, help } => (said.clone(), Some(help.clone())),
         Failure::Words(error) => (super::apply::chain(error), None),
         Failure::Report(error) => (super::apply::chain(error), None),
+        Failure::Check(error) => (super::apply::chain(error), None),
     }
 }
 

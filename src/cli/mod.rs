@@ -5,6 +5,7 @@
 //! [`Exit`]. Results go to standard output, everything else to standard error.
 
 mod apply;
+mod check;
 mod exit;
 mod key;
 mod lab;
@@ -150,6 +151,9 @@ enum Command {
     /// End a drain or maintenance: a server gets traffic again as its checks allow.
     #[command(after_help = words::WORD_EXIT_CODES)]
     Ready(words::WordArgs),
+    /// Make every check of this host's role once, now and from here; or digest a page.
+    #[command(after_help = check::CHECK_HELP)]
+    Check(check::CheckArgs),
     /// Check the cluster file and every role it uses, for all hosts.
     Lint,
     /// Print what a host is to be: its files, sysctls, addresses, IPVS table.
@@ -219,6 +223,7 @@ fn run(cli: Cli) -> ExitCode {
         Some(Command::Drain(args)) => words::drain(&global, &args),
         Some(Command::Maintenance(args)) => words::maintenance(&global, &args),
         Some(Command::Ready(args)) => words::ready(&global, &args),
+        Some(Command::Check(args)) => check::run(&global, &args),
         Some(Command::Lint) => lint::run(&global),
         Some(Command::Render(args)) => render::run(&global, &args),
         Some(Command::Probe(args)) => return probe(&global, args),

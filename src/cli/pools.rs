@@ -110,11 +110,12 @@ fn of_check(check: &CheckConfig, member: &Member) -> String {
     format!("{}{at}, every {every} for {timeout}, rise {rise}, fall {fall}", what(&check.probe))
 }
 
-fn written_target(target: Target) -> String {
+pub(super) fn written_target(target: Target) -> String {
     if target.port == 0 { target.address.to_string() } else { target.socket().to_string() }
 }
 
-fn what(probe: &Probe) -> String {
+/// What a check asks, in some words.
+pub(super) fn what(probe: &Probe) -> String {
     match probe {
         Probe::Connect(tls) => format!("tcp{}", over(tls.as_ref())),
         Probe::Speak { protocol, tls } => {

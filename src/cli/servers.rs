@@ -246,7 +246,7 @@ fn row(server: &Server, now: u64, persists: bool) -> Vec<String> {
 }
 
 /// Columns as wide as what is in them.
-fn table(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
+pub(super) fn table(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
     let all = || std::iter::once(head).chain(rows.iter().map(Vec::as_slice));
     let width = |n: usize| all().map(|row| row[n].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..head.len()).map(width).collect();

@@ -94,7 +94,8 @@ fn look(word: Word, carried: Option<Carried>, share: Option<&Share>) -> Option<S
         (None, Some(share)) => share.weight,
         (None, None) => return Some("converge knows nothing of it yet".into()),
     };
-    let connections = carried.map_or(0, |carried| carried.connections.all());
+    // One that both ends have closed stays in the table for two minutes more, and hurts nobody.
+    let connections = carried.map_or(0, |carried| carried.connections.active);
     match (word, weight) {
         (Word::Drain, Some(1..)) => Some("it still gets new connections".into()),
         (Word::Drain, Some(0) | None) if connections > 0 => Some(count(connections)),
@@ -108,7 +109,7 @@ fn look(word: Word, carried: Option<Carried>, share: Option<&Share>) -> Option<S
     }
 }
 
-fn count(connections: u64) -> String {
+fn count(connections: u32) -> String {
     match connections {
         1 => "1 connection left".into(),
         n => format!("{n} connections left"),

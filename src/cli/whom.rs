@@ -103,7 +103,7 @@ fn known<'a>(pools: &'a [PoolConfig], name: &str) -> Result<&'a str, Failure> {
     found.copied().ok_or_else(|| unknown("pool", name, &names))
 }
 
-fn unknown(what: &str, name: &str, names: &[&str]) -> Failure {
+pub fn unknown(what: &str, name: &str, names: &[&str]) -> Failure {
     let help = match suggest(name, names.iter().copied()) {
         Some(meant) => format!("did you mean `{meant}`?"),
         None => format!("there is {}", names.join(", ")),

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 
 use super::upkeep::Failing;
+use crate::check::wire::finding::Finding;
 use crate::diagnostic::Diagnostics;
 use crate::host::{HostError, chain};
 use crate::plan::Change;
@@ -92,6 +93,14 @@ pub fn pool(notice: &pool::Notice) {
         Severity::Info => tracing::info!("{notice}"),
         Severity::Warn => tracing::warn!("{notice}"),
         Severity::Alarm => tracing::error!("{notice}"),
+    }
+}
+
+/// Something that is wrong on the link to the servers, or no longer.
+pub fn finding(finding: &Finding) {
+    match finding {
+        Finding::Found(_) => tracing::warn!("{finding}"),
+        Finding::Over(_) => tracing::info!("{finding}"),
     }
 }
 

@@ -164,9 +164,11 @@ impl Pool {
     fn advance(&mut self, looks: &[Look<'_>], now: Moment) -> Vec<Moment> {
         let climbs = !self.config.slow_start.is_zero();
         let steps = self.memories.iter_mut().zip(looks);
-        let fell = steps
-            .filter_map(|(memory, look)| memory.advance(look, climbs, now).then_some(look.since));
-        fell.collect()
+        let mut fell: Vec<Moment> = steps
+            .filter_map(|(memory, look)| memory.advance(look, climbs, now).then_some(look.since))
+            .collect();
+        fell.sort_unstable();
+        fell
     }
 
     fn summarise(&mut self, looks: &[Look<'_>]) {

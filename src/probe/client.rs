@@ -129,6 +129,17 @@ impl Client {
         self.within_limit(asked).await
     }
 
+    /// Asks for a page once and returns its status and all of its body. `None`: there is no page.
+    pub async fn body(&self) -> Result<Option<(u16, Vec<u8>)>, Failure> {
+        let asked = async {
+            match &self.way {
+                Way::Http { client, url } => body(client, url).await.map(Some),
+                Way::Tcp { host, port, shown } => connect(host, *port, shown).await.map(|_| None),
+            }
+        };
+        self.within_limit(asked).await
+    }
+
     async fn within_limit<T>(
         &self,
         asked: impl Future<Output = Result<T, Failure>>,
@@ -195,6 +206,20 @@ async fn status(client: &reqwest::Client, url: &Url) -> Result<u16, Failure> {
     let mut response = request.await.map_err(|e| failure(&e))?;
     read(&mut response).await?;
     Ok(response.status().as_u16())
+}
+
+async fn body(client: &reqwest::Client, url: &Url) -> Result<(u16, Vec<u8>), Failure> {
+    let request = client.get(url.clone()).send();
+    let mut response = request.await.map_err(|e| failure(&e))?;
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| failure(&e))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > BODY {
+            let detail = format!("the page is longer than {BODY} bytes");
+            return Err(Failure { kind: FailureKind::Other, detail });
+        }
+    }
+    Ok((response.status().as_u16(), body))
 }
 
 /// Reads the body to its end or to [`BODY`] bytes, and returns its head.

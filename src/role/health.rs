@@ -195,3 +195,6 @@ impl Role {
         &self.health.sorry_page
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,8 @@
 //! The words of a pool, which `[[virtual-server]]` and `[[upstream]]` share: when it is of use, and
 //! what becomes of a server that fails.
+//!
+//! A quorum that could never be gained, or never be lost, is refused: nobody would notice before
+//! the day that it is for.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -146,3 +149,6 @@ fn unreachable(e: &Element<'_>, quorum: u32, hysteresis: u32, sum: u64) -> Optio
     );
     Some(e.mistake("hysteresis", title))
 }
+
+#[cfg(test)]
+mod tests;

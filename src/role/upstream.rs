@@ -172,8 +172,12 @@ impl Upstream {
             let share = shares.and_then(|shares| shares.members.get(&server.at));
             // nginx has no weight of 0; a server that is down for it still ends what it began.
             let weight = share.map_or(Some(server.weight), |share| share.weight).unwrap_or(0);
-            let address = server.at.to_string();
-            json!({ "name": server.host, "address": address, "weight": weight, "down": weight == 0 })
+            json!({
+                "name": server.host,
+                "address": server.at.to_string(),
+                "weight": weight,
+                "down": weight == 0,
+            })
         };
         let spare = match shares {
             Some(shares) => shares.spare,

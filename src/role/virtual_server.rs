@@ -335,3 +335,6 @@ fn port_cannot_change(port: &Spanned<u16>) -> Diagnostic {
         .label("packets arrive with the virtual server's port")
         .help("leave `real-port` out, or use forward = \"nat\"")
 }
+
+#[cfg(test)]
+mod tests;

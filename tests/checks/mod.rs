@@ -3,9 +3,15 @@
 //! The conversations know no sockets. Here a blocking loop drives one over a stream, as the engine
 //! does with many.
 
+mod asking;
+mod databases;
+mod directories;
 mod http;
+mod mail;
 mod rogue;
 pub(crate) mod server;
+mod strangers;
+mod transfer;
 mod web;
 
 use std::io::{ErrorKind, Read, Write};

@@ -20,20 +20,29 @@ pub(crate) enum Rogue {
 
 /// Serves one connection.
 pub(crate) fn rogue(rogue: Rogue) -> SocketAddr {
+    listening(rogue, true)
+}
+
+/// The same, of one that does not wait until it is asked.
+pub(crate) fn hasty(rogue: Rogue) -> SocketAddr {
+    listening(rogue, false)
+}
+
+fn listening(rogue: Rogue, waits: bool) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
     let address = listener.local_addr().expect("bound");
     spawn(move || {
         if let Ok((stream, _)) = listener.accept() {
-            serve(rogue, stream);
+            serve(rogue, stream, waits);
         }
     });
     address
 }
 
-fn serve(rogue: Rogue, mut stream: TcpStream) {
+fn serve(rogue: Rogue, mut stream: TcpStream, waits: bool) {
     stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a stream");
     // All of a request that is small enough to come at once; otherwise nobody asked.
-    if stream.read(&mut [0; 4096]).is_ok_and(|n| n == 0) {
+    if waits && stream.read(&mut [0; 4096]).is_ok_and(|n| n == 0) {
         return;
     }
     match rogue {

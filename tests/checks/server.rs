@@ -2,7 +2,10 @@
 //! its files in a directory of its own; all of it ends with the test.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::lchown;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,7 +13,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, User, geteuid};
 
 /// How long a server may take to start or to end.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -35,6 +38,17 @@ impl Server {
         addresses: usize,
         prepare: impl Fn(&Path, &[SocketAddr]) -> Vec<String>,
     ) -> Option<Server> {
+        Server::start_as(None, program, package, addresses, prepare)
+    }
+
+    /// The same as this user, for those that refuse to be root.
+    pub(crate) fn start_as(
+        user: Option<&str>,
+        program: &str,
+        package: &str,
+        addresses: usize,
+        prepare: impl Fn(&Path, &[SocketAddr]) -> Vec<String>,
+    ) -> Option<Server> {
         if !Path::new(program).exists() {
             let why = format!("{program} is missing: apt-get install {package}");
             crate::kinds::apart::skipped("a test of checks", &why);
@@ -42,10 +56,12 @@ impl Server {
         }
         for _ in 0..TRIES {
             let (directory, addresses) = place(addresses);
+            own(&directory, user);
             let arguments = prepare(&directory, &addresses);
             let log = File::create(directory.join("output")).expect("a file of our own");
             let also = log.try_clone().expect("a file of our own");
-            let mut command = Command::new(program);
+            own(&directory, user);
+            let mut command = command(user, program);
             command.args(arguments).current_dir(&directory);
             command.stdin(Stdio::null()).stdout(log).stderr(also);
             let child = command.spawn().expect("it is installed");
@@ -73,6 +89,16 @@ impl Server {
         false
     }
 
+    /// It stops doing anything, and the kernel goes on to take connections for it.
+    pub(crate) fn freeze(&self) {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGSTOP).expect("our own child");
+    }
+
+    /// A file of it.
+    pub(crate) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// What it has said.
     pub(crate) fn log(&self) -> String {
         let read = |name| fs::read_to_string(self.directory.join(name)).unwrap_or_default();
@@ -85,6 +111,7 @@ impl Drop for Server {
         // Told first: it may have processes of its own to end.
         let pid = Pid::from_raw(self.child.id().cast_signed());
         kill(pid, Signal::SIGTERM).ok();
+        kill(pid, Signal::SIGCONT).ok();
         let end = Instant::now() + PATIENCE;
         while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < end {
             sleep(Duration::from_millis(10));
@@ -92,6 +119,40 @@ impl Drop for Server {
         self.child.kill().ok();
         self.child.wait().ok();
         fs::remove_dir_all(&self.directory).ok();
+    }
+}
+
+/// A program that runs as this user, if we are root.
+pub(crate) fn command(user: Option<&str>, program: &str) -> Command {
+    let mut command = Command::new(program);
+    if let Some(user) = user.filter(|_| geteuid().is_root()).and_then(known) {
+        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
+    }
+    command
+}
+
+/// Runs it to its end, which has to be a good one.
+pub(crate) fn run(command: &mut Command, input: &str) {
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it is installed");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).ok();
+    let output = child.wait_with_output().expect("our own child");
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
+}
+
+fn known(user: &str) -> Option<User> {
+    User::from_name(user).expect("the list of users")
+}
+
+/// Gives a directory, and what is in it, to a user.
+pub(crate) fn own(path: &Path, user: Option<&str>) {
+    let Some(user) = user.filter(|_| geteuid().is_root()).and_then(known) else { return };
+    lchown(path, Some(user.uid.as_raw()), Some(user.gid.as_raw())).expect("root may");
+    if path.is_dir() {
+        for entry in fs::read_dir(path).expect("a directory of our own") {
+            own(&entry.expect("an entry").path(), Some(&user.name));
+        }
     }
 }
 

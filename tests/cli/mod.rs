@@ -1,5 +1,6 @@
 //! What the command says and how it ends, through the binary that people run.
 
+mod check;
 mod files;
 mod key;
 mod pages;

@@ -42,6 +42,8 @@ fn every_command_has_a_man_page() {
     for (words, title) in [
         ("", "converge"),
         ("probe", "converge\\-probe"),
+        ("drain", "converge\\-drain"),
+        ("check", "converge\\-check"),
         ("lab", "converge\\-lab"),
         ("lab up", "converge\\-lab\\-up"),
         ("lab link loss", "converge\\-lab\\-link\\-loss"),

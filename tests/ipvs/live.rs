@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::env;
 use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
 use std::num::{NonZeroU8, NonZeroU16};
 use std::process::Command as Program;
 use std::time::Duration;
@@ -13,7 +14,8 @@ use std::time::Duration;
 use converge::host::Host;
 use converge::host::ipvs::{Client, IpvsError, Table};
 use converge::ipvs::{
-    Command, Destination, Forward, Seconds, SyncDaemon, SyncState, Timeouts, VirtualServer, diff,
+    Command, Connections, Destination, Forward, Seconds, SyncDaemon, SyncState, Timeouts,
+    VirtualServer, diff,
 };
 use converge::resource::{Ensure, ResourceKind, Scope};
 use nix::errno::Errno;
@@ -56,6 +58,7 @@ fn inside_the_machine() {
     a_batch_larger_than_one_datagram_keeps_its_results_apart();
     timeouts_and_daemons_come_back();
     a_resource_leaves_foreign_entries_alone();
+    connections_are_counted_by_destination();
     without_privilege_the_error_says_what_is_missing();
 }
 
@@ -233,6 +236,26 @@ fn timeouts_and_daemons_come_back() {
     assert_eq!(again[0].as_ref().err().map(IpvsError::errno), Some(Errno::EEXIST));
     apply(&[Command::DelDaemon(SyncState::Master), Command::DelDaemon(SyncState::Backup)]);
     assert_eq!(open().daemons().expect("they can be read"), []);
+}
+
+fn connections_are_counted_by_destination() {
+    let addresses = "ip link set lo up && ip addr add 10.9.9.8/32 dev lo && \
+                     ip addr add 10.9.9.9/32 dev lo";
+    assert!(Program::new("sh").args(["-c", addresses]).status().expect("a shell").success());
+    ipvsadm("-A -t 10.9.9.9:80 -s rr");
+    ipvsadm("-a -t 10.9.9.9:80 -r 10.9.9.8:80 -m -w 3");
+    let load = || {
+        let load = open().load(id("TCP 10.9.9.9:80")).expect("it can be read");
+        let (weight, connections) = load["10.9.9.8:80".parse().as_ref().expect("an id")];
+        assert_eq!((load.len(), weight.get()), (1, 3));
+        connections
+    };
+    assert_eq!(load(), Connections::default());
+    let _listener = TcpListener::bind("10.9.9.8:80").expect("the address is here");
+    let _stream = TcpStream::connect("10.9.9.9:80").expect("it is balanced");
+    assert_eq!(load(), Connections { active: 1, inactive: 0, persistent: 0 });
+    ipvsadm("-D -t 10.9.9.9:80");
+    assert!(open().load(id("TCP 10.9.9.9:80")).expect("none is no error").is_empty());
 }
 
 fn a_resource_leaves_foreign_entries_alone() {

@@ -14,6 +14,7 @@ mod commands;
 mod directors;
 mod failover;
 mod fallback;
+mod health;
 pub(crate) mod inside;
 mod killed;
 mod life;

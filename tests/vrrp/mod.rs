@@ -1,7 +1,7 @@
 //! VRRP on real kernels: directors in network namespaces on one bridge.
 
 mod crash;
-mod lan;
+pub(crate) mod lan;
 mod packets;
 mod takeover;
 mod vips;

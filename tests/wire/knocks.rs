@@ -9,7 +9,7 @@ use crate::kinds::apart::each_in_a_namespace;
 each_in_a_namespace! {
     async fn a_server_with_the_vip_is_up_and_keeps_no_half_open_connection(_host) {
         let link = Link::new();
-        let (director, (server, _listening)) = (link.director(1), link.server(11));
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
         director.checks(through_vip(server.address(), Way::Direct)).until_up().await;
         let states = || server.sh("cat /proc/net/tcp");
         // 03 is SYN-RECV.
@@ -20,7 +20,7 @@ each_in_a_namespace! {
 
     async fn the_active_director_hears_answers_from_an_address_of_its_own(_host) {
         let link = Link::new();
-        let (director, (server, _listening)) = (link.director(1), link.server(11));
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
         director.sh(&format!("ip addr add {VIP}/24 dev eth0"));
         director.sh(&format!("ip addr add {VIP6}/64 dev eth0 nodad"));
         director.sysctl("ipv4/conf/all/rp_filter", 1);
@@ -30,7 +30,7 @@ each_in_a_namespace! {
 
     async fn a_server_without_the_vip_is_told_what_mends_it(_host) {
         let link = Link::new();
-        let (director, (server, _listening)) = (link.director(1), link.server(11));
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
         let mut checked = director.checks(through_vip(server.address(), Way::Direct));
         checked.until_up().await;
         server.sh(&format!("ip addr del {VIP}/32 dev lo"));
@@ -46,9 +46,9 @@ each_in_a_namespace! {
 
     async fn a_server_that_passes_packets_on_to_one_who_answers_is_not_up(_host) {
         let link = Link::new();
-        let (director, (server, _listening)) = (link.director(1), link.server(11));
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
         // It holds the VIP, and answers on the port itself.
-        let active = link.director(2);
+        let active = link.host(2);
         active.sh(&format!("ip addr add {VIP}/24 dev eth0"));
         let _sorry = active.listen("0.0.0.0:80");
         server.sh(&format!("ip addr del {VIP}/32 dev lo"));
@@ -61,7 +61,7 @@ each_in_a_namespace! {
 
     async fn a_port_that_nothing_listens_on_is_closed(_host) {
         let link = Link::new();
-        let (director, (server, listening)) = (link.director(1), link.server(11));
+        let (director, (server, listening)) = (link.host(1), link.server(11));
         let mut checked = director.checks(through_vip(server.address(), Way::Direct));
         checked.until_up().await;
         drop(listening);
@@ -71,7 +71,7 @@ each_in_a_namespace! {
 
     async fn a_server_that_is_gone_is_silent_on_the_link(_host) {
         let link = Link::new();
-        let (director, (server, _listening)) = (link.director(1), link.server(11));
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
         let mut checked = director.checks(through_vip(server.address(), Way::Direct));
         checked.until_up().await;
         server.sh("ip link set eth0 down");
@@ -83,7 +83,7 @@ each_in_a_namespace! {
 
     async fn a_server_that_moves_to_another_ethernet_address_is_found_again(_host) {
         let link = Link::new();
-        let (director, (server, _listening)) = (link.director(1), link.server(11));
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
         let mut checked = director.checks(through_vip(server.address(), Way::Direct));
         let before = checked.until(|health| health.state == State::Up).await;
         server.sh("ip link set eth0 down && ip link set eth0 address 02:00:00:00:00:99");
@@ -95,7 +95,7 @@ each_in_a_namespace! {
 
     async fn a_server_is_asked_over_ipv6_as_well(_host) {
         let link = Link::new();
-        let (director, (server, listening)) = (link.director(1), link.server(11));
+        let (director, (server, listening)) = (link.host(1), link.server(11));
         let mut checked = director.checks(through_vip(server.address6(), Way::Direct));
         checked.until_up().await;
         server.sh(&format!("ip addr del {VIP6}/128 dev lo"));
@@ -106,9 +106,20 @@ each_in_a_namespace! {
         checked.until_down("port 81 is closed").await;
     }
 
+    async fn a_server_behind_a_tunnel_is_asked_through_it(_host) {
+        let link = Link::new();
+        let (director, (server, listening)) = (link.host(1), link.server(11));
+        let mut checked = director.checks(through_vip(server.address(), Way::Ipip));
+        checked.until_down("`ip address add 10.77.0.100/32 dev tunl0` there").await;
+        server.unwrap_tunnels();
+        checked.until_up().await;
+        drop(listening);
+        checked.until_down("port 80 is closed").await;
+    }
+
     async fn an_interface_that_is_not_there_is_no_fault_of_the_server(_host) {
         let link = Link::new();
-        let (director, (server, _listening)) = (link.director(1), link.server(11));
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
         director.sh("ip link set eth0 down && ip link set eth0 name other && ip link set other up");
         let mut checked = director.checks(through_vip(server.address(), Way::Direct));
         checked.until_noticed("there is no such interface").await;

@@ -3,6 +3,7 @@
 //!
 //! Hosts are network namespaces on a bridge, as in `tests/vrrp`.
 
+mod findings;
 mod host;
 mod knocks;
 mod pings;

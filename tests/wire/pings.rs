@@ -22,20 +22,20 @@ async fn pinged(director: &Host, server: &Host) {
 each_in_a_namespace! {
     async fn a_host_answers_pings_of_a_raw_socket(_host) {
         let link = Link::new();
-        let (director, server) = (link.director(1), link.host(11));
+        let (director, server) = (link.host(1), link.host(11));
         pinged(&director, &server).await;
     }
 
     async fn a_host_answers_pings_of_an_icmp_socket(_host) {
         let link = Link::new();
-        let (director, server) = (link.director(1), link.host(11));
+        let (director, server) = (link.host(1), link.host(11));
         director.sh("echo 0 0 > /proc/sys/net/ipv4/ping_group_range");
         pinged(&director, &server).await;
     }
 
     async fn what_a_router_says_is_the_reason(_host) {
         let link = Link::new();
-        let (director, router) = (link.director(1), link.host(2));
+        let (director, router) = (link.host(1), link.host(2));
         director.sh("ip route add default via 10.77.0.2");
         router.sysctl("ipv4/ip_forward", 1);
         router.sysctl("ipv4/icmp_ratelimit", 0);
@@ -53,7 +53,7 @@ each_in_a_namespace! {
 
     async fn a_host_without_a_way_there_says_so(_host) {
         let link = Link::new();
-        let director = link.director(1);
+        let director = link.host(1);
         let mut checked = director.checks(ping(IpAddr::from([192, 0, 2, 1])));
         checked.until_down("network is unreachable").await;
     }

@@ -12,6 +12,7 @@ mod events;
 mod limits;
 mod lines;
 mod notices;
+mod once;
 mod ping;
 mod random;
 mod station;
@@ -36,9 +37,11 @@ use tokio::runtime::Handle;
 use super::config::CheckConfig;
 use super::machine::Limits;
 use crate::vrrp::driver::post::Slot;
+use once::Onlooker;
 use thread::{Orders, Thread, Ways};
 
 pub use events::{Event, Events};
+pub use once::{Made, Outcomes};
 #[allow(unused_imports)]
 pub(in crate::check) use station::{Done, Station};
 pub use status::Status;
@@ -80,11 +83,29 @@ impl Checks {
         settings: Settings,
         checks: BTreeSet<Arc<CheckConfig>>,
     ) -> Result<(Checks, Events), CheckError> {
+        Self::begin(settings, checks, None)
+    }
+
+    /// Starts the thread, and tells how each single check ended.
+    pub fn watched(
+        settings: Settings,
+        checks: BTreeSet<Arc<CheckConfig>>,
+    ) -> Result<(Checks, Outcomes), CheckError> {
+        let (onlooker, outcomes) = once::onlooker();
+        let (checks, _) = Self::begin(settings, checks, Some(onlooker))?;
+        Ok((checks, outcomes))
+    }
+
+    fn begin(
+        settings: Settings,
+        checks: BTreeSet<Arc<CheckConfig>>,
+        onlooker: Option<Onlooker>,
+    ) -> Result<(Checks, Events), CheckError> {
         let orders = Slot::new().map_err(CheckError::Epoll)?;
         let (teller, events) = events::channel();
         let handle = Checks { orders, status: Arc::default() };
         let (orders, status) = (handle.orders.clone(), Arc::clone(&handle.status));
-        let ways = Ways { orders, teller, status };
+        let ways = Ways { orders, teller, status, onlooker };
         let thread = Thread::new(settings, ways).map_err(CheckError::Epoll)?;
         handle.configure(checks);
         let builder = threads::Builder::new().name("checks".to_owned()).stack_size(STACK);

@@ -17,6 +17,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use super::events::{Event, Teller};
 use super::lines::Lines;
 use super::notices::Notices;
+use super::once::Onlooker;
 use super::station::Done;
 use super::stations::{self, Stations};
 use super::status::Status;
@@ -67,6 +68,7 @@ pub(super) struct Ways {
     pub(super) orders: Slot<Orders>,
     pub(super) teller: Teller,
     pub(super) status: Arc<Mutex<Status>>,
+    pub(super) onlooker: Option<Onlooker>,
 }
 
 /// The thread's own.
@@ -149,8 +151,13 @@ impl Thread {
         self.crowded = came > 0 && self.lines.busy() > CROWD * came;
         if self.lines.has_unread() {
             let now = now();
-            let checker = &mut self.checker;
-            self.lines.handle_unread(now, |run, outcome| checker.handle_outcome(run, outcome, now));
+            let (checker, onlooker) = (&mut self.checker, &mut self.ways.onlooker);
+            self.lines.handle_unread(now, |run, outcome| {
+                if let Some(onlooker) = onlooker {
+                    onlooker.handle_end(run, &outcome, now);
+                }
+                checker.handle_outcome(run, outcome, now);
+            });
         }
     }
 
@@ -237,6 +244,9 @@ impl Thread {
     }
 
     fn begin(&mut self, run: Run, check: &Arc<CheckConfig>, now: Moment) {
+        if let Some(onlooker) = &mut self.ways.onlooker {
+            onlooker.handle_begin(run, check, now);
+        }
         match stations::sort(&check.probe) {
             None => {
                 if let Some(outcome) = self.lines.begin(run, check) {
@@ -273,6 +283,9 @@ impl Thread {
             if self.notices.is_news(why, now) {
                 self.ways.teller.note(Event::Noticed(format!("checks are not made: {why}")));
             }
+        }
+        if let Some(onlooker) = &mut self.ways.onlooker {
+            onlooker.handle_end(run, &outcome, now);
         }
         self.checker.handle_outcome(run, outcome, now);
     }

@@ -21,6 +21,12 @@ impl Beat {
         Beat { every, offset: nanos(moment.since_start()) % every }
     }
 
+    /// Whether this moment is one of them.
+    pub(super) fn has(self, moment: Moment) -> bool {
+        let past = nanos(moment.since_start()).checked_sub(self.offset);
+        past.is_some_and(|past| past % self.every == 0)
+    }
+
     /// The last beat up to this moment; the moment itself before the first of all.
     pub(super) fn up_to(self, moment: Moment) -> Moment {
         let past = nanos(moment.since_start()).checked_sub(self.offset);
@@ -71,6 +77,8 @@ mod tests {
         assert_eq!(beat.between(at(5_250), at(5_250)), 0);
         assert_eq!(beat.between(at(0), at(249)), 0);
         assert_eq!(beat.between(at(0), at(250)), 1);
+        assert!(beat.has(at(250)) && beat.has(at(7_250)) && !beat.has(at(7_251)));
+        assert!(!Beat::with(at(5_250), Duration::from_secs(10)).has(at(250)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Either a run is in flight or the next one is due at some moment, never both.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Run;
 use super::beat::Beat;
@@ -30,13 +31,24 @@ pub(super) struct Flight {
     pub(super) began: Moment,
     /// When its time is up.
     pub(super) ends: Moment,
+    /// It began between beats: should it run into the next one, it makes way and counts for
+    /// nothing, so that nothing ever puts a beat off.
+    pub(super) yields: bool,
+}
+
+impl Flight {
+    /// Whether it ends for the next beat, before its time is up.
+    pub(super) fn makes_way(&self, timeout: Duration) -> bool {
+        self.yields && self.ends < self.began + timeout
+    }
 }
 
 impl Entry {
-    /// A run begins. When its time is up is answered.
+    /// A run begins. When it ends at the latest is answered.
     pub(super) fn begin(&mut self, run: Run, now: Moment) -> Moment {
-        let ends = self.ends(now);
-        self.flight = Some(Flight { run, began: now, ends });
+        let yields = !self.beat.has(self.due) && self.beat.between(self.due, now) == 0;
+        let ends = self.ends(now, yields);
+        self.flight = Some(Flight { run, began: now, ends, yields });
         self.reckoned = now;
         ends
     }
@@ -46,14 +58,14 @@ impl Entry {
         self.beat.between(self.reckoned, now).saturating_sub(1)
     }
 
-    /// When the time of a run that begins now is up. With a timeout as long as `every`, one that
-    /// began a little late would cost the next beat: it gets that little less.
-    pub(super) fn ends(&self, began: Moment) -> Moment {
+    /// When a run that began then ends at the latest. With a timeout as long as `every`, one that
+    /// began late would put the next beat off, and so on for ever: it gets that little less.
+    pub(super) fn ends(&self, began: Moment, yields: bool) -> Moment {
         let timeout = self.check.timing.timeout;
-        let (ends, next) = (began + timeout, self.beat.after(began));
-        match ends.since(next) <= timeout / SLACK {
+        let (ends, next) = (began + timeout, self.beat.after(self.reckoned.max(began)));
+        match yields {
             true => ends.min(next),
-            false => ends,
+            false => ends.min(next.max(ends - timeout / SLACK)),
         }
     }
 

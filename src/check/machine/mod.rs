@@ -59,7 +59,7 @@ pub enum Output {
     },
     /// Its time is up: stop it, and answer at once with what is known of it.
     Expire(Run),
-    /// It is no longer wanted: stop it. Nothing is to be answered.
+    /// It is no longer wanted, or makes way for the next beat: stop it. Nothing is to be answered.
     Abort(Run),
     /// The state, the advice or the reason is another. Not said of what is new and unknown.
     Changed(Arc<CheckConfig>, Health),
@@ -133,10 +133,23 @@ impl Checker {
             && ends <= now
         {
             self.ends.pop_first();
-            let flight = self.entries[index as usize].as_ref().and_then(|entry| entry.flight);
-            self.outputs.extend(flight.map(|flight| Output::Expire(flight.run)));
+            self.end(index, now);
         }
         self.begin_due(now);
+    }
+
+    /// The time of a run is up, or it makes way for the next beat.
+    fn end(&mut self, index: u32, now: Moment) {
+        let Some(entry) = &mut self.entries[index as usize] else { return };
+        let Some(flight) = entry.flight else { return };
+        if !flight.makes_way(entry.check.timing.timeout) {
+            return self.outputs.push_back(Output::Expire(flight.run));
+        }
+        entry.flight = None;
+        entry.due = entry.next(flight.began, now);
+        self.tally.end();
+        self.starts.insert((entry.due, index));
+        self.outputs.push_back(Output::Abort(flight.run));
     }
 
     /// What is to be done next.

@@ -90,7 +90,8 @@ fn retime(checker: &mut Checker, index: u32, check: &Arc<CheckConfig>, now: Mome
     if let Some(mut flight) = entry.flight {
         // What has expired waits for its outcome and is in nobody's list.
         if checker.ends.remove(&(flight.ends, index)) {
-            flight.ends = entry.ends(flight.began);
+            flight.yields |= !same_beat;
+            flight.ends = entry.ends(flight.began, flight.yields);
             checker.ends.insert((flight.ends, index));
             entry.flight = Some(flight);
         }

@@ -386,3 +386,6 @@ impl<R: Copy + Ord> Knocker<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

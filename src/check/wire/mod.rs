@@ -9,10 +9,16 @@
 //! does. It proves address, port and the way back, not the page: the page is proven by the other
 //! check, to the server's own address, since it is the same program that answers both.
 //!
-//! [`segment`] says beforehand, from the files alone, who cannot be on it.
+//! [`watch`] looks at the link itself: who answers for a VIP, whose replies come through this
+//! director. [`segment`] says beforehand, from the files alone, who cannot be on it.
 
 pub mod config;
+pub mod finding;
 pub(in crate::check) mod host;
 pub(in crate::check) mod knock;
 pub(in crate::check) mod ports;
 pub mod segment;
+mod thread;
+mod watch;
+
+pub use thread::{Findings, Wire};

@@ -21,12 +21,14 @@ use crate::check::config::{CheckConfig, Timing};
 use crate::check::driver::{Checks, Event, Events, Settings};
 use crate::check::machine::Limits;
 use crate::check::outcome::{Health, State};
+use crate::check::wire::finding::Finding;
+use crate::check::wire::{Findings, Wire};
 use crate::clock::Moment;
 use crate::control::report::{self, PoolReport, Reporter};
 use crate::control::wall;
 use crate::control::words::{self, WordsWatch};
 use crate::host::{Host, chain};
-use crate::pool::standing::Shares;
+use crate::pool::standing::{Shares, Standing};
 use crate::pool::words::Words;
 use crate::pool::{Pool, Summary, View};
 use crate::role::Role;
@@ -51,6 +53,7 @@ pub struct Balance<'h> {
     witnesses: Vec<Arc<CheckConfig>>,
     health: BTreeMap<Arc<CheckConfig>, Health>,
     checks: Option<(Checks, Events)>,
+    wire: Option<(Wire, Findings)>,
     sorry: Sorry,
     words: Words,
     watch: WordsWatch,
@@ -72,6 +75,8 @@ pub enum News {
     Died,
     /// The operator may have said something.
     Words,
+    /// Something on the wire that nobody asked for.
+    Wire(Finding),
     /// A step of a slow start, or the end of a grace.
     Due,
     /// How things are is to be written down.
@@ -96,6 +101,7 @@ impl<'h> Balance<'h> {
             witnesses: Vec::new(),
             health: BTreeMap::new(),
             checks: None,
+            wire: None,
             sorry: Sorry::default(),
             watch: WordsWatch::open(files)?,
             reporter: Reporter::start(files).await?,
@@ -148,6 +154,15 @@ impl<'h> Balance<'h> {
                 self.checks = Some(Checks::start(settings(tasks), checks)?);
             }
         }
+        match &self.wire {
+            Some((running, _)) => running.configure(role.wires().to_vec()),
+            None if role.wires().is_empty() => {}
+            None => match Wire::start(role.wires().to_vec()) {
+                Ok(wire) => self.wire = Some(wire),
+                // Nothing hangs on it but alarms.
+                Err(error) => tracing::error!(%error, "the link to the servers is not watched"),
+            },
+        }
         self.sorry.configure(&role.sorry(), role.sorry_page());
         self.reckon_all();
         Ok(())
@@ -155,9 +170,10 @@ impl<'h> Balance<'h> {
 
     /// Waits for what comes next. May be dropped and called again.
     pub async fn next(&mut self) -> News {
-        let Balance { checks, watch, due, report_due, .. } = self;
+        let Balance { checks, wire, watch, due, report_due, .. } = self;
         tokio::select! {
             events = checked(checks) => events.map_or(News::Died, News::Checks),
+            finding = found(wire) => News::Wire(finding),
             () = watch.changed() => News::Words,
             () = at(*due) => News::Due,
             () = at(*report_due) => News::Report,
@@ -181,6 +197,7 @@ impl<'h> Balance<'h> {
                 }
                 self.reckon(&touched);
             }
+            News::Wire(finding) => log::finding(&finding),
             News::Words => {
                 self.read_words();
                 self.reckon_all();
@@ -220,7 +237,11 @@ impl<'h> Balance<'h> {
         // Somebody may hold the file for a while; that it has changed is heard like any change.
         let (files, peer) = (self.host.files().clone(), peer.to_owned());
         tokio::spawn(async move {
-            if let Err(error) = words::change(&files, |own| drop(own.merge(&words))).await {
+            if let Err(error) = words::change(&files, |own| {
+                own.merge(&words);
+            })
+            .await
+            {
                 let error = chain(&error);
                 tracing::error!(error, "what was said on {peer} cannot be kept here");
             }
@@ -319,7 +340,16 @@ impl<'h> Balance<'h> {
         if let Err(error) = reporter.write(host.files(), name, pools) {
             tracing::warn!(error = chain(&error), "how real servers stand cannot be written down");
         }
+        self.tell_wire();
         self.report_rest = began + REPORT_REST.max(began.elapsed() * SHARE);
+    }
+
+    /// Who answers by IP has to be on the link, too.
+    fn tell_wire(&self) {
+        let Some((wire, _)) = &self.wire else { return };
+        let well = self.pools.iter().flat_map(|pool| &pool.shares().members);
+        let well = well.filter(|(_, share)| share.standing == Standing::Up);
+        wire.reachable(well.map(|(server, _)| server.ip()).collect());
     }
 
     fn next_due(&self, now: Moment, wall: u64) -> Option<Instant> {
@@ -377,6 +407,17 @@ async fn checked(checks: &mut Option<(Checks, Events)>) -> Option<Vec<Event>> {
         Some((_, events)) => events.next().await,
         None => std::future::pending().await,
     }
+}
+
+async fn found(wire: &mut Option<(Wire, Findings)>) -> Finding {
+    if let Some((_, findings)) = wire
+        && let Some(finding) = findings.next().await
+    {
+        return finding;
+    }
+    // Its thread has died. What it says is no reason to end for.
+    *wire = None;
+    std::future::pending().await
 }
 
 /// Waits until then; for ever if it is never.

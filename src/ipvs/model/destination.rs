@@ -158,13 +158,6 @@ pub struct Connections {
     pub persistent: u32,
 }
 
-impl Connections {
-    /// All together.
-    pub fn all(self) -> u64 {
-        u64::from(self.active) + u64::from(self.inactive) + u64::from(self.persistent)
-    }
-}
-
 impl std::ops::Add for Connections {
     type Output = Connections;
 

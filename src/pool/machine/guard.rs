@@ -103,7 +103,7 @@ impl Pool {
             Guard::Grace(_, until) if is_any_in && now >= until => self.release(),
             Guard::Grace(hold, until) if is_any_in => self.go_on_with(hold, until),
             Guard::Grace(hold, _) => self.hold_again(hold, fell, view, now),
-            Guard::Holding(hold) => self.hold_on(hold, view, now),
+            Guard::Holding(hold) => self.hold_on(hold, &[], view, now),
         };
         self.summary.held = matches!(self.guard, Guard::Holding(_));
     }
@@ -129,21 +129,16 @@ impl Pool {
         let together = set.len() >= 2 && last.since(first) <= self.spans.window;
         let settled = now + self.spans.window;
         let hold = Hold { first, together, settled, is_told: false, again: None };
-        match self.verdict(&hold, view, now) {
-            Verdict::LetGo(_) => Guard::Open,
-            Verdict::Hold(..) => {
-                set.iter().for_each(|(i, _)| self.memories[*i].stage = Stage::Held);
-                self.hold_on(hold, view, now)
-            }
-        }
+        self.hold_on(hold, &set, view, now)
     }
 
     /// Those that failed in the same moment as these, which were noticed just now: they may have
     /// been noticed, and taken out, a little sooner. With when each of them failed first.
     fn last_good_set(&self, fell: &[Moment]) -> Vec<(usize, Moment)> {
         let window = self.spans.window;
-        let earliest = fell.first().copied().unwrap_or_default();
-        let latest = fell.last().copied().unwrap_or_default();
+        let (Some(earliest), Some(latest)) = (fell.first().copied(), fell.last().copied()) else {
+            return Vec::new();
+        };
         let is_of_it = |since: Moment| since + window >= latest && since <= earliest + window;
         let all = self.memories.iter().enumerate().filter_map(|(i, memory)| match memory.stage {
             Stage::Fell(since) => Some((i, since)),
@@ -152,8 +147,16 @@ impl Pool {
         all.filter(|(_, since)| is_of_it(*since) || fell.binary_search(since).is_ok()).collect()
     }
 
-    fn hold_on(&mut self, mut hold: Hold, view: &View<'_>, now: Moment) -> Guard {
-        let servers = self.memories.iter().filter(|m| m.stage == Stage::Held).count();
+    /// Holds those that are held, and these as well; or lets go.
+    fn hold_on(
+        &mut self,
+        mut hold: Hold,
+        more: &[(usize, Moment)],
+        view: &View<'_>,
+        now: Moment,
+    ) -> Guard {
+        let held = self.memories.iter().filter(|memory| memory.stage == Stage::Held);
+        let servers = held.count() + more.len();
         if servers == 0 {
             return Guard::Open;
         }
@@ -169,6 +172,7 @@ impl Pool {
                     hold.is_told = true;
                     self.notices.push(&self.config.name, What::Held { servers, why });
                 }
+                more.iter().for_each(|(i, _)| self.memories[*i].stage = Stage::Held);
                 hold.again = again;
                 Guard::Holding(hold)
             }
@@ -176,11 +180,12 @@ impl Pool {
     }
 
     fn begin_grace(&mut self, hold: Hold, now: Moment) -> Guard {
-        let grace = self.spans.grace;
+        let waits = self.memories.iter().any(|memory| memory.stage == Stage::Held);
+        let grace = waits.then_some(self.spans.grace);
         if hold.is_told {
             self.notices.push(&self.config.name, What::Recovered { grace });
         }
-        Guard::Grace(hold, now + grace)
+        grace.map_or(Guard::Open, |grace| Guard::Grace(hold, now + grace))
     }
 
     fn go_on_with(&self, hold: Hold, until: Moment) -> Guard {
@@ -192,10 +197,8 @@ impl Pool {
     /// episode, but what answered in between says nothing of now.
     fn hold_again(&mut self, hold: Hold, fell: &[Moment], view: &View<'_>, now: Moment) -> Guard {
         let first = fell.first().copied().unwrap_or(hold.first);
-        for (i, _) in self.last_good_set(fell) {
-            self.memories[i].stage = Stage::Held;
-        }
-        self.hold_on(Hold { first, ..hold }, view, now)
+        let more = self.last_good_set(fell);
+        self.hold_on(Hold { first, ..hold }, &more, view, now)
     }
 
     /// Those that are held have failed.

@@ -114,8 +114,8 @@ pub enum What {
     },
     /// One of those that stayed is well again.
     Recovered {
-        /// The others have this long to be so too.
-        grace: Duration,
+        /// The others have this long to be so too; nothing if none is left.
+        grace: Option<Duration>,
     },
     /// More servers changed than are told one by one.
     More {
@@ -221,7 +221,8 @@ impl fmt::Display for What {
                  stay: {why}"
             ),
             What::LetGo { why } => write!(f, "the servers that stayed go after all: {why}"),
-            What::Recovered { grace } => {
+            What::Recovered { grace: None } => f.write_str("the servers that stayed answer again"),
+            What::Recovered { grace: Some(grace) } => {
                 write!(f, "a server answers again; the others that stayed have {grace:?} to do so")
             }
             What::More { changes } => write!(f, "{changes} more servers changed"),

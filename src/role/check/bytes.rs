@@ -1,4 +1,7 @@
 //! Bytes in a role file: a text with `\x0d` and its like, or `hex:` and digits.
+//!
+//! A payload, an answer, a body: whatever goes over the wire as it stands. Regular expressions are
+//! taken here too, since they are matched with bytes.
 
 use crate::check::config::{Bytes, Pattern};
 use crate::document::Value;

@@ -1,4 +1,7 @@
 //! What checks ask in one datagram: bytes, DNS, SIP, RADIUS.
+//!
+//! DNS and SIP are asked over TCP where the traffic is TCP ([`super::talk`]); what they ask is the
+//! same.
 
 use super::super::element::Element;
 use super::bytes::{Begins, Written};

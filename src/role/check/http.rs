@@ -1,4 +1,7 @@
 //! What a check of kind `http` asks, and what it wants to be told.
+//!
+//! Whatever stands in a role becomes part of a request, so that anything that would break out of
+//! its place there is refused here.
 
 use super::super::element::{Element, items_of};
 use super::bytes::Written;
@@ -57,6 +60,20 @@ impl Value for Method {
     }
 }
 
+/// What stands in the Host header.
+struct HostName(String);
+
+impl Value for HostName {
+    const WHAT: &'static str = "a host, such as shop.example or shop.example:8080";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains(['/', '@']) {
+            true => Ok(HostName(text.to_owned())),
+            false => Err(format!("`{text}` is no host; it would be like shop.example:8080")),
+        }
+    }
+}
+
 struct Header(String, String);
 
 impl Value for Header {
@@ -100,7 +117,7 @@ pub fn read(e: &Element<'_>) -> Option<Http> {
     let request = HttpRequest {
         method: e.get_or("method", Method("GET".into())).value.0,
         path: String::new(),
-        host: e.text("host"),
+        host: e.get::<HostName>("host").map(|host| host.value.0),
         headers: headers.map(|Spanned { value: Header(name, text), .. }| (name, text)).collect(),
         body: e.get::<Written>("body").map(|body| body.value.0).unwrap_or_default(),
         status: e.get_or("status", Statuses::default()).value,

@@ -1,4 +1,6 @@
 //! Who a check logs in as.
+//!
+//! A password is never shown: neither in messages nor in `converge render`.
 
 use super::super::element::Element;
 use crate::check::config::Login;
@@ -14,6 +16,18 @@ pub fn optional(e: &Element<'_>) -> Option<Option<Login>> {
     }
     let password = password.unwrap_or_default();
     Some(user.map(|user| Login { user, password }))
+}
+
+/// A directory takes a name with an empty password for nobody (RFC 4513 section 5.1.2), so that the
+/// check would be good whoever it names.
+pub fn ldap(e: &Element<'_>) -> Option<Option<Login>> {
+    let login = optional(e)?;
+    if login.as_ref().is_some_and(|login| login.password.is_empty()) {
+        let title = "ldap takes a user without a password for nobody";
+        e.report(e.mistake("user", title).help("add `password`, or take `user` out"));
+        return None;
+    }
+    Some(login)
 }
 
 /// Redis knows a password without a user.

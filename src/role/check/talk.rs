@@ -1,4 +1,7 @@
 //! What checks say over a connection: mail, databases, directories, or what the role writes.
+//!
+//! The words of each protocol are not known here but in [`crate::check`]; a role says who logs in
+//! and what has to be there.
 
 use super::super::element::Element;
 use super::bytes::Written;
@@ -28,7 +31,7 @@ pub fn read(e: &Element<'_>, kind: &str) -> Option<Protocol> {
             let login = login::required(e, kind)?;
             Protocol::Postgres { login, database: e.text("database").unwrap_or_default() }
         }
-        "ldap" => Protocol::Ldap { login: login::optional(e)?, base: e.text("base") },
+        "ldap" => Protocol::Ldap { login: login::ldap(e)?, base: e.text("base") },
         "dns" => Protocol::Dns(datagram::dns(e)?),
         "sip" => Protocol::Sip { user: e.text("user").unwrap_or_else(|| SIP_USER.into()) },
         "agent" => {

@@ -1,9 +1,11 @@
 //! What a check becomes, and what is said of a wrong one.
 
+mod kinds;
+
 use std::time::Duration;
 
 use super::*;
-use crate::check::config::{HttpVersion, Tls};
+use crate::check::config::{HttpVersion, Tls, TlsStart};
 use crate::role::Role;
 use crate::role::election::tests::{load, pair};
 
@@ -118,6 +120,11 @@ fn a_wrong_check_is_told_what_would_be_right() {
         ("kind = \"http\"\ntls = \"starttls\"", "cannot begin TLS later"),
         ("kind = \"postgres\"", "a check of kind `postgres` needs `user`"),
         ("kind = \"radius\"\nuser = \"a\"", "needs `secret`"),
+        ("kind = \"http\"\nhost = \"a b\"", "`a b` is no host"),
+        ("kind = \"http\"\nheaders = \"A: b\\nC: d\"", "it would be like `X-Check: converge`"),
+        ("kind = \"redis\"\ntls = \"starttls\"", "cannot begin TLS later"),
+        ("kind = \"https\"\ntls = \"off\"", "https without TLS is http"),
+        ("kind = \"ldap\"\nuser = \"cn=a\"", "ldap takes a user without a password for nobody"),
         ("kind = \"ftp\"\npassword = \"a\"", "a password without a user"),
         ("kind = \"script\"", "a check of kind `script` needs `script`, a command line"),
         ("kind = \"script\"\nscript = \"a | b\"", "no shell reads this"),

@@ -1,4 +1,7 @@
 //! `tls`, `name`, `verify`, `ca` and `warn-before` of a check.
+//!
+//! Real servers mostly have certificates of their own making, for names that are not theirs, so
+//! that nothing is verified unless the role says by whom.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! What is likely not meant about real servers: checks that tell too little, and servers that
 //! direct routing cannot reach.
+//!
+//! Neither is an error: who knows better goes on, and is told all the same.
 
 use ipnet::IpNet;
 

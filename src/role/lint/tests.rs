@@ -264,3 +264,33 @@ fn a_vrid_is_from_1_to_255() {
     }
     assert_eq!(said(&pair("vrid = 51"), None), "");
 }
+
+#[test]
+fn a_ping_alone_is_no_check_of_a_web_server() {
+    let cluster = |vars: &str| pair(&format!("check = \"ping\"\n{vars}"));
+    let told = said(&cluster("check-vip = false"), None);
+    assert!(told.contains("a ping alone does not tell whether anything listens"), "{told}");
+    assert!(told.contains(" --> cluster.toml:"), "{told}");
+    // A handshake through the VIP tells it, and of UDP nothing better is known.
+    assert_eq!(said(&cluster(""), None), "");
+    assert_eq!(said(&cluster("protocol = \"udp\""), None), "");
+    let proxies = cluster("forward = \"fullnat\"").replace("director-", "proxy-");
+    assert!(said(&proxies, None).contains("a ping alone"));
+}
+
+#[test]
+fn a_real_server_on_another_segment_is_told_for_direct_routing() {
+    let cluster = |vars: &str| pair(vars).replace("192.0.2.3/24", "198.51.100.3/24");
+    let told = said(&cluster(""), None);
+    assert!(told.contains("direct routing does not reach `web`: it is outside of 192.0.2.0/24"));
+    assert!(told.starts_with("warning:"), "{told}");
+    assert_eq!(said(&cluster("forward = \"tun\""), None), "");
+}
+
+#[test]
+fn a_check_that_outlives_its_beat_is_told_where_it_is_set() {
+    let told = said(&pair("check-timeout = \"3s\""), None);
+    assert!(told.contains("`timeout` = 3s is longer than `every` = 1s"), "{told}");
+    assert!(told.contains("--> cluster.toml:") && told.contains("this is where it is used"));
+    assert_eq!(said(&pair("check-timeout = \"3s\"\ncheck-every = \"5s\""), None), "");
+}

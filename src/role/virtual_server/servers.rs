@@ -1,4 +1,6 @@
 //! The real servers behind a virtual server, how each is reached and what is asked of it.
+//!
+//! There may be thousands, so that whatever is the same for all of them is read once.
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU16;

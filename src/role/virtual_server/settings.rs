@@ -1,5 +1,6 @@
-//! What a virtual server is apart from its servers: its address or mark, its scheduler, and how long
-//! a client keeps its server.
+//! What a virtual server is apart from its servers.
+//!
+//! Its address or mark, its scheduler, and how long a client keeps its server.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};

@@ -55,6 +55,26 @@ fn a_fast_run_never_puts_off_the_beat() {
 }
 
 #[test]
+fn a_fast_run_without_answer_makes_way_for_the_beat_and_counts_for_nothing() {
+    let tight = Timing { timeout: ms(1000), fall: count(2), ..timing() };
+    let mut rig = Rig::of(tight);
+    rig.take(good());
+    rig.take(bad());
+    let beat = rig.now;
+    let fast = rig.begin();
+    assert_eq!(rig.now.since(beat), ms(200));
+    assert_eq!(rig.next(), Output::Abort(fast));
+    assert_eq!(rig.now.since(beat), ms(1000));
+    let run = rig.begin();
+    assert_eq!(rig.now.since(beat), ms(1000));
+    assert_eq!(rig.answer(fast, bad()), None, "it has ended");
+    assert_eq!(rig.next(), Output::Expire(run));
+    assert_eq!(rig.answer(run, bad()).expect("the second that counts").state, State::Down);
+    rig.begin();
+    assert_eq!(rig.now.since(beat), ms(2000));
+}
+
+#[test]
 fn what_takes_too_long_expires_and_its_outcome_counts() {
     let mut rig = Rig::of(timing());
     let run = rig.begin();

@@ -12,6 +12,8 @@ pub(super) struct Flight {
     pub(super) began: Moment,
     pub(super) ends: Moment,
     pub(super) expired: bool,
+    /// It began between beats.
+    pub(super) between: bool,
 }
 
 /// All that ever happened to a check.
@@ -50,11 +52,14 @@ impl Known {
         beats
     }
 
-    fn ends(&self, began: Moment) -> Moment {
+    fn ends(&self, began: Moment, between: bool) -> Moment {
         let timeout = self.check.timing.timeout;
-        let next = self.next_beat(began);
-        let in_time = next + timeout / 8 >= began + timeout;
-        if in_time { next.min(began + timeout) } else { began + timeout }
+        let next = self.next_beat(self.reckoned);
+        let ends = began + timeout;
+        if next >= ends {
+            return ends;
+        }
+        if between { next } else { next.max(ends - timeout / 8) }
     }
 
     fn is_wavering(&self) -> bool {
@@ -157,6 +162,7 @@ impl Model {
                 flight: None,
                 health: Judgement::new(now).health,
             };
+            let every = like.as_ref().map(|like| like.check.timing.every);
             let mut new = match (like, taken.map(|i| go.remove(i))) {
                 (Some(like), None) => {
                     Known { history: like.history, born: like.born, health: like.health, ..new }
@@ -168,8 +174,9 @@ impl Model {
                 (None, None) => new,
             };
             if let Some(flight) = new.flight.filter(|flight| !flight.expired) {
-                let ends = new.ends(flight.began);
-                new.flight = Some(Flight { ends, ..flight });
+                let between = flight.between || every != Some(check.timing.every);
+                let ends = new.ends(flight.began, between);
+                new.flight = Some(Flight { ends, between, ..flight });
             }
             if new.health.state != State::Unknown || new.health.failing.is_some() {
                 said.changed.push((Arc::clone(check), new.health.clone()));
@@ -209,9 +216,17 @@ impl Model {
 
     pub(super) fn time(&mut self, now: Moment) -> Said {
         let mut said = Said::default();
-        for flight in self.known.iter_mut().filter_map(|known| known.flight.as_mut()) {
-            if flight.ends <= now && !flight.expired {
-                flight.expired = true;
+        for known in &mut self.known {
+            let Some(flight) = known.flight.filter(|it| it.ends <= now && !it.expired) else {
+                continue;
+            };
+            if flight.between && flight.ends < flight.began + known.check.timing.timeout {
+                known.flight = None;
+                let passed = known.beats(known.reckoned, now);
+                known.due = *passed.last().expect("it made way for a beat");
+                said.abort.insert(flight.run);
+            } else {
+                known.flight = Some(Flight { expired: true, ..flight });
                 said.expire.insert(flight.run);
             }
         }
@@ -229,9 +244,12 @@ impl Model {
         let passed = known.beats(known.reckoned, now).len();
         self.skipped += u64::try_from(passed.saturating_sub(1)).expect("few");
         self.made += 1;
+        let before = known.due - Duration::from_nanos(1);
+        let on_beat = known.next_beat(before) == known.due;
+        let between = !on_beat && known.beats(known.due, now).is_empty();
         known.reckoned = now;
-        let ends = known.ends(now);
-        known.flight = Some(Flight { run, began: now, ends, expired: false });
+        let ends = known.ends(now, between);
+        known.flight = Some(Flight { run, began: now, ends, expired: false, between });
     }
 
     /// When time is wanted to pass.

@@ -395,6 +395,8 @@ impl World {
         }
         let tally = self.checker.tally();
         let skipped = if self.bug == Some(Bug::SkipsUncounted) { 0 } else { tally.skipped };
+        let late = tally.latest().unwrap_or_default() + ms(skipped);
+        rule(!self.calm || late.is_zero(), "the beat is steady", || format!("{tally:?}"))?;
         let ours = (tally.made, skipped, tally.in_flight);
         let model = (self.model.made, self.model.skipped, self.model.in_flight());
         rule(ours == model, "counts", || format!("{ours:?} instead of {model:?}"))

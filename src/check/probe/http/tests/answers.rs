@@ -61,6 +61,8 @@ fn a_body_ends_with_its_length() {
 fn a_body_ends_with_the_connection_if_nothing_else_is_said() {
     let answer = "HTTP/1.0 200 OK\r\nServer: x\r\n\r\nbody";
     assert_eq!(closed(&exactly("body"), answer), Told::Good);
+    let told = closed(&ok(), answer);
+    assert_eq!(told, Told::bad("the body does not hold \"ok\""));
     let waits = Told::Waits("status 200 came, but the body did not end".to_owned());
     assert_eq!(open(&exactly("body"), answer), waits);
 }

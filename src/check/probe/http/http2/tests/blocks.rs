@@ -86,6 +86,7 @@ fn a_field_larger_than_the_table_empties_it() {
     shows(&mut decoder, "4001 6101 62", &["a: b"]);
     // As does a table of no size, which nothing is put into.
     shows(&mut decoder, "20", &[]);
+    assert_eq!(decoder.held(), 0);
     shows(&mut decoder, "4001 6101 62", &["a: b"]);
     assert_eq!(decoder.held(), 0);
 }

@@ -162,7 +162,10 @@ fn windows_have_a_bound() {
 fn kinds_and_settings_that_are_newer_than_us_are_passed_over() {
     let mut answer = Answer::new().settings(&[(0x4242, 7), (3, 0)]);
     answer.0.extend_from_slice(b"\0\0\x03\x10\xff\0\0\0\x05new");
-    assert_eq!(open(&plain(), answer.headers("200", 0)), Told::Good);
+    assert_eq!(open(&plain(), answer.clone().headers("200", 0)), Told::Good);
+    // The bit before the stream's number says nothing (RFC 9113 section 4.1).
+    answer.0.extend_from_slice(b"\0\0\x01\x01\x04\x80\0\0\x01\x88");
+    assert_eq!(open(&plain(), answer), Told::Good);
 }
 
 #[test]

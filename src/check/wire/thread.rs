@@ -1,0 +1,238 @@
+//! The thread that watches the links: sockets for the machine in [`watch`](super::watch).
+//!
+//! It asks every ten seconds and hears what its filters let through, which is little. Replies that
+//! come by are heard until one shows a fault, and then not before the next round, so that a whole
+//! server's traffic through this director costs one packet each round.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::config::WireConfig;
+use super::finding::Finding;
+use super::host;
+use super::watch::{Output, Watcher};
+use crate::frame::filter;
+use crate::frame::socket::{Announcer, Listener, Tap};
+use crate::frame::tcp::Ip;
+use crate::vrrp::config::Family;
+use crate::vrrp::driver::now;
+use crate::vrrp::driver::post::Slot;
+
+/// Findings on their way: one for each of a thousand servers.
+const ROOM: usize = 1024;
+
+/// Packets that are read before time goes on.
+const BATCH: usize = 256;
+
+/// More than a look at the headers needs.
+const PACKET: usize = 128;
+
+/// The stack; only what was touched is memory.
+const STACK: usize = 256 * 1024;
+
+/// The running thread, as the daemon has it. Dropping it ends it.
+pub struct Wire(Slot<Orders>);
+
+/// Where findings come out.
+pub struct Findings(Receiver<Finding>);
+
+impl Findings {
+    /// The next one. `None`: the thread is no more.
+    pub async fn next(&mut self) -> Option<Finding> {
+        self.0.recv().await
+    }
+}
+
+#[derive(Default)]
+struct Orders {
+    configs: Option<Vec<WireConfig>>,
+    up: Option<BTreeSet<IpAddr>>,
+    end: bool,
+}
+
+impl Wire {
+    /// Starts to watch, in the network namespace of the caller.
+    pub fn start(configs: Vec<WireConfig>) -> io::Result<(Wire, Findings)> {
+        let wire = Wire(Slot::new()?);
+        let (teller, findings) = mpsc::channel(ROOM);
+        let thread = Thread::open(wire.0.clone(), configs, teller)?;
+        let builder = std::thread::Builder::new().name("wire".to_owned()).stack_size(STACK);
+        builder.spawn(move || thread.run())?;
+        Ok((wire, Findings(findings)))
+    }
+
+    /// What is to be watched from now on.
+    pub fn configure(&self, configs: Vec<WireConfig>) {
+        self.0.put(|orders| orders.configs = Some(configs));
+    }
+
+    /// The addresses of servers that answer checks, all of them: one that the link does not know
+    /// all the same is not where direct routing can reach it.
+    pub fn reachable(&self, servers: BTreeSet<IpAddr>) {
+        self.0.put(|orders| orders.up = Some(servers));
+    }
+}
+
+impl Drop for Wire {
+    fn drop(&mut self) {
+        self.0.put(|orders| orders.end = true);
+    }
+}
+
+struct Thread {
+    orders: Slot<Orders>,
+    teller: Sender<Finding>,
+    watcher: Watcher,
+    announcer: Announcer,
+    listeners: Vec<Listener>,
+    taps: Vec<(Family, Tap)>,
+    /// The VIPs whose replies must not come by.
+    direct: Vec<IpAddr>,
+}
+
+impl Thread {
+    fn open(
+        orders: Slot<Orders>,
+        configs: Vec<WireConfig>,
+        teller: Sender<Finding>,
+    ) -> io::Result<Self> {
+        let mut listeners = vec![Listener::open(Family::Ipv4, &[])?];
+        // A host without IPv6 has no VIPs of it.
+        listeners.extend(Listener::open(Family::Ipv6, &[]));
+        let mut thread = Thread {
+            orders,
+            teller,
+            watcher: Watcher::new(Vec::new(), now()),
+            announcer: Announcer::open()?,
+            listeners,
+            taps: Vec::new(),
+            direct: Vec::new(),
+        };
+        thread.configure(configs)?;
+        Ok(thread)
+    }
+
+    fn run(mut self) {
+        loop {
+            self.wait();
+            if let Some(orders) = self.orders.take() {
+                if orders.end {
+                    return;
+                }
+                if let Some(configs) = orders.configs {
+                    // Old filters are only too narrow or too wide.
+                    self.configure(configs).ok();
+                }
+                if let Some(up) = orders.up {
+                    self.watcher.handle_up(up);
+                }
+            }
+            self.hear();
+            self.watcher.handle_timeout(now());
+            self.follow();
+        }
+    }
+
+    /// Until something came or time is up.
+    fn wait(&self) {
+        let timeout = match self.watcher.poll_timeout() {
+            Some(due) => {
+                // A millisecond later rather than twice.
+                let left = due.since(now()) + Duration::from_millis(1);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            }
+            None => PollTimeout::NONE,
+        };
+        let listeners = self.listeners.iter().map(AsFd::as_fd);
+        let taps = self.taps.iter().map(|(_, tap)| tap.as_fd());
+        let all = listeners.chain(taps).chain([self.orders.as_fd()]);
+        let mut fds: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        // Interrupted: it looks at everything anyway.
+        poll(&mut fds, timeout).ok();
+    }
+
+    fn configure(&mut self, configs: Vec<WireConfig>) -> io::Result<()> {
+        let hosts = configs.iter().flat_map(|c| c.servers.iter().chain(&c.directors));
+        let hosts = hosts.map(|(_, address)| *address);
+        let all: BTreeSet<IpAddr> = hosts.chain(configs.iter().map(|c| c.vip)).collect();
+        let all: Vec<IpAddr> = all.into_iter().collect();
+        let direct: BTreeSet<IpAddr> = configs.iter().filter(|c| c.direct).map(|c| c.vip).collect();
+        self.direct = direct.into_iter().collect();
+        self.watcher.configure(configs, now());
+        for listener in &self.listeners {
+            listener.follow(&all)?;
+        }
+        self.open_taps()?;
+        self.listen_to_returns()
+    }
+
+    /// One for each family that has VIPs of direct routing: where there are none, no packet of
+    /// this host is to be looked at.
+    fn open_taps(&mut self) -> io::Result<()> {
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let is_wanted = self.direct.iter().any(|vip| Family::of(*vip) == family);
+            let is_open = self.taps.iter().any(|(open, _)| *open == family);
+            match (is_wanted, is_open) {
+                (true, false) => self.taps.push((family, Tap::open(family, &filter::nothing())?)),
+                (false, true) => self.taps.retain(|(open, _)| *open != family),
+                (true, true) | (false, false) => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn listen_to_returns(&self) -> io::Result<()> {
+        let mut taps = self.taps.iter();
+        taps.try_for_each(|(family, tap)| tap.follow(&filter::returns(*family, &self.direct)))
+    }
+
+    /// Takes what came in.
+    fn hear(&mut self) {
+        for listener in &self.listeners {
+            for _ in 0..BATCH {
+                match listener.receive() {
+                    Ok(Some((index, claim))) => self.watcher.handle_claim(index, &claim),
+                    Ok(None) | Err(Errno::EINTR) => {}
+                    Err(_) => break,
+                }
+            }
+        }
+        let mut packet = [0; PACKET];
+        for (_, tap) in &self.taps {
+            for _ in 0..BATCH {
+                let Ok(arrival) = tap.receive(&mut packet) else { break };
+                let ip = Ip::of(&packet[..arrival.length]).filter(|_| arrival.for_us);
+                let Some((ip, mac)) = ip.zip(arrival.mac) else { continue };
+                let (from, to) = (ip.source, ip.destination);
+                if self.watcher.handle_return(arrival.index, mac, from, to, now()) {
+                    // Until the next round; without it only more is heard.
+                    tap.follow(&filter::nothing()).ok();
+                }
+            }
+        }
+    }
+
+    /// Does what the machine wants.
+    fn follow(&mut self) {
+        while let Some(output) = self.watcher.poll_output() {
+            match output {
+                Output::Look => {
+                    // Without interfaces nothing is asked, and the next round looks again.
+                    self.watcher.handle_ports(host::ports().unwrap_or_default(), now());
+                    self.listen_to_returns().ok();
+                }
+                // A link that is down has no answers either, which proves nothing.
+                Output::Frame(index, frame) => drop(self.announcer.send(index, &frame)),
+                // What nobody takes is lost: there is nobody to read it.
+                Output::Tell(finding) => drop(self.teller.try_send(finding)),
+            }
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! Watching a link: who answers for a VIP, who is not there, whose replies come by. Pure; told the
+//! time.
+//!
+//! Each round asks the link for all VIPs, servers and directors, gives them a second to answer, and
+//! judges all answers together; so a director that takes a VIP over just then is not taken for a
+//! second one before it is seen so twice. What one round suspects the next one, which then comes
+//! soon, has to see again, and a fault is over when it was not seen for as long. Ethernet addresses
+//! tell who is who. What answers from an unknown one is a stranger only if the holder of the VIP
+//! is known: a peer may be reached by another link.
+
+mod episodes;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::config::WireConfig;
+use super::finding::{Fault, Finding};
+use super::ports::{Port, Ports};
+use crate::clock::Moment;
+use crate::frame::claim::Claim;
+use crate::frame::{arp, ndisc};
+use episodes::Episodes;
+
+/// Between two rounds. A leak is there for longer, and a round costs some frames.
+const REST: Duration = Duration::from_secs(10);
+
+/// The same while something is suspected.
+const SHORT_REST: Duration = Duration::from_secs(1);
+
+/// How long a link has for its answers.
+const LISTEN: Duration = Duration::from_secs(1);
+
+/// Questions are asked in small bursts, so that a thousand do not fill a queue.
+const BURST: usize = 32;
+const BURST_EVERY: Duration = Duration::from_millis(20);
+
+/// The first five bytes of VRRP's virtual Ethernet addresses (RFC 9568 7.3), for IPv4 and IPv6.
+const VIRTUAL: [[u8; 5]; 2] = [[0, 0, 0x5e, 0, 1], [0, 0, 0x5e, 0, 2]];
+
+type Mac = [u8; 6];
+
+/// What the driver has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::check) enum Output {
+    /// Read the host's interfaces and hand them in; a round begins with it.
+    Look,
+    /// Send this frame by the interface of that number.
+    Frame(u32, Vec<u8>),
+    /// Tell this.
+    Tell(Finding),
+}
+
+/// The watch over all links.
+#[derive(Debug)]
+pub(in crate::check) struct Watcher {
+    configs: Vec<WireConfig>,
+    ports: Ports,
+    /// Servers whose checks by their own addresses are good.
+    up: BTreeSet<IpAddr>,
+    phase: Phase,
+    questions: VecDeque<(String, IpAddr)>,
+    answers: BTreeMap<(u32, IpAddr), BTreeSet<Mac>>,
+    /// Where servers and directors were when they last answered.
+    known: BTreeMap<(u32, IpAddr), BTreeSet<Mac>>,
+    episodes: Episodes,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Resting(Moment),
+    /// The interfaces are being read.
+    Looking,
+    Asking(Moment),
+    Listening(Moment),
+}
+
+impl Watcher {
+    /// Begins its first round at once.
+    pub(in crate::check) fn new(configs: Vec<WireConfig>, now: Moment) -> Self {
+        Watcher {
+            configs,
+            ports: Ports::new(),
+            up: BTreeSet::new(),
+            phase: Phase::Resting(now),
+            questions: VecDeque::new(),
+            answers: BTreeMap::new(),
+            known: BTreeMap::new(),
+            episodes: Episodes::default(),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// What is to be watched from now on. Faults of what stays are not told again.
+    pub(in crate::check) fn configure(&mut self, configs: Vec<WireConfig>, now: Moment) {
+        if self.configs != configs {
+            self.configs = configs;
+            self.phase = Phase::Resting(now);
+            self.episodes.retain(|fault| self.configs.iter().any(|config| is_of(config, fault)));
+        }
+    }
+
+    /// Which servers' own addresses answer checks.
+    pub(in crate::check) fn handle_up(&mut self, up: BTreeSet<IpAddr>) {
+        self.up = up;
+    }
+
+    /// The host's interfaces, as asked for.
+    pub(in crate::check) fn handle_ports(&mut self, ports: Ports, now: Moment) {
+        self.ports = ports;
+        if self.phase == Phase::Looking {
+            self.answers.clear();
+            self.questions = self.questions();
+            self.phase = Phase::Asking(now);
+            self.ask(now);
+        }
+    }
+
+    /// Somebody on the interface of that number says that an address is theirs.
+    pub(in crate::check) fn handle_claim(&mut self, index: u32, claim: &Claim) {
+        let is_ours = self.ports.values().any(|port| port.mac == Some(claim.mac));
+        let counts = matches!(self.phase, Phase::Asking(_) | Phase::Listening(_));
+        if counts && !is_ours {
+            let macs = self.answers.entry((index, claim.address)).or_default();
+            // One that answers from more addresses than a bond has is a flood.
+            if macs.len() < 16 {
+                macs.insert(claim.mac);
+            }
+        }
+    }
+
+    /// A packet came from an address to this host, to be passed on to another. Whether it was the
+    /// reply of a real server, so that no more of them need be heard for a while.
+    pub(in crate::check) fn handle_return(
+        &mut self,
+        index: u32,
+        mac: Mac,
+        source: IpAddr,
+        destination: IpAddr,
+        now: Moment,
+    ) -> bool {
+        if self.ports.values().any(|port| port.has(destination)) {
+            return false;
+        }
+        let here = |config: &&WireConfig| {
+            let port = self.ports.get(&config.interface);
+            config.direct && config.vip == source && port.is_some_and(|port| port.index == index)
+        };
+        let found = self.configs.iter().filter(here).find_map(|config| {
+            let host = self.host_of(&config.servers, index, mac)?;
+            let (vip, interface) = (config.vip, config.interface.clone());
+            Some(Fault::Returns { vip, interface, mac, host })
+        });
+        let seen = found.is_some();
+        let told = found.and_then(|fault| self.episodes.saw(fault, now));
+        self.outputs.extend(told.map(Output::Tell));
+        seen
+    }
+
+    /// Time has passed.
+    pub(in crate::check) fn handle_timeout(&mut self, now: Moment) {
+        match self.phase {
+            Phase::Resting(until) if until <= now => {
+                self.phase = Phase::Looking;
+                self.outputs.push_back(Output::Look);
+            }
+            Phase::Asking(next) if next <= now => self.ask(now),
+            Phase::Listening(until) if until <= now => self.judge(now),
+            Phase::Resting(_) | Phase::Looking | Phase::Asking(_) | Phase::Listening(_) => {}
+        }
+    }
+
+    /// What has to be done, until there is nothing left.
+    pub(in crate::check) fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When time has to be told.
+    pub(in crate::check) fn poll_timeout(&self) -> Option<Moment> {
+        match self.phase {
+            Phase::Resting(_) if self.configs.is_empty() => None,
+            Phase::Resting(at) | Phase::Asking(at) | Phase::Listening(at) => Some(at),
+            Phase::Looking => None,
+        }
+    }
+
+    /// All addresses that are of interest on each link, once.
+    fn questions(&self) -> VecDeque<(String, IpAddr)> {
+        let all = self.configs.iter().flat_map(|config| {
+            let hosts = config.servers.iter().chain(&config.directors);
+            let addresses = hosts.map(|(_, address)| *address).chain([config.vip]);
+            addresses.map(|address| (config.interface.clone(), address))
+        });
+        all.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    fn ask(&mut self, now: Moment) {
+        for _ in 0..BURST {
+            let Some((interface, address)) = self.questions.pop_front() else { break };
+            let port = self.ports.get(&interface);
+            let frame = port.and_then(|port| Some((port.index, question(port, address)?)));
+            self.outputs.extend(frame.map(|(index, frame)| Output::Frame(index, frame)));
+        }
+        self.phase = match self.questions.is_empty() {
+            true => Phase::Listening(now + LISTEN),
+            false => Phase::Asking(now + BURST_EVERY),
+        };
+    }
+
+    /// Ends a round.
+    fn judge(&mut self, now: Moment) {
+        self.learn();
+        let configs = self.configs.iter();
+        let seen: BTreeSet<Fault> = configs.flat_map(|config| self.faults(config)).collect();
+        let mut episodes = std::mem::take(&mut self.episodes);
+        let absent = |fault: &Fault| match fault {
+            // A server that is dead does not answer either: it is there again when it does.
+            Fault::Elsewhere { server, interface, .. } => self.answered(interface, *server),
+            // A link on which nobody answers anything says nothing about anybody.
+            Fault::Leak { interface, .. } | Fault::Duplicate { interface, .. } => {
+                self.heard(interface)
+            }
+            Fault::Returns { .. } => true,
+        };
+        let told = episodes.judge(&seen, absent, now);
+        self.episodes = episodes;
+        self.outputs.extend(told.into_iter().map(Output::Tell));
+        let rest = if self.episodes.are_settled() { REST } else { SHORT_REST };
+        self.phase = Phase::Resting(now + rest);
+    }
+
+    /// Remembers where servers and directors are.
+    fn learn(&mut self) {
+        let of_interest = |address: &IpAddr| {
+            let mut hosts = self.configs.iter().flat_map(|c| c.servers.iter().chain(&c.directors));
+            hosts.any(|(_, host)| host == address)
+        };
+        let answers = self.answers.iter().filter(|((_, address), _)| of_interest(address));
+        let learnt: Vec<_> = answers.map(|(place, macs)| (*place, macs.clone())).collect();
+        self.known.extend(learnt);
+        self.known.retain(|(_, address), _| {
+            let mut hosts = self.configs.iter().flat_map(|c| c.servers.iter().chain(&c.directors));
+            hosts.any(|(_, host)| host == address)
+        });
+    }
+
+    fn answered(&self, interface: &str, address: IpAddr) -> bool {
+        let index = self.ports.get(interface).map(|port| port.index);
+        index.is_some_and(|index| self.answers.contains_key(&(index, address)))
+    }
+
+    /// Whether anybody answered anything there.
+    fn heard(&self, interface: &str) -> bool {
+        let index = self.ports.get(interface).map(|port| port.index);
+        self.answers.keys().any(|(heard, _)| Some(*heard) == index)
+    }
+
+    /// What this round saw wrong about one VIP.
+    fn faults(&self, config: &WireConfig) -> Vec<Fault> {
+        let Some(port) = self.ports.get(&config.interface).filter(|port| port.mac.is_some()) else {
+            return Vec::new();
+        };
+        let (vip, interface) = (config.vip, &config.interface);
+        let none = BTreeSet::new();
+        let claims = self.answers.get(&(port.index, vip)).unwrap_or(&none);
+        let mut holders = Vec::new();
+        let (mut leaks, mut strangers) = (Vec::new(), Vec::new());
+        for mac in claims {
+            let leak = |host| Fault::Leak { vip, interface: interface.clone(), mac: *mac, host };
+            if let Some(director) = self.host_of(&config.directors, port.index, *mac) {
+                holders.push(format!("director {director}"));
+            } else if VIRTUAL.iter().any(|prefix| mac.starts_with(prefix)) {
+                holders.push("a VRRP router".to_owned());
+            } else if let Some(server) = self.host_of(&config.servers, port.index, *mac) {
+                leaks.push(leak(Some(server)));
+            } else {
+                strangers.push(leak(None));
+            }
+        }
+        if port.has(vip) {
+            holders.push("this director".to_owned());
+        }
+        if !holders.is_empty() || self.knows_directors(config, port) {
+            leaks.extend(strangers);
+        }
+        if holders.len() > 1 {
+            leaks.push(Fault::Duplicate { vip, interface: interface.clone(), holders });
+        }
+        leaks.extend(self.elsewhere(config, port));
+        leaks
+    }
+
+    /// The servers that direct routing cannot reach.
+    fn elsewhere(&self, config: &WireConfig, port: &Port) -> Vec<Fault> {
+        let is_missing = |address: IpAddr| {
+            !self.answers.contains_key(&(port.index, address))
+                && !self.ports.values().any(|port| port.has(address))
+        };
+        let fault = |(host, server): &(String, IpAddr)| {
+            let outside = !port.spans(*server);
+            let can_be_asked = port.own(*server, config.vip).is_some();
+            let is_wrong = can_be_asked && is_missing(*server);
+            (is_wrong && (outside || self.up.contains(server))).then(|| Fault::Elsewhere {
+                server: *server,
+                host: host.clone(),
+                interface: config.interface.clone(),
+                outside,
+            })
+        };
+        let servers = if config.direct { &config.servers[..] } else { &[] };
+        servers.iter().filter_map(fault).collect()
+    }
+
+    /// Whether all the other directors were heard on this link.
+    fn knows_directors(&self, config: &WireConfig, port: &Port) -> bool {
+        let mut others = config.directors.iter().map(|(_, address)| *address);
+        others.all(|address| {
+            self.ports.values().any(|port| port.has(address))
+                || self.known.contains_key(&(port.index, address))
+        })
+    }
+
+    /// Which of these hosts has that Ethernet address.
+    fn host_of(&self, hosts: &[(String, IpAddr)], index: u32, mac: Mac) -> Option<String> {
+        let has = |address: IpAddr| {
+            self.known.get(&(index, address)).is_some_and(|macs| macs.contains(&mac))
+        };
+        hosts.iter().find(|(_, address)| has(*address)).map(|(host, _)| host.clone())
+    }
+}
+
+/// Whether a fault can be one of what this watches.
+fn is_of(config: &WireConfig, fault: &Fault) -> bool {
+    match fault {
+        Fault::Leak { vip, interface, .. } | Fault::Duplicate { vip, interface, .. } => {
+            (*vip, interface) == (config.vip, &config.interface)
+        }
+        Fault::Returns { vip, interface, .. } => {
+            config.direct && (*vip, interface) == (config.vip, &config.interface)
+        }
+        Fault::Elsewhere { server, host, interface, .. } => {
+            let mut servers = config.servers.iter();
+            config.direct
+                && *interface == config.interface
+                && servers.any(|(name, address)| (name, address) == (host, server))
+        }
+    }
+}
+
+/// The frame that asks the whole link for an address.
+fn question(port: &Port, wanted: IpAddr) -> Option<Vec<u8>> {
+    match (port.own(wanted, wanted)?, wanted) {
+        (IpAddr::V4(own), IpAddr::V4(wanted)) => {
+            Some(arp::request(port.mac?, own, wanted, None).to_vec())
+        }
+        (IpAddr::V6(own), IpAddr::V6(wanted)) => {
+            Some(ndisc::solicitation(port.mac?, own, wanted, None))
+        }
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
