@@ -152,6 +152,6 @@ proptest! {
         message[at] = byte;
         judged(&wanted, &message[..end.min(message.len())]);
         judged(&wanted, &message);
-        judged(&wanted, &junk);
+        judged(&wanted, junk);
     }
 }
