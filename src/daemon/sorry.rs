@@ -35,7 +35,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The kernel cuts it to net.core.somaxconn.
 const BACKLOG: i32 = 4096;
 /// When a client is to come again, in seconds.
-const RETRY: HeaderValue = HeaderValue::from_static("10");
+const RETRY: &str = "10";
 
 type Page = Arc<RwLock<Bytes>>;
 
@@ -145,7 +145,7 @@ fn sorry(page: Bytes) -> Response<Full<Bytes>> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    headers.insert(RETRY_AFTER, RETRY);
+    headers.insert(RETRY_AFTER, HeaderValue::from_static(RETRY));
     headers.insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -5,13 +5,13 @@
 
 use std::borrow::Cow;
 
-const KEY: &str = "password";
+const KEYS: [&str; 2] = ["password", "secret"];
 
-/// The text with an asterisk for each byte of what `password` is set to.
+/// The text with an asterisk for each byte of what one of these keys is set to.
 pub(super) fn masked(text: &str) -> Cow<'_, str> {
     let mut shown = Cow::Borrowed(text);
-    for (at, _) in text.match_indices(KEY) {
-        let after = at + KEY.len();
+    for (at, key) in KEYS.iter().flat_map(|key| text.match_indices(key)) {
+        let after = at + key.len();
         let Some(value) = value(&text[after..]) else { continue };
         let range = after + value.start..after + value.end;
         let star = |byte| if byte == b'\n' { '\n' } else { '*' };
@@ -64,6 +64,7 @@ mod tests {
             ("\"password\" = \"é\"", "\"password\" = \"**\""),
             ("password = 12345678\n", "password = ********\n"),
             ("password = \"open\nx = \"y\"", "password = \"****\nx = \"y\""),
+            ("user = \"a\"\nsecret = \"b c\"", "user = \"a\"\nsecret = \"***\""),
             ("password = \"\"\"a\nb\"\"\"", "password = \"\"\"*\n*\"\"\""),
         ] {
             assert_eq!(masked(text), shown);

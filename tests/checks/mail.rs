@@ -107,7 +107,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=nobody gid=nogroup home={directory}/home/%u
+  args = uid=nobody gid=nogroup home={directory}/mail/%u
 }}
 mail_location = maildir:~/mail
 first_valid_uid = 1
@@ -164,7 +164,7 @@ fn an_imap_and_pop3_server_is_told_good_from_bad() {
             let covered = ask_upgraded(&protocol, address, &server.file("cert.pem"));
             assert_eq!(covered, WELL, "{protocol:?} {}", server.log());
         }
-        let wrong = ask(&kind(Some(login("me", "wrong"))), address).unwrap_err();
+        let wrong = ask(&kind(Some(login("me", "wrong"))), address).expect_err("bad");
         let answers = [
             "answer to LOGIN: `c2 NO [AUTHENTICATIONFAILED] Authentication failed.`",
             "answer to PASS: `-ERR [AUTH] Authentication failed.`",

@@ -1,8 +1,10 @@
 //! A bridge in the test's own namespace, and hosts in namespaces of their own on it.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::num::NonZeroU8;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +12,9 @@ use converge::check::config::{CheckConfig, Probe, Target, ThroughVip, Timing, Wa
 use converge::check::driver::{Checks, Event, Events, Settings};
 use converge::check::machine::Limits;
 use converge::check::outcome::{Health, State};
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::bind;
+use socket2::{Domain, Socket, Type};
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
@@ -72,6 +77,36 @@ impl Host {
 
     pub(crate) fn listen(&self, at: &str) -> TcpListener {
         self.neighbour.within(|| TcpListener::bind(at).expect("a port of its own"))
+    }
+
+    /// Unwraps IP in IP as `tunl0` does, which not every kernel has: what comes in goes into a
+    /// cable whose other end is here as well.
+    pub(crate) fn unwrap_tunnels(&self) {
+        self.sh("ip link add inject type veth peer name tunnel");
+        self.sh("ip link set inject up && ip link set tunnel up");
+        for name in ["all", "default", "tunnel"] {
+            self.sysctl(&format!("ipv4/conf/{name}/rp_filter"), 0);
+        }
+        let (mut wrapped, cable, mac) = self.neighbour.within(|| {
+            let protocol = Some(socket2::Protocol::from(4));
+            let wrapped = Socket::new(Domain::IPV4, Type::RAW, protocol).expect("root");
+            let cable = Socket::new(Domain::PACKET, Type::RAW, None).expect("root");
+            let find = |name: &str| {
+                let mut all =
+                    getifaddrs().expect("interfaces").filter(|i| i.interface_name == name);
+                *all.find_map(|i| i.address?.as_link_addr().copied()).as_ref().expect("it is there")
+            };
+            bind(cable.as_raw_fd(), &find("inject")).expect("its own interface");
+            (wrapped, cable, find("tunnel").addr().expect("a MAC"))
+        });
+        std::thread::spawn(move || {
+            let mut packet = [0; 2000];
+            while let Ok(length) = wrapped.read(&mut packet) {
+                let inner = &packet[20..length];
+                let frame = [&mac[..], &[2, 0, 0, 0, 0, 0x77], &[8, 0], inner].concat();
+                cable.send(&frame).ok();
+            }
+        });
     }
 
     pub(crate) fn name(&self) -> String {

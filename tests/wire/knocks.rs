@@ -106,6 +106,17 @@ each_in_a_namespace! {
         checked.until_down("port 81 is closed").await;
     }
 
+    async fn a_server_behind_a_tunnel_is_asked_through_it(_host) {
+        let link = Link::new();
+        let (director, (server, listening)) = (link.host(1), link.server(11));
+        let mut checked = director.checks(through_vip(server.address(), Way::Ipip));
+        checked.until_down("`ip address add 10.77.0.100/32 dev tunl0` there").await;
+        server.unwrap_tunnels();
+        checked.until_up().await;
+        drop(listening);
+        checked.until_down("port 80 is closed").await;
+    }
+
     async fn an_interface_that_is_not_there_is_no_fault_of_the_server(_host) {
         let link = Link::new();
         let (director, (server, _listening)) = (link.host(1), link.server(11));

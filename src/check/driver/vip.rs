@@ -7,6 +7,7 @@
 //! either and says nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -161,11 +162,12 @@ impl Vip {
         let inner_is_v6 = packet.first().is_some_and(|first| first >> 4 == 6);
         let key = (server.is_ipv6(), inner_is_v6);
         let errno = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        if !self.tunnels.contains_key(&key) {
-            self.tunnels.insert(key, tunnel(key).map_err(errno)?);
-        }
+        let socket = match self.tunnels.entry(key) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => place.insert(tunnel(key).map_err(errno)?),
+        };
         let to = SockAddr::from(SocketAddr::new(server, 0));
-        self.tunnels[&key].send_to(packet, &to).map(drop).map_err(errno)
+        socket.send_to(packet, &to).map(drop).map_err(errno)
     }
 }
 

@@ -39,7 +39,8 @@ use peers::Told;
 /// After the time in which every server should have been judged, for a busy host.
 const SPARE: Duration = Duration::from_secs(1);
 
-/// From one report to the next, and how much of the time writing them may take: one part in so many.
+/// From one report to the next, and how much of the time writing them may take: one part in so
+/// many.
 const REPORT_REST: Duration = Duration::from_millis(100);
 const SHARE: u32 = 20;
 

@@ -5,6 +5,7 @@
 
 mod guarded;
 mod history;
+mod bug;
 mod model;
 mod noticed;
 mod properties;

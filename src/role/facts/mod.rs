@@ -57,15 +57,16 @@ impl Facts {
         found: &Collector,
     ) -> Facts {
         let bare = Facts::bare(cluster, defaults);
+        let places = places(cluster);
         let mut hosts = Map::new();
         for host in cluster.hosts.values() {
-            let mut object = host_object(cluster, host);
+            let mut object = host_object(&places, host);
             let layers = [defaults.get(host.role.as_str()), Some(&cluster.vars), Some(&host.vars)];
             let facts = bare.with("me", object.clone());
             object["vars"] = facts.vars(&layers, found);
             hosts.insert(host.name.to_string(), object);
         }
-        let my_facts = bare.with("me", host_object(cluster, me));
+        let my_facts = bare.with("me", host_object(&places, me));
         let mut vips = Vec::new();
         for (index, vip) in cluster.vips.iter().enumerate() {
             let mut object = vip_object(index, vip);
@@ -139,10 +140,11 @@ impl Facts {
 
     /// What variables can be made of.
     fn bare(cluster: &Cluster, defaults: &RoleDefaults) -> Facts {
+        let places = places(cluster);
         let hosts: Map<String, Json> = cluster
             .hosts
             .values()
-            .map(|host| (host.name.to_string(), host_object(cluster, host)))
+            .map(|host| (host.name.to_string(), host_object(&places, host)))
             .collect();
         let vips = cluster.vips.iter();
         let vip: Map<String, Json> =
@@ -186,14 +188,24 @@ impl Facts {
     }
 }
 
-fn host_object(cluster: &Cluster, host: &HostEntry) -> Json {
-    let role = host.role.as_str();
-    let index = cluster.hosts_of_role(role).position(|other| other.name == host.name);
+/// The place of each host among those of its role, counted from 0.
+fn places(cluster: &Cluster) -> BTreeMap<&HostName, usize> {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut places = BTreeMap::new();
+    for host in cluster.hosts.values() {
+        let count = counts.entry(host.role.as_str()).or_default();
+        places.insert(&host.name.value, *count);
+        *count += 1;
+    }
+    places
+}
+
+fn host_object(places: &BTreeMap<&HostName, usize>, host: &HostEntry) -> Json {
     let mut object = json!({
         "name": host.name.as_str(),
-        "role": role,
+        "role": host.role.as_str(),
         "interface": host.interface.as_str(),
-        "index": index,
+        "index": places.get(&host.name.value),
     });
     address(&mut object, &host.address);
     if let Some(mac) = &host.mac {

@@ -1,9 +1,9 @@
 //! The engine against servers of our own on loopback.
 
+mod descriptors;
 mod faults;
 mod load;
 mod servers;
-mod stations;
 mod tls;
 
 use std::collections::BTreeMap;

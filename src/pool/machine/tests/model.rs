@@ -3,99 +3,10 @@
 //! It keeps no state but looks back through the history, slowly and by the letter of the rules. A
 //! [`Bug`] can be planted in it, to see that the comparison would find it in the machine.
 
+use super::bug::Bug;
 use super::history::{History, Told};
 use super::*;
 use crate::check::outcome::Evidence;
-
-/// What can be wrong with a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bug {
-    UnknownGetsTraffic,
-    KeptForgotten,
-    ReloadForgets,
-    AnyCheckSuffices,
-    LargestAdvice,
-    PercentComesToNothing,
-    WishWins,
-    DeadlineIgnored,
-    WordOfOnePoolIgnored,
-    QuiescedLeaves,
-    HysteresisIgnored,
-    QuorumOfDrained,
-    NobodyIsEnough,
-    SpareUnchecked,
-    SpareKeepsServers,
-    SpareEndsDrains,
-    SpareAtStart,
-    NoSpareForUnjudged,
-    SlowAtStart,
-    SlowAfterHold,
-    FastAfterMaintenance,
-    StepsForgotten,
-    NoGuard,
-    GuardForOne,
-    WindowIgnored,
-    OnlyLastHeld,
-    HeldPeerBelieved,
-    UnjudgedPeerBelieved,
-    PeerSeesNoneIgnored,
-    PeerUpIgnored,
-    OldAnswerBelieved,
-    AnswerIgnored,
-    GoodCheckIgnored,
-    WitnessIgnored,
-    OldWitnessBelieved,
-    NoGrace,
-    EndlessGrace,
-    HeldAtFullWeight,
-    MaintenanceHeld,
-    BlindAtOnce,
-}
-
-impl Bug {
-    pub(super) const ALL: [Bug; 40] = [
-        Bug::UnknownGetsTraffic,
-        Bug::KeptForgotten,
-        Bug::ReloadForgets,
-        Bug::AnyCheckSuffices,
-        Bug::LargestAdvice,
-        Bug::PercentComesToNothing,
-        Bug::WishWins,
-        Bug::DeadlineIgnored,
-        Bug::WordOfOnePoolIgnored,
-        Bug::QuiescedLeaves,
-        Bug::HysteresisIgnored,
-        Bug::QuorumOfDrained,
-        Bug::NobodyIsEnough,
-        Bug::SpareUnchecked,
-        Bug::SpareKeepsServers,
-        Bug::SpareEndsDrains,
-        Bug::SpareAtStart,
-        Bug::NoSpareForUnjudged,
-        Bug::SlowAtStart,
-        Bug::SlowAfterHold,
-        Bug::FastAfterMaintenance,
-        Bug::StepsForgotten,
-        Bug::NoGuard,
-        Bug::GuardForOne,
-        Bug::WindowIgnored,
-        Bug::OnlyLastHeld,
-        Bug::HeldPeerBelieved,
-        Bug::UnjudgedPeerBelieved,
-        Bug::PeerSeesNoneIgnored,
-        Bug::PeerUpIgnored,
-        Bug::OldAnswerBelieved,
-        Bug::AnswerIgnored,
-        Bug::GoodCheckIgnored,
-        Bug::WitnessIgnored,
-        Bug::OldWitnessBelieved,
-        Bug::NoGrace,
-        Bug::EndlessGrace,
-        Bug::HeldAtFullWeight,
-        Bug::MaintenanceHeld,
-        Bug::BlindAtOnce,
-    ];
-}
 
 /// What is to come out at one time.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,0 +1,140 @@
+//! What health checks cost, and how soon a death is noticed: converge, keepalived and ldirectord
+//! asking the same targets, told the same, in turn.
+//!
+//! The targets are listening sockets of one process, each with an address of its own, in a network
+//! namespace. They count who asks, and can begin to refuse or to keep silent. This kernel needs no
+//! IPVS: keepalived's calls to it and ldirectord's `ipvsadm` are stubs that do nothing, converge
+//! says that it cannot program it and goes on checking. Prints tables for people, and as its last
+//! line one JSON object of medians. CONVERGE_BENCH_FULL=1 measures more, for longer;
+//! `cargo bench --bench checks -- tcp 1000` measures only cases of such names.
+
+#[path = "checks/contestant.rs"]
+mod contestant;
+#[path = "checks/converge.rs"]
+mod converge;
+#[path = "checks/ground.rs"]
+mod ground;
+#[path = "checks/keepalived.rs"]
+mod keepalived;
+#[path = "checks/ldirectord.rs"]
+mod ldirectord;
+#[path = "checks/processes.rs"]
+mod processes;
+#[path = "checks/report.rs"]
+mod report;
+#[path = "checks/targets.rs"]
+mod targets;
+#[path = "checks/trial.rs"]
+mod trial;
+
+use std::env;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use contestant::{Kind, Plan, Who};
+use nix::unistd::geteuid;
+use report::Report;
+
+/// How much is measured.
+#[derive(Clone, Debug)]
+pub(crate) struct Effort {
+    rounds: u32,
+    window: Duration,
+    deaths: usize,
+    sizes: Vec<usize>,
+    only: Vec<String>,
+}
+
+impl Effort {
+    fn asked_for() -> Self {
+        let only = arguments();
+        match env::var_os("CONVERGE_BENCH_FULL") {
+            Some(_) => Effort {
+                rounds: 3,
+                window: Duration::from_secs(20),
+                deaths: 9,
+                sizes: vec![100, 1000, 10_000],
+                only,
+            },
+            None => Effort {
+                rounds: 1,
+                window: Duration::from_secs(5),
+                deaths: 5,
+                sizes: vec![1000, 10_000],
+                only,
+            },
+        }
+    }
+
+    fn includes(&self, plan: Plan, who: Who) -> bool {
+        let case = format!("{plan} {}", who.name());
+        self.only.iter().all(|part| case.split(' ').any(|word| word == part))
+    }
+}
+
+/// What cargo says itself begins with a dash.
+fn arguments() -> Vec<String> {
+    env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect()
+}
+
+fn main() -> ExitCode {
+    let told = arguments();
+    if told.first().is_some_and(|word| word == targets::WORD) {
+        return targets::serve(&told[1..]);
+    }
+    if ground::is_apart() {
+        return measure_all();
+    }
+    if !geteuid().is_root() {
+        eprintln!("nothing was measured; it needs root for network namespaces");
+        return ExitCode::FAILURE;
+    }
+    match ground::apart(&told) {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => {
+            eprintln!("the program that measures: {status}");
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("nothing was measured; cannot start unshare(1): {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn measure_all() -> ExitCode {
+    let effort = Effort::asked_for();
+    ground::prepare();
+    let present = |who: &Who| match who.is_missing() {
+        None => true,
+        Some(why) => {
+            eprintln!("\n######## SKIPPED {}: {why} ########\n", who.name());
+            false
+        }
+    };
+    let contestants: Vec<Who> = Who::ALL.into_iter().filter(present).collect();
+    let mut report = Report::default();
+    for kind in [Kind::Tcp, Kind::Http] {
+        for targets in effort.sizes.iter().copied() {
+            let plan = Plan { kind, targets };
+            for _ in 0..effort.rounds {
+                measure(&contestants, plan, &effort, &mut report);
+            }
+        }
+    }
+    report.print();
+    if report.failures == 0 && !contestants.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+/// Each contestant in turn: what disturbs the machine disturbs all of them.
+fn measure(contestants: &[Who], plan: Plan, effort: &Effort, report: &mut Report) {
+    for &who in contestants {
+        if effort.includes(plan, who) && plan.targets <= who.most() {
+            report.add(plan, who, trial::run(who, plan, effort.window, effort.deaths));
+        }
+    }
+}

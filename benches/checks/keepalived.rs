@@ -1,0 +1,83 @@
+//! keepalived as the distribution has it, checkers only, with IPVS calls that do nothing.
+
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::process::Command;
+
+use super::contestant::{Kind, POOLS, Plan, Running};
+use super::ground::{self, PORT};
+
+const PROGRAM: &str = "/usr/sbin/keepalived";
+const STUB: &str = "/run/no-ipvs.so";
+const FILE: &str = "/run/keepalived.conf";
+
+/// Stands before libnl: the kernel seems to know IPVS, and to do all that it is asked.
+const SOURCE: &str = r"
+typedef int (*handler)(void *message, void *argument);
+static handler handlers[16];
+static void *arguments[16];
+int genl_ctrl_resolve(void *socket, const char *name) { return 1000; }
+int nl_socket_modify_cb(void *socket, int type, int kind, handler one, void *argument) {
+    if (type >= 0 && type < 16) {
+        handlers[type] = one;
+        arguments[type] = argument;
+    }
+    return 0;
+}
+int nl_send_auto(void *socket, void *message) { return 0; }
+/* NL_CB_FINISH and NL_CB_ACK: keepalived waits until one of them was called. */
+int nl_recvmsgs_default(void *socket) {
+    if (handlers[1]) handlers[1](0, arguments[1]);
+    if (handlers[4]) handlers[4](0, arguments[4]);
+    return 0;
+}
+";
+
+/// What is missing, in words that say what to install.
+pub(crate) fn is_missing() -> Option<String> {
+    if !Path::new(PROGRAM).exists() {
+        return Some("install with: apt-get install keepalived".into());
+    }
+    ground::compile(SOURCE, "-shared -fPIC", STUB).err()
+}
+
+pub(crate) fn start(plan: Plan) -> io::Result<Running> {
+    fs::write(FILE, configuration(plan))?;
+    let mut command = Command::new(PROGRAM);
+    command.args(["--check", "--dont-fork", "--log-console", "--use-file", FILE]);
+    Running::start(command.env("LD_PRELOAD", STUB))
+}
+
+fn configuration(plan: Plan) -> String {
+    let mut text = "global_defs {\n    router_id bench\n}\n".to_owned();
+    let check = match plan.kind {
+        Kind::Tcp => "TCP_CHECK {\n",
+        Kind::Http => {
+            concat!(
+                "HTTP_GET {\n            url {\n",
+                "                path /\n                status_code 200\n            }\n"
+            )
+        }
+    };
+    for pool in 0..POOLS {
+        let vip = ground::vip(pool);
+        let head = format!(
+            "virtual_server {vip} {PORT} {{\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    \
+             protocol TCP\n"
+        );
+        text += &head;
+        for n in plan.of_pool(pool) {
+            let target = ground::target(n);
+            write!(
+                text,
+                "    real_server {target} {PORT} {{\n        {check}            \
+                 connect_timeout 1\n            retry 0\n        }}\n    }}\n"
+            )
+            .expect("a string takes anything");
+        }
+        text += "}\n";
+    }
+    text
+}

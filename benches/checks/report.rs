@@ -1,0 +1,126 @@
+//! What was measured, as a table and as one line of JSON.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::contestant::{Plan, Who};
+use super::trial::Figures;
+
+/// Everything that was measured: of each case, the runs of each contestant.
+#[derive(Default)]
+pub(crate) struct Report {
+    cases: BTreeMap<Plan, BTreeMap<Who, Vec<Figures>>>,
+    /// What could not be measured.
+    pub(crate) failures: usize,
+}
+
+/// A column: its head, its unit, how many digits, and its value of one run.
+type Column = (&'static str, &'static str, usize, fn(&Figures) -> f64);
+
+const COLUMNS: [Column; 9] = [
+    ("rate", "% of asked", 1, |f| f.rate),
+    ("cpu", "cores", 3, |f| f.cores),
+    ("each", "us CPU", 1, |f| f.micros),
+    ("rss", "MB", 1, |f| f.rss),
+    ("pss", "MB", 1, |f| f.pss),
+    ("off", "ms, 99 %", 0, |f| f.off),
+    ("most off", "ms", 0, |f| f.most_off),
+    ("refusal", "ms to out", 0, |f| median(&f.refused)),
+    ("silence", "ms to out", 0, |f| median(&f.dropped)),
+];
+
+impl Report {
+    /// Takes a run in, or tells why there is none.
+    pub(crate) fn add(&mut self, plan: Plan, who: Who, run: Result<Figures, String>) {
+        match run {
+            Ok(figures) => {
+                eprintln!("{plan} {}: {:.1} %, {:.1} us", who.name(), figures.rate, figures.micros);
+                self.cases.entry(plan).or_default().entry(who).or_default().push(figures);
+            }
+            Err(error) => {
+                self.failures += 1;
+                eprintln!("\n{plan} {}: {error}\n", who.name());
+            }
+        }
+    }
+
+    pub(crate) fn print(&self) {
+        println!(
+            "\nChecks every second with a timeout of one; a single failure takes a server out."
+        );
+        println!("off: how far from a second the time between two checks of a target was.");
+        print!("{:<12}{:<17}", "targets", "");
+        COLUMNS.iter().for_each(|(head, ..)| print!("{head:>11}"));
+        print!("\n{:<29}", "");
+        COLUMNS.iter().for_each(|(_, unit, ..)| print!("{unit:>11}"));
+        println!();
+        for (plan, by) in &self.cases {
+            for (who, runs) in by {
+                print!("{:<12}{:<17}", plan.to_string(), who.name());
+                for (_, _, digits, of) in COLUMNS {
+                    print!("{:>11.*}", digits, middle(runs, of));
+                }
+                println!();
+            }
+        }
+        self.print_ratios();
+        println!("{}", json!({ "bench": "checks", "cases": self.json() }));
+    }
+
+    /// How many times as much the others need for a check.
+    fn print_ratios(&self) {
+        println!();
+        for (plan, by) in &self.cases {
+            let Some(ours) = by.get(&Who::Converge) else { continue };
+            for (who, runs) in by.iter().filter(|(who, _)| **who != Who::Converge) {
+                let ratio = |of: fn(&Figures) -> f64| middle(runs, of) / middle(ours, of);
+                println!(
+                    "{plan}: {} needs {:.2} times the CPU for a check and {:.2} times the memory",
+                    who.name(),
+                    ratio(|f| f.micros),
+                    ratio(|f| f.pss),
+                );
+            }
+        }
+    }
+
+    fn json(&self) -> BTreeMap<String, BTreeMap<&'static str, Value>> {
+        let figures = |runs: &Vec<Figures>| {
+            let all = |of: fn(&Figures) -> &Vec<f64>| -> Vec<f64> {
+                runs.iter().flat_map(|run| of(run).iter().copied()).collect()
+            };
+            let worst = |all: Vec<f64>| all.into_iter().fold(0.0, f64::max);
+            let missed = |all: Vec<f64>| all.iter().filter(|ms| ms.is_nan()).count();
+            json!({
+                "rate_percent": middle(runs, |f| f.rate),
+                "cores": middle(runs, |f| f.cores),
+                "us_per_check": middle(runs, |f| f.micros),
+                "rss_mb": middle(runs, |f| f.rss),
+                "pss_mb": middle(runs, |f| f.pss),
+                "off_p99_ms": middle(runs, |f| f.off),
+                "off_most_ms": middle(runs, |f| f.most_off),
+                "refused_ms": median(&all(|f| &f.refused)),
+                "refused_worst_ms": worst(all(|f| &f.refused)),
+                "silent_ms": median(&all(|f| &f.dropped)),
+                "silent_worst_ms": worst(all(|f| &f.dropped)),
+                "unnoticed": missed(all(|f| &f.refused)) + missed(all(|f| &f.dropped)),
+            })
+        };
+        let by = |by: &BTreeMap<Who, Vec<Figures>>| {
+            by.iter().map(|(who, runs)| (who.name(), figures(runs))).collect()
+        };
+        self.cases.iter().map(|(plan, of)| (plan.to_string(), by(of))).collect()
+    }
+}
+
+/// The middle one of the runs.
+fn middle(runs: &[Figures], of: fn(&Figures) -> f64) -> f64 {
+    median(&runs.iter().map(of).collect::<Vec<_>>())
+}
+
+fn median(all: &[f64]) -> f64 {
+    let mut sorted = all.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}

@@ -1,1 +1,0 @@
-//! Stations as the engine sees them.
