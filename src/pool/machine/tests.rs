@@ -3,12 +3,13 @@
 //! A bench has servers 192.0.2.1, .2 … with one TCP check each, every second with a timeout of one,
 //! and is told what the checks say. Times are milliseconds.
 
+mod bug;
 mod guarded;
 mod history;
-mod bug;
 mod model;
 mod noticed;
 mod properties;
+mod row;
 mod shared;
 mod slow;
 

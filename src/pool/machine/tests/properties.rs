@@ -4,9 +4,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::history::{History, Told, history};
 use super::bug::Bug;
-use super::model::{Row, rows};
+use super::history::{History, Told, history};
+use super::model::rows;
+use super::row::Row;
 use super::*;
 
 /// What came out of the machine at one time.
