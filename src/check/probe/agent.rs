@@ -3,8 +3,8 @@
 //! `up`, `down`, `fail`, `stopped` are its health, `ready`, `drain`, `maint` what it wants to be
 //! done with it, `75%` the share of its weight; of each sort the last word holds. `maxconn:N` is of
 //! no use to IPVS and passed over. Between words stand spaces, tabs or commas; behind `#` the
-//! reason. Unlike HAProxy, which lets a drain stand until `ready` comes, each line here is the whole
-//! truth: an agent that was started anew need not know what it said before.
+//! reason. Unlike HAProxy, which lets a drain stand until `ready` comes, each line here is the
+//! whole truth: an agent that was started anew need not know what it said before.
 
 use super::Step;
 use super::exchange::{Cut, Speaker};

@@ -1,4 +1,5 @@
-//! FTP (RFC 959): banner, AUTH TLS if TLS is to begin there (RFC 4217), login if there is one, QUIT.
+//! FTP (RFC 959): banner, AUTH TLS if TLS is to begin there (RFC 4217), login if there is one,
+//! QUIT.
 //!
 //! Nothing is transferred. A banner of 120 says that another comes, which is waited for. As with
 //! SMTP the answer to QUIT is waited for and does not matter.

@@ -1,7 +1,7 @@
 //! NNTP (RFC 3977): greeting, STARTTLS if TLS is to begin there (RFC 4642), QUIT.
 //!
-//! 200 and 201 are good: whether posting is allowed is no matter of health. 400 and 502 say that the
-//! server is there and serves nobody, or not us.
+//! 200 and 201 are good: whether posting is allowed is no matter of health. 400 and 502 say that
+//! the server is there and serves nobody, or not us.
 
 use super::Step;
 use super::exchange::{Cut, Speaker, bad, good};

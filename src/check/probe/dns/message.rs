@@ -221,7 +221,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_comes_is_read_or_refused(bytes: Vec<u8>, at in 0..300usize, record in 0..30u16) {
+        fn whatever_comes_is_read_or_refused(
+            bytes: Vec<u8>, at in 0..300usize, record in 0..30u16
+        ) {
             name(&bytes, at);
             answers_given(&bytes, at, record);
             text(&bytes);
