@@ -3,9 +3,9 @@
 //! A bench has servers 192.0.2.1, .2 … with one TCP check each, every second with a timeout of one,
 //! and is told what the checks say. Times are milliseconds.
 
+mod bug;
 mod guarded;
 mod history;
-mod bug;
 mod model;
 mod noticed;
 mod properties;
@@ -166,6 +166,12 @@ impl Bench {
     /// Server `n` refuses.
     fn refuses(&mut self, n: u8) {
         self.bad(tcp(n), self.now, Failure::answered("connection refused"));
+        self.tell();
+    }
+
+    /// Server `n` was good once after it failed, which is not often enough yet.
+    fn recovers(&mut self, n: u8) {
+        self.health.get_mut(&tcp(n)).expect("it failed").failing = None;
         self.tell();
     }
 

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
-use super::history::{History, Told, history};
 use super::bug::Bug;
+use super::history::{History, Told, history};
 use super::model::{Row, rows};
 use super::*;
 
