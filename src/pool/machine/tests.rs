@@ -9,6 +9,7 @@ mod history;
 mod model;
 mod noticed;
 mod properties;
+mod row;
 mod shared;
 mod slow;
 

@@ -7,29 +7,8 @@ mod held;
 
 use super::bug::Bug;
 use super::history::{History, Told};
+use super::row::Row;
 use super::*;
-
-/// What is to come out at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) shares: BTreeMap<SocketAddr, (Option<u32>, Standing)>,
-    pub(super) spare: Option<usize>,
-    pub(super) summary: Summary,
-    pub(super) is_blind: bool,
-    /// The quorum is had, or lost, or not decided.
-    quorum: Option<bool>,
-    /// Who is held, since when they failed, and until when if one is well again.
-    held: BTreeSet<SocketAddr>,
-    first: Moment,
-    together: bool,
-    until: Option<Moment>,
-    /// When that is told, whether it was, and since when something speaks against it.
-    settled: Moment,
-    is_told: bool,
-    doubted: Option<Moment>,
-    /// What each server had by its own right.
-    earned: BTreeMap<SocketAddr, u32>,
-}
 
 pub(super) struct Model<'a> {
     history: &'a History,

@@ -6,7 +6,8 @@ use proptest::test_runner::TestRunner;
 
 use super::bug::Bug;
 use super::history::{History, Told, history};
-use super::model::{Row, rows};
+use super::model::rows;
+use super::row::Row;
 use super::*;
 
 /// What came out of the machine at one time.

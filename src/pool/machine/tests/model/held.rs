@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::super::bug::Bug;
+use super::super::row::Row;
 use super::super::*;
-use super::{Model, Row};
+use super::Model;
 use crate::check::outcome::Evidence;
 
 impl Model<'_> {
