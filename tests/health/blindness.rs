@@ -80,5 +80,6 @@ fn a_director_that_is_cut_off_from_all_empties_nothing() {
     segment.cut("a", false);
     until_well(&a, PROXIED);
     held(&segment, "a", [&a, &b]);
+    never_left(&a);
     never_left(&b);
 }

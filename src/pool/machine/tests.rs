@@ -170,6 +170,12 @@ impl Bench {
         self.tell();
     }
 
+    /// Server `n` was good once after it failed, which is not often enough yet.
+    fn recovers(&mut self, n: u8) {
+        self.health.get_mut(&tcp(n)).expect("it failed").failing = None;
+        self.tell();
+    }
+
     /// Server `n` has been silent since.
     fn silent(&mut self, n: u8, since: u64) {
         self.bad(tcp(n), since, Failure::silent("no answer"));

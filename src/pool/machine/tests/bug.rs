@@ -42,6 +42,7 @@ pub(super) enum Bug {
     WitnessIgnored,
     OldWitnessBelieved,
     NoGrace,
+    NoDoubt,
     EndlessGrace,
     HeldAtFullWeight,
     MaintenanceHeld,
@@ -49,7 +50,7 @@ pub(super) enum Bug {
 }
 
 impl Bug {
-    pub(super) const ALL: [Bug; 40] = [
+    pub(super) const ALL: [Bug; 41] = [
         Bug::UnknownGetsTraffic,
         Bug::KeptForgotten,
         Bug::ReloadForgets,
@@ -86,6 +87,7 @@ impl Bug {
         Bug::WitnessIgnored,
         Bug::OldWitnessBelieved,
         Bug::NoGrace,
+        Bug::NoDoubt,
         Bug::EndlessGrace,
         Bug::HeldAtFullWeight,
         Bug::MaintenanceHeld,

@@ -19,6 +19,10 @@ pub(super) struct Row {
     pub(super) first: Moment,
     pub(super) together: bool,
     pub(super) until: Option<Moment>,
+    /// When that is told, whether it was, and since when something speaks against it.
+    pub(super) settled: Moment,
+    pub(super) is_told: bool,
+    pub(super) doubted: Option<Moment>,
     /// What each server had by its own right.
     pub(super) earned: BTreeMap<SocketAddr, u32>,
 }
