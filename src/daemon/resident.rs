@@ -22,9 +22,9 @@ use super::upkeep::Pace;
 use super::{Configuration, WatchError, log, planned};
 use crate::hook::Notifier;
 use crate::hook::queue::Happening;
-use crate::host::Host;
 use crate::host::drift::Drift;
 use crate::host::service::Service;
+use crate::host::{Host, memory};
 use crate::resource::{Desired, Id, Kind, Kinds, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
@@ -148,6 +148,7 @@ impl<'h> Resident<'h> {
             ready: false,
         };
         log::warnings(&first.warnings);
+        memory::give_back();
         resident.situation.pools = resident.balance.shares();
         resident.desire();
         if !resident.resumed.is_empty() {
@@ -403,6 +404,7 @@ impl<'h> Resident<'h> {
                     }
                     None => self.elect()?,
                 }
+                memory::give_back();
                 self.desire();
                 // What somebody changed beside the files is put right too.
                 self.table.hurry();

@@ -14,6 +14,7 @@ pub mod drift;
 pub mod files;
 pub mod ipvs;
 pub mod ledger;
+pub mod memory;
 pub mod mounts;
 pub mod netlink;
 pub mod orphan;
