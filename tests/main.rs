@@ -4,6 +4,7 @@ mod checks;
 mod cli;
 mod crash;
 mod failover;
+mod health;
 mod interop;
 mod ipvs;
 mod kinds;

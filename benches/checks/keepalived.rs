@@ -55,7 +55,10 @@ fn configuration(plan: Plan) -> String {
     let check = match plan.kind {
         Kind::Tcp => "TCP_CHECK {\n",
         Kind::Http => {
-            "HTTP_GET {\n            url {\n                path /\n                status_code 200\n            }\n"
+            concat!(
+                "HTTP_GET {\n            url {\n",
+                "                path /\n                status_code 200\n            }\n"
+            )
         }
     };
     for pool in 0..POOLS {

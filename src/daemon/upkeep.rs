@@ -1,11 +1,11 @@
 //! Keeps the host what its role says: reconciles when something changed, when something may have
 //! drifted, and from time to time unasked.
 //!
-//! Two of them, so that a unit that hangs does not keep a dead server in the IPVS table: one for the
-//! table, which is looked at several times a second because the kernel never tells of a change to
-//! it, and one for all else. Each makes one reconcile at a time; what comes up meanwhile makes for
-//! one more. A failure is tried again after a while that doubles. What failed is remembered, because
-//! a director on which the IPVS table could not be made must not draw the traffic.
+//! Two of them, so that a unit that hangs does not keep a dead server in the IPVS table: one for
+//! the table, which is looked at several times a second because the kernel never tells of a change
+//! to it, and one for all else. Each makes one reconcile at a time; what comes up meanwhile makes
+//! for one more. A failure is tried again after a while that doubles. What failed is remembered,
+//! because a director on which the IPVS table could not be made must not draw the traffic.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -23,6 +23,8 @@ const SETTLE: Duration = Duration::from_millis(100);
 const FLOOR: Duration = Duration::from_secs(30);
 /// The same for what never changes with an event, if a look is cheap.
 const QUICK_FLOOR: Duration = Duration::from_millis(250);
+/// And the longest for it: who empties a table notices.
+const QUICK_CEILING: Duration = Duration::from_secs(1);
 /// The first and the longest wait before something that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -43,7 +45,7 @@ impl Pace {
     fn rest(self, took: Duration) -> Duration {
         match self {
             Pace::Slow => FLOOR,
-            Pace::Quick => QUICK_FLOOR.max(took * SHARE),
+            Pace::Quick => (took * SHARE).clamp(QUICK_FLOOR, QUICK_CEILING),
         }
     }
 }
@@ -231,7 +233,8 @@ mod tests {
             upkeep.due() - (now + took)
         };
         assert_eq!(wait(Duration::from_micros(100)), QUICK_FLOOR);
-        assert_eq!(wait(Duration::from_millis(40)), Duration::from_secs(4));
+        assert_eq!(wait(Duration::from_millis(5)), Duration::from_millis(500));
+        assert_eq!(wait(Duration::from_millis(40)), QUICK_CEILING);
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //!
 //! [`arp`] and [`ndisc`] tell a link where an address is, ask it, and hear who [claims](claim) one.
 //! [`checksum`] is the sum of both and of much else. All of them are pure: bytes in, bytes out.
-//! [`filter`] writes what the kernel runs before it wakes us, and [`socket`] has the packet sockets.
-//! VRRP announces VIPs with them, and the checks ask who has one.
+//! [`filter`] writes what the kernel runs before it wakes us, and [`socket`] has the packet
+//! sockets. VRRP announces VIPs with them, and the checks ask who has one.
 
 pub mod arp;
 pub(crate) mod checksum;

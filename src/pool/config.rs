@@ -1,4 +1,7 @@
 //! What a pool is: servers that do the same, and what is to hold while some of them do not.
+//!
+//! The role makes it once and it says nothing of the present. What becomes of the servers is in
+//! [`super::standing`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;

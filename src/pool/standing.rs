@@ -1,4 +1,7 @@
 //! What becomes of a pool's servers now, and why.
+//!
+//! It is all that the rest of converge knows of health: the situation has it, the role makes the
+//! IPVS table and nginx's upstream of it, and commands show it.
 
 use std::collections::BTreeMap;
 use std::fmt;

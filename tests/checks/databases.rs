@@ -45,7 +45,7 @@ fn redis_is_told_good_from_bad() {
 
     let orphan = ["--replicaof", "127.0.0.1", "1", "--replica-serve-stale-data", "no"];
     let Some(server) = redis_server(&orphan) else { return };
-    let what = super::asking::ask(&redis(None), server.addresses[0]).unwrap_err();
+    let what = super::asking::ask(&redis(None), server.addresses[0]).expect_err("bad");
     assert!(what.starts_with("it has lost its master: `MASTERDOWN Link with MASTER"), "{what}");
 }
 
@@ -127,7 +127,7 @@ fn postgresql_is_told_good_from_bad() {
     }
     let missing = ask(&postgres("trusted", "", "none"), address);
     assert_eq!(missing, bad("error `database \"none\" does not exist` (3D000)"));
-    let barred = ask(&postgres("barred", "", "data"), address).unwrap_err();
+    let barred = ask(&postgres("barred", "", "data"), address).expect_err("bad");
     assert!(barred.starts_with("error `pg_hba.conf rejects connection for host"), "{barred}");
     // Nothing of all this is worth a line that somebody has to look at.
     assert!(!server.log().contains("unexpected EOF"), "{}", server.log());
@@ -196,7 +196,7 @@ fn mariadb_is_told_good_from_bad() {
         let covered = ask_upgraded(&protocol, address, &server.file("cert.pem"));
         assert_eq!(covered, WELL, "{}", server.log());
     }
-    let wrong = ask(&mysql(Some(login("me", "wrong"))), address).unwrap_err();
+    let wrong = ask(&mysql(Some(login("me", "wrong"))), address).expect_err("bad");
     assert!(wrong.starts_with("error `Access denied for user 'me'@"), "{wrong}");
     assert!(wrong.ends_with("(1045)"), "{wrong}");
     // Whoever looked whether it listens went without a word; our checks do not.
@@ -243,7 +243,7 @@ fn mariadb_never_blocks_a_director_that_checks_without_a_login() {
         let length = from_counted(address).read(&mut [0; 4096]).expect("a greeting");
         assert!(length > 4);
     }
-    let blocked = asked(&mysql(None), from_counted(address), None).unwrap_err();
+    let blocked = asked(&mysql(None), from_counted(address), None).expect_err("bad");
     assert!(blocked.contains("is blocked because of many connection errors"), "{blocked}");
     assert!(blocked.ends_with("(1129)"), "{blocked}");
 }

@@ -87,7 +87,7 @@ fn an_ldap_server_is_told_good_from_bad() {
     let hidden = ask(&ldap(None, Some("ou=hidden,dc=example")), address);
     assert_eq!(hidden, bad("search: noSuchObject (32)"));
     assert_eq!(ask(&ldap(Some("secret"), Some("ou=hidden,dc=example")), address), WELL);
-    let wrong = ask(&ldap(None, Some("what?")), address).unwrap_err();
+    let wrong = ask(&ldap(None, Some("what?")), address).expect_err("bad");
     assert!(wrong.starts_with("search: invalidDNSyntax (34)"), "{wrong}");
     server.freeze();
     let silent = ask_in_vain(&ldap(None, None), address);
@@ -194,7 +194,8 @@ fn freeradius() -> Option<Server> {
         // Over TCP as well, which shows that it listens.
         let listen = |proto| {
             format!(
-                "  listen {{\n type = auth\n ipaddr = {host}\n port = {port}\n proto = {proto}\n }}\n"
+                "listen {{\n type = auth\n ipaddr = {host}\n port = {port}\n \
+                 proto = {proto}\n}}\n"
             )
         };
         let conf = format!(

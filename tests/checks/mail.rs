@@ -107,7 +107,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=nobody gid=nogroup home={directory}/home/%u
+  args = uid=nobody gid=nogroup home={directory}/users/%u
 }}
 mail_location = maildir:~/mail
 first_valid_uid = 1
@@ -138,7 +138,7 @@ service pop3-login {{
 fn dovecot() -> Option<Server> {
     Server::start("/usr/sbin/dovecot", "dovecot-imapd dovecot-pop3d", 2, |directory, addresses| {
         write_certificate(directory);
-        let home = directory.join("home");
+        let home = directory.join("users");
         fs::create_dir_all(&home).expect("a directory of our own");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         fs::set_permissions(&home, open).expect("a directory of our own");
@@ -164,7 +164,7 @@ fn an_imap_and_pop3_server_is_told_good_from_bad() {
             let covered = ask_upgraded(&protocol, address, &server.file("cert.pem"));
             assert_eq!(covered, WELL, "{protocol:?} {}", server.log());
         }
-        let wrong = ask(&kind(Some(login("me", "wrong"))), address).unwrap_err();
+        let wrong = ask(&kind(Some(login("me", "wrong"))), address).expect_err("bad");
         let answers = [
             "answer to LOGIN: `c2 NO [AUTHENTICATIONFAILED] Authentication failed.`",
             "answer to PASS: `-ERR [AUTH] Authentication failed.`",

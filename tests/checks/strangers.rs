@@ -44,7 +44,7 @@ fn protocols() -> Vec<(Protocol, &'static [u8])> {
 #[test]
 fn a_server_that_says_nothing_is_silent() {
     for (protocol, _) in protocols() {
-        let what = ask_in_vain(&protocol, hasty(Rogue::Stalls(b""))).unwrap_err();
+        let what = ask_in_vain(&protocol, hasty(Rogue::Stalls(b""))).expect_err("bad");
         assert!(what.starts_with("silent: connected, but "), "{protocol:?}: {what}");
     }
 }
@@ -52,7 +52,7 @@ fn a_server_that_says_nothing_is_silent() {
 #[test]
 fn a_server_that_stops_in_the_middle_is_silent() {
     for (protocol, first) in protocols() {
-        let what = ask_in_vain(&protocol, hasty(Rogue::Stalls(first))).unwrap_err();
+        let what = ask_in_vain(&protocol, hasty(Rogue::Stalls(first))).expect_err("bad");
         assert!(what.starts_with("silent: "), "{protocol:?}: {what}");
         assert!(!what.contains("connected, but"), "{protocol:?}: {what}");
     }
@@ -66,7 +66,7 @@ fn a_server_that_closes_in_the_middle_is_bad() {
             continue;
         }
         for said in [b"", first] {
-            let what = ask(&protocol, hasty(Rogue::Says(said))).unwrap_err();
+            let what = ask(&protocol, hasty(Rogue::Says(said))).expect_err("bad");
             // Either was first: its goodbye, or that it does not take what we said.
             let found = ["it closed the connection, and ", "silent: "];
             assert!(found.iter().any(|word| what.starts_with(word)), "{protocol:?}: {what}");
@@ -77,7 +77,7 @@ fn a_server_that_closes_in_the_middle_is_bad() {
 #[test]
 fn a_server_that_tears_the_connection_down_is_no_good() {
     for (protocol, first) in protocols() {
-        let what = ask(&protocol, hasty(Rogue::Resets(first))).unwrap_err();
+        let what = ask(&protocol, hasty(Rogue::Resets(first))).expect_err("bad");
         assert!(what.starts_with("silent: "), "{protocol:?}: {what}");
     }
 }
@@ -104,7 +104,7 @@ fn a_server_that_never_ends_is_found_out() {
             if short && again.contains(&b'\n') {
                 continue;
             }
-            let what = ask(&protocol, hasty(Rogue::Repeats(first, again))).unwrap_err();
+            let what = ask(&protocol, hasty(Rogue::Repeats(first, again))).expect_err("bad");
             assert!(!what.starts_with("silent: "), "{protocol:?} {}: {what}", again.escape_ascii());
         }
     }
@@ -151,7 +151,7 @@ fn a_datagram_of_junk_is_no_answer() {
     const JUNK: &[&[u8]] = &[b"", b"\0", b"SIP/2.0 200 OK\r\n\r\n", &[0xff; 600]];
     let radius = Datagram::Radius { login: login("me", ""), secret: "s".to_owned() };
     for datagram in [Datagram::Dns(dns()), Datagram::Sip { user: "ping".to_owned() }, radius] {
-        let what = ask_by_datagram_in_vain(&datagram, parrot(JUNK)).unwrap_err();
+        let what = ask_by_datagram_in_vain(&datagram, parrot(JUNK)).expect_err("bad");
         assert!(what.starts_with("silent: no answer came"), "{datagram:?}: {what}");
     }
 }

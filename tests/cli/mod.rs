@@ -11,6 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::time::Duration;
 
 /// A cluster that is right.
 const GOOD: &str = include_str!("../topologies/one-director/cluster.toml");
@@ -73,7 +74,15 @@ impl Said {
 }
 
 fn said(mut command: Command) -> Said {
-    let Output { status, stdout, stderr } = command.output().expect("the binary runs");
+    let busy = |e: &std::io::Error| e.kind() == std::io::ErrorKind::ExecutableFileBusy;
+    // A copy is busy while a child of another test still has the descriptor that wrote it.
+    let output = loop {
+        match command.output() {
+            Err(error) if busy(&error) => std::thread::sleep(Duration::from_millis(10)),
+            other => break other.expect("the binary runs"),
+        }
+    };
+    let Output { status, stdout, stderr } = output;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("converge prints UTF-8");
     Said { code: status.code(), out: text(stdout), err: text(stderr) }
 }

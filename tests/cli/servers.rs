@@ -71,7 +71,7 @@ each_in_a_namespace! {
     async fn what_is_said_without_a_service_is_kept_and_shown(host) {
         let desk = Desk::new("kept", GOOD);
         let said = director(&desk, &["drain", "web1", "--deadline", "10m"]).ends(0);
-        let line = format!("web1 gets no new connections in {POOL}, and in 10 min gets none at all");
+        let line = format!("web1 gets no new connections in {POOL}, and in 10 min gets none");
         assert!(said.out.contains(&line), "{}", said.out);
         said.complains(&["converge.service does not run here"]);
         director(&desk, &["maintenance", "web2", "--vip", "web", "-q"]).ends(0);

@@ -106,6 +106,15 @@ impl<'s> Node<'s> {
         self
     }
 
+    /// Gives it an nginx of its own that never runs, and no systemd to ask for it.
+    pub fn with_nginx(self) -> Self {
+        let directory = self.path("nginx/conf.d");
+        fs::create_dir_all(directory).expect("a directory of our own");
+        let text = "error_log stderr;\nevents {}\nhttp { include conf.d/*.conf; }\n";
+        self.write("nginx/nginx.conf", text);
+        self
+    }
+
     /// Starts converge.
     pub fn start(&mut self) {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.log_path());
@@ -123,8 +132,15 @@ impl<'s> Node<'s> {
     /// Its own /run and /var/lib, which outlive the process.
     fn line(&self, arguments: &str) -> String {
         let (directory, binary) = (self.directory.display(), env!("CARGO_BIN_EXE_converge"));
+        let nginx = match self.path("nginx").exists() {
+            true => format!(
+                "mount -t tmpfs none /run && {{ [ ! -d /etc/nginx ] \
+                 || mount --bind {directory}/nginx /etc/nginx; }} &&"
+            ),
+            false => String::new(),
+        };
         format!(
-            "mkdir -p /run/converge /var/lib/converge /etc/converge \
+            "{nginx} mkdir -p /run/converge /var/lib/converge /etc/converge \
              && mount --bind {directory} /etc/converge \
              && mount --bind {directory}/run /run/converge \
              && mount --bind {directory}/run /var/lib/converge \
@@ -167,9 +183,28 @@ impl<'s> Node<'s> {
 
     /// Waits until it says this.
     pub fn await_log(&self, text: &str) {
+        self.await_times(text, 1);
+    }
+
+    /// Waits until it has said this so many times.
+    pub fn await_times(&self, text: &str, times: usize) {
         let end = Instant::now() + PATIENCE;
-        while !self.log().contains(text) {
+        while self.log().matches(text).count() < times {
             assert!(Instant::now() < end, "{} never said `{text}`:\n{}", self.host, self.log());
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until one of its files holds this.
+    pub fn await_file(&self, name: &str, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let file = fs::read_to_string(self.path(name)).unwrap_or_default();
+            if file.contains(text) {
+                return;
+            }
+            let late = Instant::now() > end;
+            assert!(!late, "{name} never held `{text}`: {file}\n{}", self.log());
             sleep(Duration::from_millis(20));
         }
     }

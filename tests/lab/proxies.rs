@@ -31,6 +31,12 @@ const SILENCE: Duration = Duration::from_secs(8);
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(300);
+/// The real servers, each with its line in the proxies' upstream.
+const APPS: [(&str, &str); 2] = [("app1", "192.168.4.121:80"), ("app2", "192.168.4.122:80")];
+/// Where the proxies' nginx reads it.
+const UPSTREAM: &str = "/etc/nginx/conf.d/converge-upstream-real_servers.conf";
+/// fall × every + timeout is 4 s; as much again for nginx, and twice all of it for a busy computer.
+const DETECTION: Duration = Duration::from_secs(16);
 /// What nginx does not understand.
 const BROKEN: &str = "/etc/nginx/conf.d/broken.conf";
 
@@ -280,6 +286,72 @@ fn both_vips_are_at_the_proxy_that_is_left_when_power_fails() {
         proxied.at_home();
     });
     assert!(came.error_count <= drill::under_way(&came), "{}\n{}", told(&came), proxied.logs());
+}
+
+/// Real servers whose nginx nobody starts again, until this is dropped.
+struct Left<'a>(&'a Proxied);
+
+impl Left<'_> {
+    /// Waits until this stands behind a server in the upstream of both proxies, which nginx has
+    /// read by then; how long that took.
+    fn marked(&self, app: &str, mark: &str) -> Duration {
+        let begun = Instant::now();
+        for (_, proxy) in HOMES {
+            self.0.until(proxy, &format!("grep -q 'server {app} {mark};' {UPSTREAM}"));
+            self.0.until(proxy, "converge plan");
+        }
+        begun.elapsed()
+    }
+}
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        for (app, _) in APPS {
+            self.0.ok(app, "systemctl start nginx converge");
+        }
+    }
+}
+
+#[test]
+fn servers_that_are_stopped_get_no_requests_from_either_proxy_and_then_a_page_says_sorry() {
+    let Some(proxied) = proxied() else { return };
+    let left = Left(&proxied);
+    for (app, _) in APPS {
+        proxied.ok(app, "systemctl stop converge");
+    }
+    let [(app, first), (other, second)] = APPS;
+    proxied.ok(app, "systemctl stop nginx");
+    let took = left.marked(first, "down");
+    eprintln!("{app} is down after {took:.1?}");
+    assert!(took < DETECTION, "{took:?}\n{}", proxied.logs());
+    let seen = proxied.watch("a server is down", "proxy101", || std::thread::sleep(LONG / 3));
+    for report in seen {
+        assert_eq!(report.error_count, 0, "{}", told(&report));
+        let servers: Vec<_> = report.servers.keys().map(String::as_str).collect();
+        assert_eq!(servers, [other]);
+    }
+    proxied.ok(app, "systemctl start nginx");
+    left.marked(first, "weight=1");
+    for (app, _) in APPS {
+        proxied.ok(app, "systemctl stop nginx");
+    }
+    left.marked(first, "down");
+    left.marked(second, "down");
+    for (vip, _) in HOMES {
+        let line = format!("curl -s -w '%{{http_code}}' http://{vip}/");
+        let page = proxied.ok("client", &line);
+        assert!(page.contains("Sorry") && page.ends_with("503"), "{page}\n{}", proxied.logs());
+    }
+    for (app, _) in APPS {
+        proxied.ok(app, "systemctl start nginx");
+    }
+    left.marked(first, "weight=1");
+    left.marked(second, "weight=1");
+    let seen = proxied.watch("all are back", "proxy101", || std::thread::sleep(LONG / 3));
+    for report in seen {
+        assert_eq!(report.error_count, 0, "{}", told(&report));
+        assert_eq!(report.servers.len(), 2, "{report:?}");
+    }
 }
 
 fn at<'p>(placing: &'p Placing, vip: &str) -> &'p str {

@@ -79,8 +79,8 @@ impl Host {
         self.neighbour.within(|| TcpListener::bind(at).expect("a port of its own"))
     }
 
-    /// Unwraps IP in IP as `tunl0` does, which not every kernel has: what comes in goes into a cable
-    /// whose other end is here as well.
+    /// Unwraps IP in IP as `tunl0` does, which not every kernel has: what comes in goes into a
+    /// cable whose other end is here as well.
     pub(crate) fn unwrap_tunnels(&self) {
         self.sh("ip link add inject type veth peer name tunnel");
         self.sh("ip link set inject up && ip link set tunnel up");

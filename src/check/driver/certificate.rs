@@ -177,7 +177,8 @@ mod tests {
         #[test]
         fn a_day_is_the_same_after_it_was_written_and_read(days in -200_000i64..4_000_000) {
             let text = date(days * DAY);
-            let parts: Vec<i64> = text.splitn(3, '-').filter_map(|part| part.parse().ok()).collect();
+            let parts = text.splitn(3, '-').filter_map(|part| part.parse().ok());
+            let parts: Vec<i64> = parts.collect();
             if let [year, month, day] = parts[..] {
                 prop_assert_eq!(midnight(year, month, day), days * DAY);
             }

@@ -1,4 +1,7 @@
-//! Random bytes for the questions that need some, fetched from the kernel many at a time.
+//! Random bytes for the questions that need some.
+//!
+//! An identifier that can be guessed would let others answer in a server's place. They are fetched
+//! from the kernel many at a time: one system call for each question would be seen in the figures.
 
 use ring::rand::{SecureRandom, SystemRandom};
 

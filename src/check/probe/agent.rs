@@ -3,8 +3,8 @@
 //! `up`, `down`, `fail`, `stopped` are its health, `ready`, `drain`, `maint` what it wants to be
 //! done with it, `75%` the share of its weight; of each sort the last word holds. `maxconn:N` is of
 //! no use to IPVS and passed over. Between words stand spaces, tabs or commas; behind `#` the
-//! reason. Unlike HAProxy, which lets a drain stand until `ready` comes, each line here is the whole
-//! truth: an agent that was started anew need not know what it said before.
+//! reason. Unlike HAProxy, which lets a drain stand until `ready` comes, each line here is the
+//! whole truth: an agent that was started anew need not know what it said before.
 
 use super::Step;
 use super::exchange::{Cut, Speaker};
@@ -187,18 +187,18 @@ mod tests {
             ),
             (&[b'x'; LONGEST], "a line of 1024 bytes"),
         ] {
-            agent().hears(line).is_bad(what);
+            agent().hears(line).ends_bad(what);
         }
-        agent().hears(b"down").ends().is_bad("the agent says down");
-        agent().ends().is_bad("it closed the connection, and no line came");
+        agent().hears(b"down").ends().ends_bad("the agent says down");
+        agent().ends().ends_bad("it closed the connection, and no line came");
         agent().silent("connected, but no line came");
         agent().hears(b"up").silent("no whole line came");
-        agent().hears(b"up").ends().is_good();
+        agent().hears(b"up").ends().ends_good();
     }
 
     #[test]
     fn what_an_agent_wants_to_hear_is_sent_first() {
         let told = Ordeal::new(|| Agent::new(b"be/srv1\n"));
-        told.says(b"be/srv1\n").hears(b"up\n").is_good();
+        told.says(b"be/srv1\n").hears(b"up\n").ends_good();
     }
 }

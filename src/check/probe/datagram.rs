@@ -89,7 +89,7 @@ mod tests {
     }
 
     fn judged(datagram: &Datagram, reply: &[u8]) -> Option<Outcome> {
-        let question = question(datagram, &target(), [1; 16]).unwrap();
+        let question = question(datagram, &target(), [1; 16]).expect("well-formed");
         judge(datagram, &question, reply)
     }
 
@@ -129,7 +129,7 @@ mod tests {
             Datagram::Sip { user: "ping".into() },
             Datagram::Radius { login, secret: "s".into() },
         ] {
-            let ask = |random| question(&datagram, &target(), random).unwrap();
+            let ask = |random| question(&datagram, &target(), random).expect("well-formed");
             assert_ne!(ask([1; 16]), ask([2; 16]));
             assert_eq!(judge(&datagram, &ask([1; 16]), &ask([1; 16]).send), None, "its own echo");
             assert!(matches!(silence(&datagram), Outcome::Bad(_)));

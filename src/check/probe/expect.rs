@@ -181,7 +181,7 @@ mod tests {
     }
 
     fn pattern(pattern: &str) -> Pattern {
-        Pattern::new(pattern).unwrap()
+        Pattern::new(pattern).expect("well-formed")
     }
 
     fn ordeal(turns: &[Turn]) -> Ordeal {
@@ -204,27 +204,27 @@ mod tests {
             .hears(b"bbb\nfgf")
             .says(b"c\nd\ne\n")
             .hears(b"f")
-            .is_good();
+            .ends_good();
         // All at once, as a server may that knows what we will say.
-        ordeal(&turns).hears(b"readyb\nff").is_good();
+        ordeal(&turns).hears(b"readyb\nff").ends_good();
         ordeal(&turns).silent("connected, but turn 1: \"ready\" did not come");
         ordeal(&turns).hears(b"ready").silent("turn 2: nothing came that matches /^b+\\n/");
         let closed = ordeal(&turns).hears(b"readyx").ends();
-        closed.is_bad("turn 2: it closed the connection, and nothing came that matches /^b+\\n/");
+        closed.ends_bad("turn 2: it closed the connection, and nothing came that matches /^b+\\n/");
     }
 
     #[test]
     fn nothing_expected_is_good_at_once() {
-        ordeal(&[]).is_good();
-        ordeal(&[turn("x", None)]).says(b"x").is_good();
-        ordeal(&[turn("x", text(""))]).says(b"x").is_good();
+        ordeal(&[]).ends_good();
+        ordeal(&[turn("x", None)]).says(b"x").ends_good();
+        ordeal(&[turn("x", text(""))]).says(b"x").ends_good();
     }
 
     #[test]
     fn what_must_not_come_is_judged_at_the_end() {
         let turns = [turn("", Some(Expectation::MatchesNot(pattern("err"))))];
-        ordeal(&turns).hears(b"all well").ends().is_good();
-        ordeal(&turns).hears(b"an error").is_bad("what came matches /err/");
+        ordeal(&turns).hears(b"all well").ends().ends_good();
+        ordeal(&turns).hears(b"an error").ends_bad("what came matches /err/");
         ordeal(&turns).hears(b"x").silent("it did not close the connection");
         let full = ordeal(&turns);
         full.hears(&[b'x'; MOST_BYTES - 1]).silent("it did not close the connection");
@@ -235,13 +235,13 @@ mod tests {
     #[test]
     fn a_digest_is_of_all_that_came() {
         let turns = [turn("", Some(Expectation::Md5("900150983cd24fb0d6963f7d28e17f72".into())))];
-        ordeal(&turns).hears(b"abc").ends().is_good();
+        ordeal(&turns).hears(b"abc").ends().ends_good();
         let other = "what came has the MD5 d41d8cd98f00b204e9800998ecf8427e, not \
                      900150983cd24fb0d6963f7d28e17f72";
-        ordeal(&turns).ends().is_bad(other);
+        ordeal(&turns).ends().ends_bad(other);
         let sha256 = digests(b"abc").sha256;
         let turns = [turn("", Some(Expectation::Sha256(sha256)))];
-        ordeal(&turns).hears(b"abc").ends().is_good();
+        ordeal(&turns).hears(b"abc").ends().ends_good();
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! FTP (RFC 959): banner, AUTH TLS if TLS is to begin there (RFC 4217), login if there is one, QUIT.
+//! FTP (RFC 959): banner, AUTH TLS if TLS is to begin there (RFC 4217), login if there is one,
+//! QUIT.
 //!
 //! Nothing is transferred. A banner of 120 says that another comes, which is waited for. As with
 //! SMTP the answer to QUIT is waited for and does not matter.
@@ -126,8 +127,12 @@ mod tests {
     #[test]
     fn a_banner_is_good() {
         let plain = || Ordeal::new(|| Ftp::new(None, false));
-        plain().hears(b"220 (vsFTPd 3.0.3)\r\n").says(b"QUIT\r\n").hears(b"221 bye\r\n").is_good();
-        plain().hears(b"120 soon\r\n220-hi\r\n there\r\n220 go\r\n").ends().is_good();
+        plain()
+            .hears(b"220 (vsFTPd 3.0.3)\r\n")
+            .says(b"QUIT\r\n")
+            .hears(b"221 bye\r\n")
+            .ends_good();
+        plain().hears(b"120 soon\r\n220-hi\r\n there\r\n220 go\r\n").ends().ends_good();
     }
 
     #[test]
@@ -140,14 +145,14 @@ mod tests {
             .hears(b"230-welcome\r\n 530 no\r\n230 in\r\n")
             .says(b"QUIT\r\n")
             .hears(b"221 bye\r\n")
-            .is_good();
-        ftp(false).hears(b"220 ready\r\n230 in\r\n221 bye\r\n").is_good();
+            .ends_good();
+        ftp(false).hears(b"220 ready\r\n230 in\r\n221 bye\r\n").ends_good();
         for (hears, what) in [
             (&b"220 x\r\n331 x\r\n530 Login incorrect.\r\n"[..], "PASS: `530 Login incorrect.`"),
             (b"220 x\r\n331 x\r\n332 account?\r\n", "PASS: `332 account?`"),
             (b"220 x\r\n530 not you\r\n", "USER: `530 not you`"),
         ] {
-            ftp(false).hears(hears).is_bad(&format!("answer to {what}"));
+            ftp(false).hears(hears).ends_bad(&format!("answer to {what}"));
         }
     }
 
@@ -160,15 +165,15 @@ mod tests {
             .upgrades()
             .says(b"USER me\r\n")
             .hears(b"331 x\r\n230 x\r\n221 x\r\n")
-            .is_good();
-        ftp(true).hears(b"220 x\r\n500 no\r\n").is_bad("answer to AUTH TLS: `500 no`");
+            .ends_good();
+        ftp(true).hears(b"220 x\r\n500 no\r\n").ends_bad("answer to AUTH TLS: `500 no`");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         let full = ftp(false).hears(b"421 too many\r\n");
-        full.is_bad("banner `421 too many`");
-        ftp(false).hears(b"* OK\r\n").is_bad("no reply, but `* OK`");
+        full.ends_bad("banner `421 too many`");
+        ftp(false).hears(b"* OK\r\n").ends_bad("no reply, but `* OK`");
         ftp(false).silent("connected, but no banner came");
         let login = Login { user: "me".into(), password: "a\nb".into() };
         assert_eq!(failure(Ftp::new(Some(login), false)), "a login of more than one line");

@@ -159,9 +159,9 @@ mod tests {
             .hears(b"* OK [CAPABILITY IMAP4rev1] ready\r\n")
             .says(b"c3 LOGOUT\r\n")
             .hears(b"* BYE bye\r\nc3 OK done\r\n")
-            .is_good();
-        plain().hears(b"* ok ready\r\n").ends().is_good();
-        plain().hears(b"* PREAUTH ready\r\n").hears(b"c3 BAD what\r\n").is_good();
+            .ends_good();
+        plain().hears(b"* ok ready\r\n").ends().ends_good();
+        plain().hears(b"* PREAUTH ready\r\n").hears(b"c3 BAD what\r\n").ends_good();
     }
 
     #[test]
@@ -172,12 +172,12 @@ mod tests {
             .hears(b"* CAPABILITY IMAP4rev1\r\nc2 OK in\r\n")
             .says(b"c3 LOGOUT\r\n")
             .hears(b"* BYE bye\r\n")
-            .is_good();
+            .ends_good();
         ready()
             .hears(b"c2 NO [AUTHENTICATIONFAILED] no\r\n")
-            .is_bad("answer to LOGIN: `c2 NO [AUTHENTICATIONFAILED] no`");
-        ready().hears(b"* BYE too many\r\n").is_bad("it goes: `* BYE too many`");
-        ready().hears(b"c1 OK\r\n").is_bad("no IMAP, but `c1 OK`");
+            .ends_bad("answer to LOGIN: `c2 NO [AUTHENTICATIONFAILED] no`");
+        ready().hears(b"* BYE too many\r\n").ends_bad("it goes: `* BYE too many`");
+        ready().hears(b"c1 OK\r\n").ends_bad("no IMAP, but `c1 OK`");
     }
 
     #[test]
@@ -189,19 +189,19 @@ mod tests {
             .upgrades()
             .says(b"c3 LOGOUT\r\n")
             .hears(b"* BYE\r\n")
-            .is_good();
-        ready().hears(b"c1 BAD no\r\n").is_bad("answer to STARTTLS: `c1 BAD no`");
+            .ends_good();
+        ready().hears(b"c1 BAD no\r\n").ends_bad("answer to STARTTLS: `c1 BAD no`");
         let known = Ordeal::new(|| Imap::new(None, true)).hears(b"* PREAUTH in\r\n");
-        known.is_bad("greeting `* PREAUTH in`");
+        known.ends_bad("greeting `* PREAUTH in`");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         let plain = || Ordeal::new(|| Imap::new(None, false));
-        plain().hears(b"* BYE busy\r\n").is_bad("greeting `* BYE busy`");
-        plain().hears(b"220 mx\r\n").is_bad("greeting `220 mx`");
+        plain().hears(b"* BYE busy\r\n").ends_bad("greeting `* BYE busy`");
+        plain().hears(b"220 mx\r\n").ends_bad("greeting `220 mx`");
         plain().silent("connected, but no greeting came");
-        plain().ends().is_bad("it closed the connection, and no greeting came");
+        plain().ends().ends_bad("it closed the connection, and no greeting came");
         let login = Login { user: "a\r\nb".into(), password: String::new() };
         assert_eq!(failure(Imap::new(Some(login), false)), "a login of more than one line");
     }

@@ -119,9 +119,9 @@ mod tests {
         let mut strict = Gathering::default();
         assert_eq!(strict.line(b"250-a\r\n"), Ok(None));
         assert_eq!(strict.line(b"250-b\r\n"), Ok(None));
-        let reply = strict.line(b"250 c\r\n").unwrap().unwrap();
+        let reply = strict.line(b"250 c\r\n").expect("a reply").expect("a whole one");
         assert_eq!((reply.code, reply.lines.len(), reply.quoted()), (250, 3, "`250-a`".into()));
-        assert_eq!(strict.line(b"220\r\n").unwrap().unwrap().code, 220);
+        assert_eq!(strict.line(b"220\r\n").expect("a reply").expect("a whole one").code, 220);
         assert!(strict.line(b"hello\r\n").is_err());
         assert!(strict.line(b"2200 x\r\n").is_err());
         assert_eq!(strict.line(b"250-a\r\n"), Ok(None));
@@ -134,7 +134,10 @@ mod tests {
         assert_eq!(loose.line(b"220-welcome\r\n"), Ok(None));
         assert_eq!(loose.line(b" 331 so what\r\n"), Ok(None));
         assert_eq!(loose.line(b"421 not the end\r\n"), Ok(None));
-        assert_eq!(loose.line(b"220 go\r\n").unwrap().unwrap().lines.len(), 4);
+        assert_eq!(
+            loose.line(b"220 go\r\n").expect("a reply").expect("a whole one").lines.len(),
+            4
+        );
         assert!(loose.line(b"welcome\r\n").is_err());
     }
 }

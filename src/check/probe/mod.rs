@@ -1,10 +1,10 @@
 //! What is said to a server and how its answer is judged, for each kind of server.
 //!
 //! A [`Dialogue`] is one conversation over one stream, a [`datagram::Question`] one datagram and
-//! the answers to it. Both take bytes and give bytes, so that any cut of a stream can be tested, and
-//! neither knows of sockets, TLS or time: who drives them opens the connection, makes the handshake
-//! and says when the time is up. What a server sends is never kept beyond a bound, and a server
-//! that keeps to no end is bad.
+//! the answers to it. Both take bytes and give bytes, so that any cut of a stream can be tested,
+//! and neither knows of sockets, TLS or time: who drives them opens the connection, makes the
+//! handshake and says when the time is up. What a server sends is never kept beyond a bound, and a
+//! server that keeps to no end is bad.
 
 use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;

@@ -1,7 +1,7 @@
 //! NNTP (RFC 3977): greeting, STARTTLS if TLS is to begin there (RFC 4642), QUIT.
 //!
-//! 200 and 201 are good: whether posting is allowed is no matter of health. 400 and 502 say that the
-//! server is there and serves nobody, or not us.
+//! 200 and 201 are good: whether posting is allowed is no matter of health. 400 and 502 say that
+//! the server is there and serves nobody, or not us.
 
 use super::Step;
 use super::exchange::{Cut, Speaker, bad, good};
@@ -86,23 +86,23 @@ mod tests {
 
     #[test]
     fn a_greeting_is_good() {
-        nntp(false).hears(b"200 posting\r\n").says(b"QUIT\r\n").hears(b"205 bye\r\n").is_good();
-        nntp(false).hears(b"201 no posting\r\n").ends().is_good();
+        nntp(false).hears(b"200 posting\r\n").says(b"QUIT\r\n").hears(b"205 bye\r\n").ends_good();
+        nntp(false).hears(b"201 no posting\r\n").ends().ends_good();
     }
 
     #[test]
     fn tls_begins_by_starttls() {
         let asked = nntp(true).hears(b"200 x\r\n").says(b"STARTTLS\r\n").hears(b"382 go\r\n");
-        asked.upgrades().says(b"QUIT\r\n").hears(b"205 bye\r\n").is_good();
-        nntp(true).hears(b"200 x\r\n580 no\r\n").is_bad("answer to STARTTLS: `580 no`");
+        asked.upgrades().says(b"QUIT\r\n").hears(b"205 bye\r\n").ends_good();
+        nntp(true).hears(b"200 x\r\n580 no\r\n").ends_bad("answer to STARTTLS: `580 no`");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        nntp(false).hears(b"400 later\r\n").is_bad("greeting `400 later`");
-        nntp(false).hears(b"502 not you\r\n").is_bad("greeting `502 not you`");
-        nntp(false).hears(b"200-x\r\n").is_bad("greeting `200-x`");
-        nntp(false).hears(b"hello\r\n").is_bad("no reply, but `hello`");
+        nntp(false).hears(b"400 later\r\n").ends_bad("greeting `400 later`");
+        nntp(false).hears(b"502 not you\r\n").ends_bad("greeting `502 not you`");
+        nntp(false).hears(b"200-x\r\n").ends_bad("greeting `200-x`");
+        nntp(false).hears(b"hello\r\n").ends_bad("no reply, but `hello`");
         nntp(false).silent("connected, but no greeting came");
     }
 }

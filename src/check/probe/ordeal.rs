@@ -84,7 +84,7 @@ impl Ordeal {
     }
 
     #[track_caller]
-    pub(crate) fn is_good(self) {
+    pub(crate) fn ends_good(self) {
         self.ends_as(|outcome| match outcome {
             Outcome::Good(advice) => assert_eq!(*advice, Default::default()),
             Outcome::Bad(_) | Outcome::Unmade(_) => panic!("{outcome:?}"),
@@ -92,7 +92,7 @@ impl Ordeal {
     }
 
     #[track_caller]
-    pub(crate) fn is_bad(self, what: &str) {
+    pub(crate) fn ends_bad(self, what: &str) {
         self.ends_as(|outcome| match outcome {
             Outcome::Bad(failure) => {
                 assert_eq!(failure.what, what);

@@ -113,8 +113,8 @@ mod tests {
     #[test]
     fn a_greeting_is_good() {
         let plain = || Ordeal::new(|| Pop3::new(None, false)).hears(b"+OK ready <1@x>\r\n");
-        plain().says(b"QUIT\r\n").hears(b"+OK bye\r\n").is_good();
-        plain().ends().is_good();
+        plain().says(b"QUIT\r\n").hears(b"+OK bye\r\n").ends_good();
+        plain().ends().ends_good();
     }
 
     #[test]
@@ -127,11 +127,11 @@ mod tests {
             .hears(b"+OK in\r\n")
             .says(b"QUIT\r\n")
             .hears(b"+OK bye\r\n")
-            .is_good();
+            .ends_good();
         let wrong = pop3(false).hears(b"+OK ready\r\n+OK\r\n-ERR [AUTH] no\r\n");
-        wrong.is_bad("answer to PASS: `-ERR [AUTH] no`");
+        wrong.ends_bad("answer to PASS: `-ERR [AUTH] no`");
         let unsafe_here = pop3(false).hears(b"+OK ready\r\n-ERR not in the clear\r\n");
-        unsafe_here.is_bad("answer to USER: `-ERR not in the clear`");
+        unsafe_here.ends_bad("answer to USER: `-ERR not in the clear`");
     }
 
     #[test]
@@ -143,14 +143,14 @@ mod tests {
             .upgrades()
             .says(b"USER me\r\n")
             .hears(b"+OK\r\n+OK\r\n+OK\r\n")
-            .is_good();
-        pop3(true).hears(b"+OK ready\r\n-ERR no\r\n").is_bad("answer to STLS: `-ERR no`");
+            .ends_good();
+        pop3(true).hears(b"+OK ready\r\n-ERR no\r\n").ends_bad("answer to STLS: `-ERR no`");
     }
 
     #[test]
     fn what_is_wrong_is_named() {
-        pop3(false).hears(b"-ERR busy\r\n").is_bad("greeting: `-ERR busy`");
-        pop3(false).hears(b"220 mx\r\n").is_bad("greeting: `220 mx`");
+        pop3(false).hears(b"-ERR busy\r\n").ends_bad("greeting: `-ERR busy`");
+        pop3(false).hears(b"220 mx\r\n").ends_bad("greeting: `220 mx`");
         pop3(false).silent("connected, but no greeting came");
         let login = Login { user: "me".into(), password: "a\nb".into() };
         assert_eq!(failure(Pop3::new(Some(login), false)), "a login of more than one line");

@@ -2,8 +2,8 @@
 //!
 //! The login is what the server asks for: nothing, the password in the clear, MD5, or SCRAM-SHA-256
 //! (in [`scram`]). What it says when it refuses is the reason of the failure: "the database system
-//! is starting up" as well as a wrong password. A goodbye is sent, so that the server does not log a
-//! lost connection.
+//! is starting up" as well as a wrong password. A goodbye is sent, so that the server does not log
+//! a lost connection.
 
 mod scram;
 

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn any_signed_answer_is_good_unless_a_login_is_to_be_accepted() {
-        let asked = question(&login(""), "s", [7; 16]).unwrap();
+        let asked = question(&login(""), "s", [7; 16]).expect("well-formed");
         for code in [2, 3, 11] {
             for with_hmac in [false, true] {
                 let answer = answer(code, &asked, "s", with_hmac);
@@ -206,7 +206,7 @@ mod tests {
         }
         let other = answer(5, &asked, "s", false);
         assert_eq!(judge(&login(""), "s", &asked, &other), bad("an answer of code 5"));
-        let asked = question(&login("pw"), "s", [7; 16]).unwrap();
+        let asked = question(&login("pw"), "s", [7; 16]).expect("well-formed");
         let judged = |code| judge(&login("pw"), "s", &asked, &answer(code, &asked, "s", true));
         assert_eq!(judged(2), GOOD);
         assert_eq!(judged(3), bad("it rejects the login"));
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_is_not_signed_is_bad() {
-        let asked = question(&login(""), "s", [7; 16]).unwrap();
+        let asked = question(&login(""), "s", [7; 16]).expect("well-formed");
         let not_signed = bad("its answer is not signed with this secret");
         let judged = |answer: &[u8]| judge(&login(""), "s", &asked, answer);
         assert_eq!(judged(&answer(2, &asked, "other", true)), not_signed);
@@ -249,7 +249,7 @@ mod tests {
         fn whatever_comes_is_judged_or_none(
             junk: Vec<u8>, at in 0..60usize, byte: u8, secret: String
         ) {
-            let asked = question(&login("pw"), &secret, [7; 16]).unwrap();
+            let asked = question(&login("pw"), &secret, [7; 16]).expect("well-formed");
             judge(&login("pw"), &secret, &asked, &junk);
             let mut changed = answer(2, &asked, &secret, true);
             let at = at % changed.len();

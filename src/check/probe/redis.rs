@@ -103,17 +103,17 @@ mod tests {
     #[test]
     fn pong_is_good() {
         let plain = Ordeal::new(|| Redis::new(None));
-        plain.says(b"*1\r\n$4\r\nPING\r\n").hears(b"+PONG\r\n").is_good();
+        plain.says(b"*1\r\n$4\r\nPING\r\n").hears(b"+PONG\r\n").ends_good();
         Ordeal::new(|| Redis::new(login("")))
             .says(b"*2\r\n$4\r\nAUTH\r\n$7\r\nse cret\r\n")
             .hears(b"+OK\r\n")
             .says(b"*1\r\n$4\r\nPING\r\n")
             .hears(b"+PONG\r\n")
-            .is_good();
+            .ends_good();
         Ordeal::new(|| Redis::new(login("me")))
             .says(b"*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$7\r\nse cret\r\n")
             .hears(b"+OK\r\n+PONG\r\n")
-            .is_good();
+            .ends_good();
     }
 
     #[test]
@@ -143,18 +143,18 @@ mod tests {
             (b"+OK\r\n", "answer to PING: `+OK`"),
             (b"HTTP/1.1 400 Bad Request\r\n", "answer to PING: `HTTP/1.1 400 Bad Request`"),
         ] {
-            Ordeal::new(|| Redis::new(None)).hears(hears).is_bad(what);
+            Ordeal::new(|| Redis::new(None)).hears(hears).ends_bad(what);
         }
         Ordeal::new(|| Redis::new(login("me")))
             .hears(b"-WRONGPASS invalid username-password pair or user is disabled.\r\n")
-            .is_bad(
+            .ends_bad(
                 "it refuses the login: `WRONGPASS invalid username-password pair or user is \
                  disabled.`",
             );
         let none = Ordeal::new(|| Redis::new(login("me")));
-        none.hears(b"+PONG\r\n").is_bad("answer to AUTH: `+PONG`");
+        none.hears(b"+PONG\r\n").ends_bad("answer to AUTH: `+PONG`");
         Ordeal::new(|| Redis::new(None)).silent("connected, but no answer to PING came");
         let closed = Ordeal::new(|| Redis::new(None)).hears(b"+PO").ends();
-        closed.is_bad("it closed the connection, and no whole answer to PING came");
+        closed.ends_bad("it closed the connection, and no whole answer to PING came");
     }
 }

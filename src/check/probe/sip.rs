@@ -146,11 +146,11 @@ mod tests {
     use proptest::prelude::*;
 
     fn target(address: &str) -> Target {
-        Target { address: address.parse().unwrap(), port: 5060 }
+        Target { address: address.parse().expect("well-formed"), port: 5060 }
     }
 
     fn asked() -> Vec<u8> {
-        question("ping", &target("192.0.2.1"), "UDP", [0xab; 16]).unwrap()
+        question("ping", &target("192.0.2.1"), "UDP", [0xab; 16]).expect("well-formed")
     }
 
     fn answer(status: &str, call: &str) -> Vec<u8> {
@@ -161,14 +161,14 @@ mod tests {
 
     #[test]
     fn the_question_is_as_rfc_3261_has_it() {
-        let text = String::from_utf8(asked()).unwrap();
+        let text = String::from_utf8(asked()).expect("well-formed");
         assert!(text.starts_with(
             "OPTIONS sip:ping@192.0.2.1:5060 SIP/2.0\r\nVia: SIP/2.0/UDP converge.invalid;rport;\
              branch=z9hG4bKabababab"
         ));
         assert!(text.contains(&format!("\r\n{CALL}\r\n")));
         assert!(text.ends_with("\r\nContent-Length: 0\r\n\r\n"));
-        let six = question("ping", &target("2001:db8::1"), "UDP", [0; 16]).unwrap();
+        let six = question("ping", &target("2001:db8::1"), "UDP", [0; 16]).expect("well-formed");
         assert!(six.starts_with(b"OPTIONS sip:ping@[2001:db8::1]:5060 SIP/2.0\r\n"));
     }
 
@@ -199,12 +199,12 @@ mod tests {
             Ordeal::of(move || Exchange::boxed(make()))
         };
         let all = [answer("100 Trying", CALL), b"\r\n".to_vec(), answer("200 OK", CALL)].concat();
-        over_tcp().hears(&all).is_good();
+        over_tcp().hears(&all).ends_good();
         let none = over_tcp().hears(&answer("404 Not Found", CALL));
-        none.is_bad("status 404 `Not Found`, not 2xx");
+        none.ends_bad("status 404 `Not Found`, not 2xx");
         let http = over_tcp().hears(b"HTTP/1.1 400 Bad Request\r\n\r\n");
-        http.is_bad("no SIP, but `HTTP/1.1 400 Bad Request`");
-        over_tcp().hears(&[b'x'; LONGEST]).is_bad("a head of 4096 bytes");
+        http.ends_bad("no SIP, but `HTTP/1.1 400 Bad Request`");
+        over_tcp().hears(&[b'x'; LONGEST]).ends_bad("a head of 4096 bytes");
         over_tcp().silent("connected, but no answer to OPTIONS came");
         let speaker = OverTcp::new("a b", &target("192.0.2.1"), false, [0; 16]);
         assert_eq!(failure(speaker), "a SIP user is one word, not `a b`");

@@ -129,9 +129,9 @@ mod tests {
             .hears(b"250-mx.example\r\n250-PIPELINING\r\n250 8BITMIME\r\n")
             .says(b"QUIT\r\n")
             .hears(b"221 bye\r\n")
-            .is_good();
+            .ends_good();
         // Some do not answer, and just go.
-        ordeal(false).hears(b"220 a\r\n250 b\r\n").ends().is_good();
+        ordeal(false).hears(b"220 a\r\n250 b\r\n").ends().ends_good();
     }
 
     #[test]
@@ -143,7 +143,7 @@ mod tests {
             .hears(b"250 mx\r\n")
             .says(b"QUIT\r\n")
             .hears(b"500 what?\r\n")
-            .is_good();
+            .ends_good();
     }
 
     #[test]
@@ -158,12 +158,12 @@ mod tests {
             .hears(b"250 mx\r\n")
             .says(b"QUIT\r\n")
             .hears(b"221 bye\r\n")
-            .is_good();
-        ordeal(true).hears(b"220 mx\r\n250 mx\r\n").is_bad("STARTTLS is not offered");
+            .ends_good();
+        ordeal(true).hears(b"220 mx\r\n250 mx\r\n").ends_bad("STARTTLS is not offered");
         ordeal(true)
             .hears(b"220 mx\r\n250 STARTTLS\r\n454 no\r\n")
-            .is_bad("answer to STARTTLS: `454 no`");
-        ordeal(true).hears(b"220 mx\r\n502 no\r\n").is_bad("answer to EHLO: `502 no`");
+            .ends_bad("answer to STARTTLS: `454 no`");
+        ordeal(true).hears(b"220 mx\r\n502 no\r\n").ends_bad("answer to EHLO: `502 no`");
     }
 
     #[test]
@@ -176,9 +176,9 @@ mod tests {
             (b"220 mx\r\n500 no\r\n550 no\r\n", "answer to HELO: `550 no`"),
             (b"220 mx\r\n250-a\r\n251 b\r\n", "no reply, but `251 b`"),
         ] {
-            ordeal(false).hears(hears).is_bad(what);
+            ordeal(false).hears(hears).ends_bad(what);
         }
-        ordeal(false).ends().is_bad("it closed the connection, and no banner came");
+        ordeal(false).ends().ends_bad("it closed the connection, and no banner came");
         ordeal(false).hears(b"220 mx\r\n").silent("no answer to EHLO came");
         ordeal(false).silent("connected, but no banner came");
         assert_eq!(failure(Smtp::new("a\r\nb", false)), "a helo of more than one line");

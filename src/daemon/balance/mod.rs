@@ -39,9 +39,12 @@ use peers::Told;
 /// After the time in which every server should have been judged, for a busy host.
 const SPARE: Duration = Duration::from_secs(1);
 
-/// From one report to the next, and how much of the time writing them may take: one part in so many.
+/// From one report to the next, and how much of the time writing them may take: one part in so
+/// many.
 const REPORT_REST: Duration = Duration::from_millis(100);
 const SHARE: u32 = 20;
+
+type Healths = BTreeMap<Arc<CheckConfig>, Health>;
 
 /// What is known of the real servers, and what follows from it.
 pub struct Balance<'h> {
@@ -51,7 +54,7 @@ pub struct Balance<'h> {
     /// Which pools a check matters to.
     concerns: BTreeMap<Arc<CheckConfig>, Vec<usize>>,
     witnesses: Vec<Arc<CheckConfig>>,
-    health: BTreeMap<Arc<CheckConfig>, Health>,
+    health: Healths,
     checks: Option<(Checks, Events)>,
     wire: Option<(Wire, Findings)>,
     sorry: Sorry,
@@ -141,7 +144,7 @@ impl<'h> Balance<'h> {
 
     fn adopt(&mut self, role: &Role) -> Result<(), WatchError> {
         let checks = role.checks();
-        self.health.retain(|check, _| checks.contains(check));
+        self.health = carried_over(std::mem::take(&mut self.health), &checks);
         self.concerns = concerns(role);
         self.witnesses = role.witnesses().to_vec();
         let longest = checks.iter().map(|check| until_judged(&check.timing)).max();
@@ -380,6 +383,23 @@ fn settings(tasks: Handle) -> Settings {
     // Beats of one start lie otherwise than those of the next, and of the other director.
     let seed = now().since_start().as_nanos() as u64 ^ u64::from(std::process::id());
     Settings { tasks, seed, limits: Limits { at_once: AT_ONCE } }
+}
+
+/// What is known of checks that stay, also of those that differ in their timing alone: the checker
+/// itself keeps that too.
+fn carried_over(known: Healths, checks: &BTreeSet<Arc<CheckConfig>>) -> Healths {
+    let asks_the_same = |one: &CheckConfig, other: &CheckConfig| {
+        (&one.target, &one.probe) == (&other.target, &other.probe)
+    };
+    let health = |check: &Arc<CheckConfig>| {
+        // The timing comes last in the order, so that these lie beside it.
+        let from = known.range::<Arc<CheckConfig>, _>(check..).next();
+        let before = known.range::<Arc<CheckConfig>, _>(..check).next_back();
+        let near = from.into_iter().chain(before);
+        let mut akin = near.filter(|(other, _)| asks_the_same(other, check));
+        akin.next().map(|(_, health)| (Arc::clone(check), health.clone()))
+    };
+    checks.iter().filter_map(health).collect()
 }
 
 /// Which pools each check matters to, by their order in the role.

@@ -1,4 +1,7 @@
 //! How the resident converge ends: for good, giving the VIPs to a peer, or to be started again.
+//!
+//! Real servers, tables and files stay as they are in both cases: what serves clients goes on
+//! serving them.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

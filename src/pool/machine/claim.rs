@@ -1,4 +1,7 @@
 //! What becomes of each server: by its own right first, then with the quorum in mind.
+//!
+//! The first is a function of its checks and of what was said of it, and knows nothing of the
+//! others; the second knows nothing of checks.
 
 use super::Pool;
 use super::look::Look;

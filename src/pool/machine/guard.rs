@@ -7,7 +7,8 @@
 //! Proof has to be fresh. A witness that was well a second ago, a server that refused before the
 //! way was cut, and a director that has not made its round yet say nothing of now. So the set is
 //! held until each of them had the time to notice what we noticed, and only what is still held then
-//! is believed to be our fault, and told.
+//! is believed to be our fault, and told. When the way is open again, others answer sooner than
+//! servers are held to be well: what was told ends only by proof that lasts as long as that takes.
 
 use super::Pool;
 use super::look::{Look, Proof, proof};
@@ -39,6 +40,8 @@ pub(super) struct Hold {
     settled: Moment,
     /// It was told.
     is_told: bool,
+    /// Since when something proves that they did fail, although that was told.
+    doubted: Option<Moment>,
     /// When something will be evidence that is not yet.
     again: Option<Moment>,
 }
@@ -128,7 +131,7 @@ impl Pool {
         let (Some(first), Some(last)) = (first, last) else { return Guard::Open };
         let together = set.len() >= 2 && last.since(first) <= self.spans.window;
         let settled = now + self.spans.window;
-        let hold = Hold { first, together, settled, is_told: false, again: None };
+        let hold = Hold { first, together, settled, is_told: false, doubted: None, again: None };
         self.hold_on(hold, &set, view, now)
     }
 
@@ -161,22 +164,25 @@ impl Pool {
             return Guard::Open;
         }
         match self.verdict(&hold, view, now) {
+            Verdict::LetGo(_) if !hold.is_told => return self.release(),
             Verdict::LetGo(why) => {
-                if hold.is_told {
+                let until = *hold.doubted.get_or_insert(now) + self.spans.grace;
+                if now >= until {
                     self.notices.push(&self.config.name, What::LetGo { why });
+                    return self.release();
                 }
-                self.release()
+                hold.again = Some(until);
             }
             Verdict::Hold(why, again) => {
                 if now >= hold.settled && !hold.is_told {
                     hold.is_told = true;
                     self.notices.push(&self.config.name, What::Held { servers, why });
                 }
-                more.iter().for_each(|(i, _)| self.memories[*i].stage = Stage::Held);
-                hold.again = again;
-                Guard::Holding(hold)
+                (hold.doubted, hold.again) = (None, again);
             }
         }
+        more.iter().for_each(|(i, _)| self.memories[*i].stage = Stage::Held);
+        Guard::Holding(hold)
     }
 
     fn begin_grace(&mut self, hold: Hold, now: Moment) -> Guard {
@@ -198,7 +204,7 @@ impl Pool {
     fn hold_again(&mut self, hold: Hold, fell: &[Moment], view: &View<'_>, now: Moment) -> Guard {
         let first = fell.first().copied().unwrap_or(hold.first);
         let more = self.last_good_set(fell);
-        self.hold_on(Hold { first, ..hold }, &more, view, now)
+        self.hold_on(Hold { first, doubted: None, ..hold }, &more, view, now)
     }
 
     /// Those that are held have failed.

@@ -120,7 +120,8 @@ pub(super) fn proof(check: &CheckConfig, health: &Health, first: Moment, now: Mo
             Evidence::Silent => return Proof::None,
             Evidence::Answered => failing.since,
         },
-        None if health.state == State::Unknown || !goes_there(&check.probe) => return Proof::None,
+        // One that is about to be well again would prove that it is to leave.
+        None if health.state != State::Up || !goes_there(&check.probe) => return Proof::None,
         None => health.since,
     };
     let again = first + check.timing.every + check.timing.timeout;

@@ -1,4 +1,7 @@
 //! What a pool remembers of one server, and how long things may take in it.
+//!
+//! All that a pool knows beside the view of the moment is here, so that it can be seen how little
+//! that is.
 
 use std::time::Duration;
 

@@ -3,11 +3,13 @@
 //! A bench has servers 192.0.2.1, .2 … with one TCP check each, every second with a timeout of one,
 //! and is told what the checks say. Times are milliseconds.
 
+mod bug;
 mod guarded;
 mod history;
 mod model;
 mod noticed;
 mod properties;
+mod row;
 mod shared;
 mod slow;
 
@@ -165,6 +167,12 @@ impl Bench {
     /// Server `n` refuses.
     fn refuses(&mut self, n: u8) {
         self.bad(tcp(n), self.now, Failure::answered("connection refused"));
+        self.tell();
+    }
+
+    /// Server `n` was good once after it failed, which is not often enough yet.
+    fn recovers(&mut self, n: u8) {
+        self.health.get_mut(&tcp(n)).expect("it failed").failing = None;
         self.tell();
     }
 

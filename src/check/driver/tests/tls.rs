@@ -157,9 +157,9 @@ fn tls_begins_in_the_middle_when_the_protocol_says_so() {
     let at = server(move |mut stream| {
         let mut buffer = [0; 1024];
         stream.write_all(b"220 mail.test\r\n").ok();
-        stream.read(&mut buffer).unwrap_or(0);
+        let _read = stream.read(&mut buffer);
         stream.write_all(b"250-mail.test\r\n250 STARTTLS\r\n").ok();
-        stream.read(&mut buffer).unwrap_or(0);
+        let _read = stream.read(&mut buffer);
         stream.write_all(b"220 go ahead\r\n").ok();
         let connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
         let mut stream = StreamOwned::new(connection, stream);

@@ -11,7 +11,7 @@ fn dns(record: u16, answer: Option<&str>) -> Dns {
 
 /// An answer with these flags and records: type and data, all owned by the name asked for.
 fn reply(record: u16, flags: [u8; 2], records: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut message = question(&dns(record, None), 7).unwrap();
+    let mut message = question(&dns(record, None), 7).expect("well-formed");
     message[2..4].copy_from_slice(&flags);
     message[7] = records.len() as u8;
     for (kind, data) in records {
@@ -24,7 +24,7 @@ fn reply(record: u16, flags: [u8; 2], records: &[(u16, &[u8])]) -> Vec<u8> {
 }
 
 fn judged(dns: &Dns, reply: &[u8]) -> Option<Outcome> {
-    judge(dns, &question(dns, 7).unwrap(), reply)
+    judge(dns, &question(dns, 7).expect("well-formed"), reply)
 }
 
 fn good(note: Option<&str>) -> Option<Outcome> {
@@ -124,16 +124,19 @@ fn over_tcp_two_bytes_of_length_stand_before() {
         Ordeal::of(move || Exchange::boxed(OverTcp::new(&dns, 7)))
     };
     let framed = |message: &[u8]| [&[0, message.len() as u8][..], message].concat();
-    let asked = framed(&question(&dns(1, None), 7).unwrap());
+    let asked = framed(&question(&dns(1, None), 7).expect("well-formed"));
     let address = framed(&reply(1, FLAGS, &[(1, &[192, 0, 2, 1])]));
-    over_tcp(None).says(&asked).hears(&address).is_good();
-    over_tcp(Some("192.0.2.1")).hears(&address).is_good();
+    over_tcp(None).says(&asked).hears(&address).ends_good();
+    over_tcp(Some("192.0.2.1")).hears(&address).ends_good();
     let refused = framed(&reply(1, [0x81, 5], &[]));
-    over_tcp(None).hears(&refused).is_bad("REFUSED");
-    over_tcp(None).hears(b"\0\x02xx").is_bad("no answer to the question");
-    over_tcp(None).hears(b"\0\0").is_bad("no answer to the question");
+    over_tcp(None).hears(&refused).ends_bad("REFUSED");
+    over_tcp(None).hears(b"\0\x02xx").ends_bad("no answer to the question");
+    over_tcp(None).hears(b"\0\0").ends_bad("no answer to the question");
     over_tcp(None).silent("connected, but no answer came");
-    over_tcp(None).hears(b"\0").ends().is_bad("it closed the connection, and no whole answer came");
+    over_tcp(None)
+        .hears(b"\0")
+        .ends()
+        .ends_bad("it closed the connection, and no whole answer came");
 }
 
 proptest! {
@@ -143,7 +146,8 @@ proptest! {
     ) {
         let wanted = dns(record, Some("x"));
         let data: &[u8] = b"\0\x0a\x02mx\xc0\x10\x02mx\xc0\x10\0\0\0\0\0\0\0\0";
-        let mut message = reply(record, FLAGS, &[(record, data), (record, &junk[..junk.len().min(40)])]);
+        let other = &junk[..junk.len().min(40)];
+        let mut message = reply(record, FLAGS, &[(record, data), (record, other)]);
         let at = at % message.len();
         message[at] = byte;
         judged(&wanted, &message[..end.min(message.len())]);

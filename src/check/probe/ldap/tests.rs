@@ -35,16 +35,16 @@ const SEARCH: &[u8] = b"\x30\x34\x02\x01\x03\x63\x2f\x04\x0adc=example\x0a\x01\0
 fn a_bind_and_an_object_that_is_there_are_good() {
     let bound = answer(2, tag::BOUND, 0, "");
     let plain = ldap(None, false).says(BIND).hears(&bound);
-    plain.says(b"\x30\x05\x02\x01\x03\x42\0").is_good();
+    plain.says(b"\x30\x05\x02\x01\x03\x42\0").ends_good();
     let nobody = Ordeal::new(|| Ldap::new(None, None, false));
-    nobody.says(b"\x30\x0c\x02\x01\x02\x60\x07\x02\x01\x03\x04\0\x80\0").hears(&bound).is_good();
+    nobody.says(b"\x30\x0c\x02\x01\x02\x60\x07\x02\x01\x03\x04\0\x80\0").hears(&bound).ends_good();
     let found = [entry(3), answer(3, tag::SEARCHED, 0, "")].concat();
     ldap(Some("dc=example"), false)
         .hears(&bound)
         .says(&[BIND, SEARCH].concat())
         .hears(&found)
         .says(b"\x30\x05\x02\x01\x04\x42\0")
-        .is_good();
+        .ends_good();
 }
 
 #[test]
@@ -56,9 +56,9 @@ fn tls_begins_by_starttls() {
         .upgrades()
         .says(BIND)
         .hears(&answer(2, tag::BOUND, 0, ""))
-        .is_good();
+        .ends_good();
     let refused = ldap(None, true).hears(&answer(1, tag::EXTENDED_ANSWER, 2, "unsupported"));
-    refused.is_bad("STARTTLS: protocolError (2) `unsupported`");
+    refused.ends_bad("STARTTLS: protocolError (2) `unsupported`");
 }
 
 #[test]
@@ -68,15 +68,15 @@ fn results_are_named() {
         (51, "later", "bind: busy (51) `later`"),
         (99, "", "bind: result 99"),
     ] {
-        ldap(None, false).hears(&answer(2, tag::BOUND, code, text)).is_bad(what);
+        ldap(None, false).hears(&answer(2, tag::BOUND, code, text)).ends_bad(what);
     }
     let bound = answer(2, tag::BOUND, 0, "");
     let missing = ldap(Some("dc=x"), false).hears(&bound).hears(&answer(3, tag::SEARCHED, 32, ""));
-    missing.is_bad("search: noSuchObject (32)");
+    missing.ends_bad("search: noSuchObject (32)");
     let hidden = ldap(Some("dc=x"), false).hears(&bound).hears(&answer(3, tag::SEARCHED, 0, ""));
-    hidden.is_bad("`dc=x` is not there for us");
+    hidden.ends_bad("`dc=x` is not there for us");
     let going = answer(0, tag::EXTENDED_ANSWER, 52, "going down");
-    ldap(None, false).hears(&going).is_bad("it goes: unavailable (52) `going down`");
+    ldap(None, false).hears(&going).ends_bad("it goes: unavailable (52) `going down`");
 }
 
 #[test]
@@ -90,9 +90,9 @@ fn what_is_no_ldap_is_said_to_be_none() {
         (b"\x30\x05\x02\x01\x07\x61\0", "an answer to what was not asked"),
         (b"\x30\x05\x02\x01\x02\x64\0", "an answer to what was not asked"),
     ] {
-        ldap(None, false).hears(hears).is_bad(what);
+        ldap(None, false).hears(hears).ends_bad(what);
     }
     ldap(None, false).silent("connected, but no answer to the bind came");
     let cut = ldap(None, false).hears(b"\x30\x05").ends();
-    cut.is_bad("it closed the connection, and no whole answer to the bind came");
+    cut.ends_bad("it closed the connection, and no whole answer to the bind came");
 }

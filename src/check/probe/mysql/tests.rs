@@ -66,9 +66,9 @@ fn a_native_password_is_taken() {
         .says(&said(1, &native(SEED), NATIVE))
         .hears(&packet(2, OK))
         .says(b"\x01\0\0\0\x01")
-        .is_good();
+        .ends_good();
     let empty = mysql("").hears(&greeting(NATIVE, false)).says(&said(1, b"", NATIVE));
-    empty.hears(&packet(2, OK)).is_good();
+    empty.hears(&packet(2, OK)).ends_good();
 }
 
 #[test]
@@ -78,10 +78,11 @@ fn a_sha2_password_that_the_server_has_seen_is_taken() {
         .says(&said(1, &caching(SEED), CACHING))
         .hears(&packet(2, &[1, 3]))
         .hears(&packet(3, OK))
-        .is_good();
+        .ends_good();
     let unseen = mysql("secret").hears(&greeting(CACHING, false)).hears(&packet(2, &[1, 4]));
-    unseen
-        .is_bad("it has not seen this user lately, and wants the password itself, which needs TLS");
+    unseen.ends_bad(
+        "it has not seen this user lately, and wants the password itself, which needs TLS",
+    );
 }
 
 #[test]
@@ -97,7 +98,7 @@ fn under_tls_the_password_itself_is_given() {
         .says(&packet(4, b"secret\0"))
         .hears(&packet(5, OK))
         .says(b"\x01\0\0\0\x01")
-        .is_good();
+        .ends_good();
 }
 
 #[test]
@@ -109,23 +110,23 @@ fn a_switch_to_the_users_own_plugin_is_followed() {
         .hears(&packet(2, &switch))
         .says(&packet(3, &native(b"TSRQPONMLKJIHGFEDCBA")))
         .hears(&packet(4, OK))
-        .is_good();
+        .ends_good();
     let unknown = mysql("secret").hears(&greeting(NATIVE, false));
     let unknown = unknown.hears(&packet(2, b"\xfeclient_ed25519\0abc"));
-    unknown.is_bad("it wants a login by `client_ed25519`");
+    unknown.ends_bad("it wants a login by `client_ed25519`");
     let old = mysql("secret").hears(&greeting(NATIVE, false)).hears(&packet(2, b"\xfe"));
-    old.is_bad("it wants a login by mysql_old_password");
+    old.ends_bad("it wants a login by mysql_old_password");
 }
 
 #[test]
 fn without_a_login_being_refused_by_name_is_good() {
     let nobody = || Ordeal::new(|| Mysql::new(None, false, false)).hears(&greeting(NATIVE, false));
     let refused = packet(2, b"\xff\x15\x04#28000Access denied for user ''@'localhost'");
-    nobody().hears(&refused).is_good();
-    nobody().hears(&packet(2, b"\xfeunix_socket\0")).is_good();
-    nobody().hears(&packet(2, OK)).is_good();
+    nobody().hears(&refused).ends_good();
+    nobody().hears(&packet(2, b"\xfeunix_socket\0")).ends_good();
+    nobody().hears(&packet(2, OK)).ends_good();
     let other = packet(2, b"\xff\x10\x04#08004Too many connections");
-    nobody().hears(&other).is_bad("error `Too many connections` (1040)");
+    nobody().hears(&other).ends_bad("error `Too many connections` (1040)");
 }
 
 #[test]
@@ -143,17 +144,17 @@ fn its_own_words_are_the_reason() {
         (b"\x0a8", "no greeting of MySQL, but `8`"),
         (b"\x0a3.23\0\0\0\0\0abcdefgh\0\0\0", "it is older than MySQL 4.1"),
     ] {
-        mysql("").hears(&packet(0, payload)).is_bad(what);
+        mysql("").hears(&packet(0, payload)).ends_bad(what);
     }
     let denied = packet(2, b"\xff\x15\x04#28000Access denied for user 'me'@'h'");
     let wrong = mysql("x").hears(&greeting(NATIVE, false)).hears(&denied);
-    wrong.is_bad("error `Access denied for user 'me'@'h'` (1045)");
+    wrong.ends_bad("error `Access denied for user 'me'@'h'` (1045)");
     let tls = Ordeal::new(|| Mysql::new(None, true, false));
-    tls.hears(&greeting(NATIVE, false)).is_bad("it has no TLS");
-    mysql("").hears(b"HTTP/1.1 400 Bad\r\n").is_bad("no MySQL, but `HTTP`");
+    tls.hears(&greeting(NATIVE, false)).ends_bad("it has no TLS");
+    mysql("").hears(b"HTTP/1.1 400 Bad\r\n").ends_bad("no MySQL, but `HTTP`");
     let junk = mysql("").hears(&greeting(NATIVE, false)).hears(&packet(2, b"\x02?"));
-    junk.is_bad("no answer to the login, but `\\u{2}?`");
+    junk.ends_bad("no answer to the login, but `\\u{2}?`");
     mysql("").silent("connected, but no greeting came");
     let gone = mysql("").hears(&greeting(NATIVE, false)).ends();
-    gone.is_bad("it closed the connection, and no answer to the login came");
+    gone.ends_bad("it closed the connection, and no answer to the login came");
 }

@@ -116,8 +116,7 @@ fn key(bytes: &[u8]) -> hmac::Key {
 mod tests {
     use super::*;
 
-    /// The example of RFC 7677 section 3, but for the user, who stands in the start-up message: with
-    /// a password of "pencil", and signatures that follow from the empty user.
+    /// The example of RFC 7677 section 3; its user stands where ours is left empty.
     #[test]
     fn the_example_of_rfc_7677_is_proven() {
         let mut scram = Scram::new("pencil", b"");
@@ -125,7 +124,8 @@ mod tests {
         scram.first_bare = format!("n=user,r={}", scram.nonce);
         let first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
             s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
-        let answer = String::from_utf8(scram.answer(first).unwrap()).unwrap();
+        let answer =
+            String::from_utf8(scram.answer(first).expect("well-formed")).expect("well-formed");
         assert_eq!(
             answer,
             "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
@@ -155,7 +155,7 @@ mod tests {
         }
         let mut scram = Scram::new("p", &[0, 0, 0]);
         assert!(scram.check(b"v=AAAA").is_err(), "before anything was answered");
-        scram.answer(b"r=AAAAx,s=AAAA,i=1").unwrap();
+        scram.answer(b"r=AAAAx,s=AAAA,i=1").expect("well-formed");
         assert!(scram.answer(b"r=AAAAx,s=AAAA,i=1").is_err(), "twice");
     }
 }

@@ -34,7 +34,7 @@ fn welcome() -> Vec<u8> {
 #[test]
 fn a_server_that_trusts_is_good() {
     let trusting = postgres(false).says(START).hears(&welcome()).says(b"X\0\0\0\x04");
-    trusting.is_good();
+    trusting.ends_good();
 }
 
 #[test]
@@ -42,13 +42,13 @@ fn the_password_goes_as_the_server_wants_it() {
     let clear = message(b'R', &[0, 0, 0, 3]);
     let logged_in = postgres(false).hears(&clear);
     let said = [START, b"p\0\0\0\x0bsecret\0"].concat();
-    logged_in.says(&said).hears(&welcome()).is_good();
+    logged_in.says(&said).hears(&welcome()).ends_good();
 
     let md5 = message(b'R', &[0, 0, 0, 5, 1, 2, 3, 4]);
     let inner = hex(&Md5::digest(b"secretme"));
     let outer = hex(&Md5::digest([inner.as_bytes(), &[1, 2, 3, 4]].concat()));
     let said = [START, &message(b'p', format!("md5{outer}\0").as_bytes())].concat();
-    postgres(false).hears(&md5).says(&said).hears(&welcome()).is_good();
+    postgres(false).hears(&md5).says(&said).hears(&welcome()).ends_good();
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn scram_is_proven_on_both_sides() {
     let challenge = format!("\0\0\0\x0br={nonce}srv,s=c2FsdA==,i=1");
     // What the server knows, worked out a second time.
     let mut twin = Scram::new("secret", &[0; 16]);
-    let proof = twin.answer(&challenge.as_bytes()[4..]).unwrap();
+    let proof = twin.answer(&challenge.as_bytes()[4..]).expect("well-formed");
     let signature = twin_signature(nonce, &challenge[4..]);
     let last = message(b'R', format!("\0\0\0\x0cv={signature}").as_bytes());
     postgres(false)
@@ -70,18 +70,18 @@ fn scram_is_proven_on_both_sides() {
         .says(&message(b'p', &proof))
         .hears(&last)
         .hears(&welcome())
-        .is_good();
+        .ends_good();
     // One that lets us in without the proof may be anybody.
     postgres(false)
         .hears(&offer)
         .hears(&message(b'R', challenge.as_bytes()))
         .hears(&message(b'R', &[0; 4]))
-        .is_bad("it wants a login of kind 0");
+        .ends_bad("it wants a login of kind 0");
     postgres(false)
         .hears(&offer)
         .hears(&message(b'R', challenge.as_bytes()))
         .hears(&message(b'R', b"\0\0\0\x0cv=AAAA"))
-        .is_bad("it does not prove that it knows the password");
+        .ends_bad("it does not prove that it knows the password");
 }
 
 /// By the book, and not by what is tested.
@@ -101,11 +101,11 @@ fn twin_signature(nonce: &str, challenge: &str) -> String {
 #[test]
 fn tls_begins_by_its_own_request() {
     let asked = postgres(true).says(&[0, 0, 0, 8, 4, 210, 22, 47]);
-    asked.hears(b"S").upgrades().says(START).hears(&welcome()).is_good();
-    postgres(true).hears(b"N").is_bad("it has no TLS");
-    postgres(true).hears(b"H").is_bad("no PostgreSQL, but `H`");
+    asked.hears(b"S").upgrades().says(START).hears(&welcome()).ends_good();
+    postgres(true).hears(b"N").ends_bad("it has no TLS");
+    postgres(true).hears(b"H").ends_bad("no PostgreSQL, but `H`");
     let full = message(b'E', b"SFATAL\0C53300\0Msorry, too many clients already\0\0");
-    postgres(true).hears(&full).is_bad("error `sorry, too many clients already` (53300)");
+    postgres(true).hears(&full).ends_bad("error `sorry, too many clients already` (53300)");
     postgres(true).silent("connected, but no answer to SSLRequest came");
 }
 
@@ -122,12 +122,12 @@ fn its_own_words_are_the_reason() {
         ),
         (b"", "error ``"),
     ] {
-        postgres(false).hears(&message(b'E', body)).is_bad(what);
+        postgres(false).hears(&message(b'E', body)).ends_bad(what);
     }
     let late = [&welcome()[..9], &message(b'E', b"C3D000\0Mdatabase \"data\" does not exist\0\0")];
     postgres(false)
         .hears(&late.concat())
-        .is_bad("error `database \"data\" does not exist` (3D000)");
+        .ends_bad("error `database \"data\" does not exist` (3D000)");
 }
 
 #[test]
@@ -142,9 +142,9 @@ fn what_is_no_postgresql_is_said_to_be_none() {
         (b"R\0\0\0\x10\0\0\0\x0aXOAUTH\0\0", "it wants a login by `XOAUTH\\u{0}\\u{0}`"),
         (b"Z\0\0\0\x05I", "no PostgreSQL, but `Z\\u{0}\\u{0}\\u{0}\\u{5}I`"),
     ] {
-        postgres(false).hears(hears).is_bad(what);
+        postgres(false).hears(hears).ends_bad(what);
     }
     postgres(false).hears(b"R\0").silent("no whole answer to the start came");
     let gone = postgres(false).hears(&welcome()[..9]).ends();
-    gone.is_bad("it closed the connection, and no word that it is ready came");
+    gone.ends_bad("it closed the connection, and no word that it is ready came");
 }

@@ -96,8 +96,8 @@ impl Scene {
     fn answers(&mut self, flags: u8, off: u32, mac: Option<[u8; 6]>, now: u64) {
         let is_syn = |segment: &&Segment| segment.flags == flag::SYN;
         let direct = self.sent.iter().map(|(_, segment)| segment);
-        let syn = self.tunnelled.iter().chain(direct).filter(is_syn).next_back();
-        let syn = *syn.expect("a SYN");
+        let mut all = self.tunnelled.iter().chain(direct);
+        let syn = *all.rfind(is_syn).expect("a SYN");
         let answer = Segment {
             source: syn.destination,
             destination: syn.source,

@@ -142,7 +142,57 @@ fn what_another_director_sees_weighs_more_than_all_else() {
     assert!(is_held(&bench));
     bench.peers = vec![SEES_NONE];
     bench.tell();
+    assert!(is_held(&bench), "it may be that it only saw what they saw");
+    bench.at(10_003_000);
     assert_eq!(bench.weights(), [None, None]);
+}
+
+#[test]
+fn what_was_told_ends_only_by_proof_that_lasts_as_long_as_servers_take_to_be_well() {
+    let told = || {
+        let mut bench = Bench::up(guarded(2));
+        cut(&mut bench);
+        bench.at(110_000);
+        assert!(bench.notices().concat().contains("the fault is likely here"));
+        bench.witness = Some(true);
+        bench.tell();
+        assert!(is_held(&bench));
+        // rise × every + timeout.
+        assert_eq!(bench.pool.poll_timeout(), Some(at(113_000)));
+        bench
+    };
+    let mut healed = told();
+    healed.now = 111_200;
+    healed.recovers(1);
+    assert!(is_held(&healed), "one good answer is not enough");
+    healed.rises(1);
+    healed.rises(2);
+    healed.at(200_000);
+    assert_eq!(healed.standings(), [Standing::Up, Standing::Up]);
+    let mut dead = told();
+    dead.at(112_999);
+    assert!(is_held(&dead));
+    dead.at(113_000);
+    assert_eq!(dead.weights(), [None, None]);
+    let mut again = told();
+    again.witness = Some(false);
+    again.at(112_000);
+    again.witness = Some(true);
+    again.at(114_999);
+    assert!(is_held(&again));
+    assert_eq!(again.pool.poll_timeout(), Some(at(117_999)));
+}
+
+#[test]
+fn a_server_that_is_about_to_be_well_again_does_not_end_it() {
+    let mut bench = Bench::up(guarded(2));
+    cut(&mut bench);
+    bench.now = 103_500;
+    bench.recovers(1);
+    assert!(is_held(&bench));
+    bench.now = 104_500;
+    bench.rises(1);
+    assert_eq!(bench.standings(), [Standing::Up, Standing::Held]);
 }
 
 #[test]

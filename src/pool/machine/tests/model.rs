@@ -3,117 +3,12 @@
 //! It keeps no state but looks back through the history, slowly and by the letter of the rules. A
 //! [`Bug`] can be planted in it, to see that the comparison would find it in the machine.
 
+mod held;
+
+use super::bug::Bug;
 use super::history::{History, Told};
+use super::row::Row;
 use super::*;
-use crate::check::outcome::Evidence;
-
-/// What can be wrong with a pool.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Bug {
-    UnknownGetsTraffic,
-    KeptForgotten,
-    ReloadForgets,
-    AnyCheckSuffices,
-    LargestAdvice,
-    PercentComesToNothing,
-    WishWins,
-    DeadlineIgnored,
-    WordOfOnePoolIgnored,
-    QuiescedLeaves,
-    HysteresisIgnored,
-    QuorumOfDrained,
-    NobodyIsEnough,
-    SpareUnchecked,
-    SpareKeepsServers,
-    SpareEndsDrains,
-    SpareAtStart,
-    NoSpareForUnjudged,
-    SlowAtStart,
-    SlowAfterHold,
-    FastAfterMaintenance,
-    StepsForgotten,
-    NoGuard,
-    GuardForOne,
-    WindowIgnored,
-    OnlyLastHeld,
-    HeldPeerBelieved,
-    UnjudgedPeerBelieved,
-    PeerSeesNoneIgnored,
-    PeerUpIgnored,
-    OldAnswerBelieved,
-    AnswerIgnored,
-    GoodCheckIgnored,
-    WitnessIgnored,
-    OldWitnessBelieved,
-    NoGrace,
-    EndlessGrace,
-    HeldAtFullWeight,
-    MaintenanceHeld,
-    BlindAtOnce,
-}
-
-impl Bug {
-    pub(super) const ALL: [Bug; 40] = [
-        Bug::UnknownGetsTraffic,
-        Bug::KeptForgotten,
-        Bug::ReloadForgets,
-        Bug::AnyCheckSuffices,
-        Bug::LargestAdvice,
-        Bug::PercentComesToNothing,
-        Bug::WishWins,
-        Bug::DeadlineIgnored,
-        Bug::WordOfOnePoolIgnored,
-        Bug::QuiescedLeaves,
-        Bug::HysteresisIgnored,
-        Bug::QuorumOfDrained,
-        Bug::NobodyIsEnough,
-        Bug::SpareUnchecked,
-        Bug::SpareKeepsServers,
-        Bug::SpareEndsDrains,
-        Bug::SpareAtStart,
-        Bug::NoSpareForUnjudged,
-        Bug::SlowAtStart,
-        Bug::SlowAfterHold,
-        Bug::FastAfterMaintenance,
-        Bug::StepsForgotten,
-        Bug::NoGuard,
-        Bug::GuardForOne,
-        Bug::WindowIgnored,
-        Bug::OnlyLastHeld,
-        Bug::HeldPeerBelieved,
-        Bug::UnjudgedPeerBelieved,
-        Bug::PeerSeesNoneIgnored,
-        Bug::PeerUpIgnored,
-        Bug::OldAnswerBelieved,
-        Bug::AnswerIgnored,
-        Bug::GoodCheckIgnored,
-        Bug::WitnessIgnored,
-        Bug::OldWitnessBelieved,
-        Bug::NoGrace,
-        Bug::EndlessGrace,
-        Bug::HeldAtFullWeight,
-        Bug::MaintenanceHeld,
-        Bug::BlindAtOnce,
-    ];
-}
-
-/// What is to come out at one time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Row {
-    pub(super) shares: BTreeMap<SocketAddr, (Option<u32>, Standing)>,
-    pub(super) spare: Option<usize>,
-    pub(super) summary: Summary,
-    pub(super) is_blind: bool,
-    /// The quorum is had, or lost, or not decided.
-    quorum: Option<bool>,
-    /// Who is held, since when they failed, and until when if one is well again.
-    held: BTreeSet<SocketAddr>,
-    first: Moment,
-    together: bool,
-    until: Option<Moment>,
-    /// What each server had by its own right.
-    earned: BTreeMap<SocketAddr, u32>,
-}
 
 pub(super) struct Model<'a> {
     history: &'a History,
@@ -369,114 +264,6 @@ impl Model<'_> {
         self.checks(i).into_iter().filter_map(health).collect()
     }
 
-    fn is_answered(&self, i: usize, first: Moment) -> bool {
-        self.evidences(i).iter().any(|(check, health)| {
-            let is_good = health.failing.is_none() && health.state != State::Unknown;
-            let is_answer = health
-                .failing
-                .as_ref()
-                .is_some_and(|failing| failing.failure.evidence == Evidence::Answered);
-            if is_good && self.has(Bug::GoodCheckIgnored)
-                || is_answer && self.has(Bug::AnswerIgnored)
-            {
-                return false;
-            }
-            let said = health.failing.as_ref().map_or(health.since, |failing| failing.since);
-            let again = first + check.timing.every + check.timing.timeout;
-            let is_new = said >= first || self.now(i) >= again || self.has(Bug::OldAnswerBelieved);
-            (is_good || is_answer) && is_new
-        })
-    }
-
-    /// Whether the evidence is for holding.
-    fn is_held(&self, i: usize, first: Moment, together: bool) -> bool {
-        let told = self.told(i);
-        let believed = |peer: &&Summary| !peer.held || self.has(Bug::HeldPeerBelieved);
-        let peers: Vec<&Summary> = told.peers.iter().filter(believed).collect();
-        let knows = |p: &&Summary| p.unknown == 0 || self.has(Bug::UnjudgedPeerBelieved);
-        let sees_some = peers.iter().any(|peer| peer.up > 0);
-        if sees_some && !self.has(Bug::PeerUpIgnored) {
-            return true;
-        }
-        let sees_none = |p: &&Summary| knows(p) && p.up == 0 && p.down > 0;
-        if peers.iter().any(sees_none) && !self.has(Bug::PeerSeesNoneIgnored) {
-            return false;
-        }
-        let noticed = self.now(i) >= first + self.window(i) || self.has(Bug::OldWitnessBelieved);
-        let witnessed = told.witness == Some(true) && noticed && !self.has(Bug::WitnessIgnored);
-        !self.is_answered(i, first) && !witnessed && (together || self.has(Bug::GuardForOne))
-    }
-
-    fn guard(&self, i: usize, row: &mut Row) {
-        let servers = self.servers(i);
-        if !self.told(i).config.guard || self.has(Bug::NoGuard) {
-            return;
-        }
-        let is_any_in = servers.iter().any(|s| self.good(i, *s));
-        let turned: Vec<Moment> =
-            servers.iter().filter(|s| self.turned(i, **s)).map(|s| self.since(i, *s)).collect();
-        let mut set = self.of_one_moment(i, &turned);
-        let before = i.checked_sub(1).map(|i| &self.rows[i]).filter(|row| !row.held.is_empty());
-        let Some(before) = before else {
-            let first = set.values().min().copied().unwrap_or_default();
-            let last = set.values().max().copied().unwrap_or_default();
-            let in_one = last.since(first) <= self.window(i) || self.has(Bug::WindowIgnored);
-            let together = set.len() >= 2 && in_one;
-            if !is_any_in
-                && !turned.is_empty()
-                && !set.is_empty()
-                && self.is_held(i, first, together)
-            {
-                row.held = set.into_keys().collect();
-                (row.first, row.together) = (first, together);
-            }
-            return;
-        };
-        let stay = before
-            .held
-            .iter()
-            .copied()
-            .filter(|s| servers.contains(s) && self.state(i, *s) != State::Up);
-        let stay: BTreeSet<SocketAddr> = stay.collect();
-        row.together = before.together;
-        row.first = before.first;
-        if is_any_in {
-            let rise = |timing: &Timing| timing.every * u32::from(timing.rise.get());
-            let span = self.longest(i, rise) + self.longest(i, |timing| timing.timeout);
-            let until = before.until.unwrap_or(self.now(i) + span);
-            let is_over = before.until.is_some() && self.now(i) >= until;
-            if (!is_over || self.has(Bug::EndlessGrace)) && !self.has(Bug::NoGrace) {
-                (row.held, row.until) = (stay, Some(until));
-            }
-            return;
-        }
-        if before.until.is_some() {
-            row.first = turned.iter().min().copied().unwrap_or(before.first);
-            set.retain(|_, _| !turned.is_empty());
-            row.held = stay.into_iter().chain(set.into_keys()).collect();
-        } else {
-            row.held = stay;
-        }
-        if !self.is_held(i, row.first, row.together) {
-            row.held.clear();
-        }
-    }
-
-    /// Those that failed in the same moment as these.
-    fn of_one_moment(&self, i: usize, turned: &[Moment]) -> BTreeMap<SocketAddr, Moment> {
-        let window = self.window(i);
-        let (Some(first), Some(last)) = (turned.iter().min(), turned.iter().max()) else {
-            return BTreeMap::new();
-        };
-        let fell = self.servers(i).into_iter().filter_map(|s| Some((s, self.fell(i, s)?)));
-        fell.filter(|(s, since)| {
-            let near = *since + window >= *last && *since <= *first + window;
-            let near = (near && !self.has(Bug::OnlyLastHeld)) || self.has(Bug::WindowIgnored);
-            near || self.turned(i, *s) || turned.contains(since)
-        })
-        .collect()
-    }
-
     fn claim(&self, i: usize, s: SocketAddr, row: &mut Row) -> (Option<u32>, Standing) {
         let member = self.member(i, s).expect("a member");
         let quiesces = self.told(i).config.on_failure == OnFailure::Quiesce;
@@ -564,6 +351,9 @@ impl Model<'_> {
             first: Moment::ZERO,
             together: false,
             until: None,
+            settled: Moment::ZERO,
+            is_told: false,
+            doubted: None,
             earned: BTreeMap::new(),
         };
         self.guard(i, &mut row);

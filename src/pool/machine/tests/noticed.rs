@@ -117,6 +117,8 @@ fn the_alarm_is_raised_once_and_only_when_every_other_had_time_to_see() {
     assert_eq!(bench.pool.poll_timeout(), None);
     bench.peers = vec![Summary { down: 2, ..Summary::default() }];
     bench.tell();
+    assert_eq!(bench.notices(), [""; 0]);
+    bench.at(105_000);
     assert_eq!(
         bench.notices(),
         [

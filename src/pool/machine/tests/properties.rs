@@ -4,8 +4,10 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
+use super::bug::Bug;
 use super::history::{History, Told, history};
-use super::model::{Bug, Row, rows};
+use super::model::rows;
+use super::row::Row;
 use super::*;
 
 /// What came out of the machine at one time.
@@ -130,7 +132,8 @@ proptest! {
                 health.advice != Advice::default()
             });
             for member in &told.config.members {
-                let up = |check| told.health.get(check).is_some_and(|h: &Health| h.state == State::Up);
+                let is_up = |health: &Health| health.state == State::Up;
+                let up = |check| told.health.get(check).is_some_and(is_up);
                 let share = &pool.shares().members[&member.server];
                 let has_some = share.weight.is_some_and(|weight| weight > 0);
                 let is_up = member.checks.iter().all(up);

@@ -1,0 +1,76 @@
+//! What an operator said holds until somebody says otherwise, on every director.
+
+use converge::pool::standing::Standing;
+use nix::sys::signal::Signal;
+
+use super::site::{
+    BALANCED, balanced, director, look, report, segment, until, until_newer, until_well,
+};
+use crate::failover::node::Node;
+
+const CHECK: &str = "kind = \"http\"\nevery = \"500ms\"\n";
+
+fn says(node: &Node<'_>, words: &str) {
+    let output = node.converge(words);
+    assert!(output.status.success(), "{words}: {output:?}");
+}
+
+fn is_drained(node: &Node<'_>) {
+    let (seen, _) = until(node, BALANCED, "web1", Standing::Draining);
+    assert_eq!(seen.share.weight, Some(0), "{seen:?}");
+}
+
+#[test]
+fn a_drain_holds_over_reload_and_restart_on_both_directors_until_either_says_ready() {
+    let Some((segment, _webs)) = segment() else { return };
+    let role = balanced(CHECK);
+    let mut a = director(&segment, "a", "", &role);
+    let mut b = director(&segment, "b", "", &role);
+    for node in [&mut a, &mut b] {
+        node.start();
+        until_well(node, BALANCED);
+    }
+    says(&a, "drain web1");
+    is_drained(&a);
+    is_drained(&b);
+    let reads = a.log().matches("files read again").count();
+    a.signal(Signal::SIGHUP);
+    a.await_times("files read again", reads + 1);
+    let since = look(&a, BALANCED, "web1").expect("it is reported").member.since;
+    is_drained(&a);
+    for signal in [Signal::SIGTERM, Signal::SIGUSR2, Signal::SIGKILL] {
+        a.signal(signal);
+        assert_eq!(a.ended(), signal != Signal::SIGKILL, "{}", a.log());
+        let before = report(&a).at;
+        a.start();
+        until_newer(&a, before);
+        is_drained(&a);
+        until(&a, BALANCED, "web2", Standing::Up);
+        is_drained(&a);
+    }
+    let seen = look(&a, BALANCED, "web1").expect("it is reported");
+    assert!(seen.member.since >= since && seen.share.why.contains("said on a"), "{seen:?}");
+    assert!(!a.log().contains("web1 (192.0.2.3:80) is in"), "{}", a.log());
+    says(&b, "ready web1");
+    until_well(&b, BALANCED);
+    until_well(&a, BALANCED);
+}
+
+#[test]
+fn a_drain_that_is_said_while_nobody_listens_is_heeded_at_the_next_start() {
+    let Some((segment, _webs)) = segment() else { return };
+    let role = balanced(CHECK);
+    let mut a = director(&segment, "a", "", &role);
+    says(&a, "drain web1");
+    a.start();
+    is_drained(&a);
+    // Who starts later hears of it as well.
+    let mut b = director(&segment, "b", "", &role);
+    b.start();
+    is_drained(&b);
+    until(&b, BALANCED, "web2", Standing::Up);
+    let shown = b.converge("servers -o json").stdout;
+    let shown: serde_json::Value = serde_json::from_slice(&shown).expect("JSON");
+    let server = &shown["pools"][0]["servers"][0];
+    assert_eq!((&server["server"], &server["standing"]), (&"web1".into(), &"draining".into()));
+}
