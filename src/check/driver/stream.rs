@@ -153,11 +153,10 @@ impl Stream {
         }
         self.phase = Phase::Talking;
         let step = self.speak(desk, Dialogue::open);
-        let turn = self.follow(step, socket, desk, now);
-        if matches!(turn, Turn::Wait) && self.out.is_empty() && self.sent == 0 {
+        if self.out.is_empty() {
             tcp::acknowledge(socket);
         }
-        turn
+        self.follow(step, socket, desk, now)
     }
 
     fn tls(&self) -> Option<&Tls> {

@@ -44,8 +44,8 @@ const EVENTS: usize = 1024;
 /// Batches of events in a row. More than these hold come only from servers that never end.
 const BATCHES: usize = 64;
 
-/// How much more than what came must be under way for the thread to gather what comes.
-const CROWD: usize = 8;
+/// So many under way, and what comes back is gathered.
+const CROWD: usize = 4;
 
 /// How often the status is renewed.
 const PUBLISH: Duration = Duration::from_secs(1);
@@ -84,7 +84,7 @@ pub(super) struct Thread {
     /// When time passed for the last time.
     passed: Moment,
     published: Moment,
-    /// Much is under way, and little of it came.
+    /// Much is under way, and some of it came.
     crowded: bool,
     ended: bool,
 }
@@ -131,7 +131,7 @@ impl Thread {
             std::thread::sleep(LEAST);
         }
         let came = self.drain(self.timeout());
-        self.crowded = came > 0 && self.lines.busy() > CROWD * came;
+        self.crowded = came > 0 && self.lines.busy() >= CROWD;
         if self.lines.has_unread() {
             let now = now();
             let checker = &mut self.checker;
@@ -139,14 +139,15 @@ impl Thread {
         }
     }
 
-    /// Waits so long for something to come, and takes in all that did. How many runs it was about,
-    /// is answered.
+    /// Waits so long for something to come, and takes in all that did. How much it was, is
+    /// answered.
     fn drain(&mut self, mut timeout: EpollTimeout) -> usize {
         let mut came = 0;
         for _ in 0..BATCHES {
             // A signal is no reason to do anything else than to look.
             let found = self.epoll.wait(&mut self.events, timeout).unwrap_or(0);
-            came += self.handle_events(found);
+            self.handle_events(found);
+            came += found;
             if found < EVENTS || self.ended {
                 break;
             }
@@ -155,27 +156,24 @@ impl Thread {
         came
     }
 
-    /// Takes in what came. How many runs it was about, is answered.
-    fn handle_events(&mut self, found: usize) -> usize {
-        let (began, mut came) = (now(), 0);
+    /// Takes in what came.
+    fn handle_events(&mut self, found: usize) {
+        let now = now();
         for number in 0..found {
             let event = self.events[number];
             match event.data() {
                 ORDERS => self.take_orders(),
                 station if station >= stations::FIRST => {
-                    self.stations.handle_event(station, began, &mut self.done);
-                    self.conclude(began);
-                    came += 1;
+                    self.stations.handle_event(station, now, &mut self.done);
+                    self.conclude(now);
                 }
                 _ => {
-                    if let Some((run, outcome)) = self.lines.handle_event(event, began) {
-                        self.end(run, outcome, began);
-                        came += 1;
+                    if let Some((run, outcome)) = self.lines.handle_event(event, now) {
+                        self.end(run, outcome, now);
                     }
                 }
             }
         }
-        came
     }
 
     /// How long there is nothing to do unless something comes.
