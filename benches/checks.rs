@@ -26,6 +26,8 @@ mod report;
 mod targets;
 #[path = "checks/trial.rs"]
 mod trial;
+#[path = "checks/watch.rs"]
+mod watch;
 
 use std::env;
 use std::process::ExitCode;
@@ -35,39 +37,45 @@ use contestant::{Kind, Plan, Who};
 use nix::unistd::geteuid;
 use report::Report;
 
+/// Targets.
+const SIZES: [usize; 3] = [100, 1000, 10_000];
+
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub(crate) struct Effort {
     rounds: u32,
-    window: Duration,
-    deaths: usize,
-    sizes: Vec<usize>,
+    /// For what it takes.
+    pub(crate) window: Duration,
+    /// For the beat, which is looked at by itself.
+    pub(crate) watch: Duration,
+    /// Targets that die, of either death.
+    pub(crate) deaths: usize,
+    /// Fewer targets only if they are asked for.
+    fewest: usize,
     only: Vec<String>,
 }
 
 impl Effort {
     fn asked_for() -> Self {
-        let only = arguments();
+        let (only, seconds) = (arguments(), Duration::from_secs);
         match env::var_os("CONVERGE_BENCH_FULL") {
-            Some(_) => Effort {
-                rounds: 3,
-                window: Duration::from_secs(20),
-                deaths: 9,
-                sizes: vec![100, 1000, 10_000],
-                only,
-            },
-            None => Effort {
-                rounds: 1,
-                window: Duration::from_secs(5),
-                deaths: 5,
-                sizes: vec![1000, 10_000],
-                only,
-            },
+            Some(_) => {
+                let (window, watch) = (seconds(20), seconds(10));
+                Effort { rounds: 3, window, watch, deaths: 9, fewest: 100, only }
+            }
+            None => {
+                let (window, watch) = (seconds(5), seconds(3));
+                Effort { rounds: 1, window, watch, deaths: 5, fewest: 1000, only }
+            }
         }
     }
 
     fn includes(&self, plan: Plan, who: Who) -> bool {
         let case = format!("{plan} {}", who.name());
+        let size = plan.targets.to_string();
+        if plan.targets < self.fewest && !self.only.contains(&size) {
+            return false;
+        }
         self.only.iter().all(|part| case.split(' ').any(|word| word == part))
     }
 }
@@ -115,7 +123,7 @@ fn measure_all() -> ExitCode {
     let contestants: Vec<Who> = Who::ALL.into_iter().filter(present).collect();
     let mut report = Report::default();
     for kind in [Kind::Tcp, Kind::Http] {
-        for targets in effort.sizes.iter().copied() {
+        for targets in SIZES {
             let plan = Plan { kind, targets };
             for _ in 0..effort.rounds {
                 measure(&contestants, plan, &effort, &mut report);
@@ -134,7 +142,7 @@ fn measure_all() -> ExitCode {
 fn measure(contestants: &[Who], plan: Plan, effort: &Effort, report: &mut Report) {
     for &who in contestants {
         if effort.includes(plan, who) && plan.targets <= who.most() {
-            report.add(plan, who, trial::run(who, plan, effort.window, effort.deaths));
+            report.add(plan, who, trial::run(who, plan, effort));
         }
     }
 }

@@ -47,7 +47,7 @@ fn role(plan: Plan) -> String {
              scheduler = \"rr\"\nforward = \"dr\"\nreal-servers = \"pool{pool}\"\n\
              \n[[virtual-server.check]]\n{check}\nevery = \"1s\"\ntimeout = \"1s\"\nrise = 1\n\
              fall = 1\n",
-            format_args!("{{{{vip.v{pool}.address}}}}"),
+            format_args!("{{{{vip.v{pool}}}}}"),
         )
         .expect("a string takes anything");
     }
@@ -68,7 +68,10 @@ fn cluster(plan: Plan) -> String {
     for pool in 0..POOLS {
         for n in plan.of_pool(pool) {
             let target = ground::target(n);
-            line(format!("\n[host.t{n}]\nrole = \"pool{pool}\"\naddress = \"{target}/{PREFIX}\""));
+            line(format!(
+                "\n[host.t{n}]\nrole = \"pool{pool}\"\naddress = \"{target}/{PREFIX}\"\n\
+                 interface = \"eth0\""
+            ));
         }
     }
     text

@@ -63,6 +63,17 @@ pub(crate) fn prepare() {
     waiting.expect("a sysctl of the namespace");
 }
 
+/// How many connections were begun here, which only the contestants do (RFC 4022,
+/// tcpActiveOpens).
+pub(crate) fn opened() -> u64 {
+    let snmp = fs::read_to_string("/proc/net/snmp").expect("proc is mounted");
+    let mut tcp = snmp.lines().filter_map(|line| line.strip_prefix("Tcp: "));
+    let (names, values) = (tcp.next().unwrap_or_default(), tcp.next().unwrap_or_default());
+    let mut pairs = names.split(' ').zip(values.split(' '));
+    let value = pairs.find(|(name, _)| *name == "ActiveOpens").map(|(_, value)| value);
+    value.and_then(|value| value.parse().ok()).expect("the kernel counts them")
+}
+
 /// Runs a program that has to succeed.
 #[track_caller]
 pub(crate) fn run(program: &str, arguments: &str) {

@@ -1,51 +1,50 @@
-//! The targets: a process with a listening socket for each, which counts who asks.
+//! The targets: a process with a listening socket for each, which can see who asks.
 //!
-//! It is told on its standard input, a line at a time, and answers each with a line: `refuse N`,
-//! `drop N` and `heal N` change a target, `mark` begins to count anew, and `tell` says what was
-//! counted as JSON. A target that refuses has no socket any more, so that the kernel answers with a
-//! reset; one that drops has a filter on it that takes nothing, so that nothing answers.
+//! It is told on its standard input, a line at a time, and answers each with a line: `refuse N` and
+//! `drop N` end a target, `watch` begins to look at who asks, and `rest` says what was seen as JSON
+//! and ceases to look. A target that refuses has no socket any more, so that the kernel answers
+//! with a reset; one that drops has a filter on it that takes nothing, so that nothing answers.
+//!
+//! Who asks is seen by the first packet of a connection: some checks are over before a program
+//! that listens hears of them.
 
 use std::collections::HashMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsRawFd, RawFd};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
-use nix::sys::resource::{Resource, setrlimit};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 use socket2::{SockFilter, SockRef};
 
 use super::contestant::{Kind, Plan};
 use super::ground::{self, PORT};
 use super::processes::OURS;
+use super::watch::Watch;
 
 /// The first argument of the process that serves.
 pub(crate) const WORD: &str = "be-the-targets";
-/// Descriptors: a listener and a connection for each target, and some.
-const DESCRIPTORS: u64 = 50_000;
 /// The answer to any request.
 const PAGE: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n\
                       Connection: close\r\n\r\nok\n";
-/// What standard input is to epoll; connections are numbered by descriptor beyond the targets.
+/// What standard input and the packets of a watch are to epoll; connections are numbered by
+/// descriptor beyond the targets.
 const ORDERS: u64 = u64::MAX;
+const PACKETS: u64 = u64::MAX - 1;
 const FIRST_CONNECTION: u64 = 1 << 32;
 /// A filter that takes nothing (BPF_RET with 0).
 const NOTHING: SockFilter = SockFilter::new(0x06, 0, 0, 0);
 
-/// What was counted since the mark.
+/// What was seen of a watch.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Count {
-    /// Connections.
-    pub(crate) asked: u64,
+pub(crate) struct Seen {
     /// Targets that were asked at all.
     pub(crate) targets: usize,
-    /// For how long.
-    pub(crate) seconds: f64,
-    /// How far the time from one connection to the next of a target was from a second, in
-    /// milliseconds: 99 of 100 were less, and the most.
+    /// How far the time from one check to the next of a target was from a second, in milliseconds:
+    /// 99 of 100 were less, and the most.
     pub(crate) p99: f64,
     pub(crate) most: f64,
 }
@@ -79,8 +78,9 @@ impl Targets {
         self.answer()
     }
 
-    pub(crate) fn count(&mut self) -> io::Result<Count> {
-        let answer = self.order("tell")?;
+    /// Ends a watch.
+    pub(crate) fn rest(&mut self) -> io::Result<Seen> {
+        let answer = self.order("rest")?;
         serde_json::from_str(&answer).map_err(io::Error::other)
     }
 
@@ -103,7 +103,9 @@ impl Drop for Targets {
 pub(crate) fn serve(told: &[String]) -> ExitCode {
     let kind = if told[0] == "http" { Kind::Http } else { Kind::Tcp };
     let targets = told[1].parse().expect("a number");
-    setrlimit(Resource::RLIMIT_NOFILE, DESCRIPTORS, DESCRIPTORS).expect("root may");
+    // A listener for each target, and the connections that are open at the moment.
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).expect("the kernel knows");
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).expect("everybody may");
     let mut server = Server::new(kind, targets).expect("addresses that nobody has");
     say("ready");
     match server.run() {
@@ -126,12 +128,7 @@ struct Server {
     epoll: Epoll,
     listeners: Vec<Option<TcpListener>>,
     connections: HashMap<RawFd, TcpStream>,
-    /// When each was asked last.
-    last: Vec<Option<Instant>>,
-    /// How many times were so many milliseconds from a second; the last is that and more.
-    off: Vec<u64>,
-    asked: u64,
-    since: Instant,
+    watch: Option<Watch>,
 }
 
 impl Server {
@@ -141,25 +138,16 @@ impl Server {
             epoll: Epoll::new(EpollCreateFlags::empty())?,
             listeners: (0..targets).map(|_| None).collect(),
             connections: HashMap::new(),
-            last: vec![None; targets],
-            off: vec![0; 10_001],
-            asked: 0,
-            since: Instant::now(),
+            watch: None,
         };
         for n in 0..targets {
-            server.listen(n)?;
+            let listener = TcpListener::bind(SocketAddr::from((ground::target(n), PORT)))?;
+            listener.set_nonblocking(true)?;
+            server.epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, n as u64))?;
+            server.listeners[n] = Some(listener);
         }
-        let orders = EpollEvent::new(EpollFlags::EPOLLIN, ORDERS);
-        server.epoll.add(io::stdin(), orders)?;
+        server.epoll.add(io::stdin(), EpollEvent::new(EpollFlags::EPOLLIN, ORDERS))?;
         Ok(server)
-    }
-
-    fn listen(&mut self, n: usize) -> io::Result<()> {
-        let listener = TcpListener::bind(SocketAddr::from((ground::target(n), PORT)))?;
-        listener.set_nonblocking(true)?;
-        self.epoll.add(&listener, EpollEvent::new(EpollFlags::EPOLLIN, n as u64))?;
-        self.listeners[n] = Some(listener);
-        Ok(())
     }
 
     fn run(&mut self) -> io::Result<()> {
@@ -176,6 +164,7 @@ impl Server {
                             return Ok(());
                         }
                     }
+                    PACKETS => self.watch.iter_mut().for_each(Watch::look),
                     n @ FIRST_CONNECTION.. => self.answer((n - FIRST_CONNECTION) as RawFd),
                     n => self.accept(n as usize)?,
                 }
@@ -185,26 +174,13 @@ impl Server {
 
     fn accept(&mut self, n: usize) -> io::Result<()> {
         let Some(listener) = &self.listeners[n] else { return Ok(()) };
-        // One that was reset meanwhile is not there any more, and none that asked.
-        let Ok((stream, _)) = listener.accept() else { return Ok(()) };
-        let now = Instant::now();
-        self.asked += 1;
-        if let Some(last) = self.last[n].replace(now) {
-            let off = (now - last).abs_diff(Duration::from_secs(1)).as_millis() as usize;
-            let bucket = off.min(self.off.len() - 1);
-            self.off[bucket] += 1;
-        }
-        match self.kind {
-            // A connection is all that was asked for.
-            Kind::Tcp => drop(stream),
-            Kind::Http => {
-                stream.set_nonblocking(true)?;
-                let fd = stream.as_raw_fd();
-                let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST_CONNECTION + fd as u64);
-                self.epoll.add(&stream, event)?;
-                self.connections.insert(fd, stream);
-            }
-        }
+        // A connection is all that a TCP check asks for; one may have been reset meanwhile.
+        let (Kind::Http, Ok((stream, _))) = (self.kind, listener.accept()) else { return Ok(()) };
+        stream.set_nonblocking(true)?;
+        let fd = stream.as_raw_fd();
+        let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST_CONNECTION + fd as u64);
+        self.epoll.add(&stream, event)?;
+        self.connections.insert(fd, stream);
         Ok(())
     }
 
@@ -228,14 +204,20 @@ impl Server {
         let n: usize = number.and_then(|number| number.parse().ok()).unwrap_or(0);
         match verb {
             Some("refuse") => self.listeners[n] = None,
-            Some("drop") => self.deafen(n)?,
-            Some("heal") => {
-                self.listeners[n] = None;
-                self.listen(n)?;
+            Some("drop") => {
+                let listener = self.listeners[n].as_ref().expect("it was not ended yet");
+                SockRef::from(listener).attach_filter(&[NOTHING])?;
             }
-            Some("mark") => self.mark(),
-            Some("tell") => {
-                say(&serde_json::to_string(&self.count()).map_err(io::Error::other)?);
+            Some("watch") => {
+                let watch = Watch::new(self.listeners.len())?;
+                let event = EpollEvent::new(EpollFlags::EPOLLIN, PACKETS);
+                self.epoll.add(&watch.packets, event)?;
+                self.watch = Some(watch);
+            }
+            Some("rest") => {
+                let mut watch = self.watch.take().ok_or_else(|| io::Error::other("no watch"))?;
+                watch.look();
+                say(&serde_json::to_string(&watch.seen()).map_err(io::Error::other)?);
                 return Ok(true);
             }
             Some(_) => return Err(io::Error::other(order)),
@@ -243,36 +225,5 @@ impl Server {
         }
         say("done");
         Ok(true)
-    }
-
-    fn deafen(&self, n: usize) -> io::Result<()> {
-        match &self.listeners[n] {
-            Some(listener) => SockRef::from(listener).attach_filter(&[NOTHING]),
-            None => Ok(()),
-        }
-    }
-
-    fn mark(&mut self) {
-        self.asked = 0;
-        self.since = Instant::now();
-        self.last.fill(None);
-        self.off.fill(0);
-    }
-
-    fn count(&self) -> Count {
-        let all: u64 = self.off.iter().sum();
-        let mut below = 0;
-        let p99 = self.off.iter().position(|n| {
-            below += n;
-            below * 100 >= all * 99
-        });
-        let most = self.off.iter().rposition(|n| *n > 0);
-        Count {
-            asked: self.asked,
-            targets: self.last.iter().flatten().count(),
-            seconds: self.since.elapsed().as_secs_f64(),
-            p99: p99.unwrap_or(0) as f64,
-            most: most.unwrap_or(0) as f64,
-        }
     }
 }

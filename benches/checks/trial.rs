@@ -5,13 +5,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::contestant::{Plan, Running, Who};
-use super::targets::{Count, Targets};
-use super::{ground, processes};
+use super::targets::Targets;
+use super::{Effort, ground, processes};
 
 /// Every target has to have been asked by then.
-const LONGEST_START: Duration = Duration::from_secs(60);
-/// After every target was asked once, beats settle.
-const SETTLING: Duration = Duration::from_secs(2);
+const LONGEST_START: Duration = Duration::from_secs(150);
+/// Every target is asked within this time, once all are.
+const LONGEST_ROUND: Duration = Duration::from_secs(3);
 /// A death that is not noticed within this time never is.
 const LONGEST_DEATH: Duration = Duration::from_secs(15);
 /// From one death to the next; no divisor of a second, so that they fall anywhere in the beat.
@@ -37,30 +37,26 @@ pub(crate) struct Figures {
     pub(crate) dropped: Vec<f64>,
 }
 
-pub(crate) fn run(
-    who: Who,
-    plan: Plan,
-    window: Duration,
-    deaths: usize,
-) -> Result<Figures, String> {
+pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, String> {
     let failed = |error: io::Error| error.to_string();
     let mut targets = Targets::start(plan).map_err(failed)?;
     let mut running = who.start(plan).map_err(failed)?;
     until_all_are_asked(&mut targets, &mut running, plan)?;
-    thread::sleep(SETTLING);
-    let before = processes::cpu();
-    targets.order("mark").map_err(failed)?;
-    thread::sleep(window);
-    let count = targets.count().map_err(failed)?;
-    let cpu = processes::cpu().saturating_sub(before);
+    let (busy, opened, start) = (processes::cpu(), ground::opened(), Instant::now());
+    thread::sleep(effort.window);
+    let (asked, seconds) = (ground::opened() - opened, start.elapsed().as_secs_f64());
+    let cpu = processes::cpu().saturating_sub(busy);
     let memory = processes::memory();
+    targets.order("watch").map_err(failed)?;
+    thread::sleep(effort.watch);
+    let seen = targets.rest().map_err(failed)?;
+    let deaths = effort.deaths;
     let mut kill = |verb: &str, first: usize| {
         let victims = (0..deaths).map(|n| first + n * (plan.targets / 2 / deaths).max(1));
         kill_some(&mut targets, &running, who, verb, victims.collect())
     };
     let refused = kill("refuse", 0).map_err(failed)?;
     let dropped = kill("drop", plan.targets / 2).map_err(failed)?;
-    let Count { asked, seconds, p99, most, .. } = count;
     if asked == 0 {
         return Err(format!("nothing was asked\n{}", running.log()));
     }
@@ -70,8 +66,8 @@ pub(crate) fn run(
         micros: cpu.as_secs_f64() * 1e6 / asked as f64,
         rss: memory.rss as f64 / 1024.0,
         pss: memory.pss as f64 / 1024.0,
-        off: p99,
-        most_off: most,
+        off: seen.p99,
+        most_off: seen.most,
         refused,
         dropped,
     })
@@ -82,17 +78,19 @@ fn until_all_are_asked(
     running: &mut Running,
     plan: Plan,
 ) -> Result<(), String> {
+    let failed = |error: io::Error| error.to_string();
     let start = Instant::now();
     loop {
-        let count = targets.count().map_err(|error| error.to_string())?;
-        if count.targets == plan.targets {
+        targets.order("watch").map_err(failed)?;
+        thread::sleep(LONGEST_ROUND);
+        let some = targets.rest().map_err(failed)?.targets;
+        if some == plan.targets {
             return Ok(());
         }
         if start.elapsed() > LONGEST_START || running.has_ended() {
-            let (some, all) = (count.targets, plan.targets);
+            let all = plan.targets;
             return Err(format!("only {some} of {all} targets were asked\n{}", running.log()));
         }
-        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -194,8 +194,8 @@ fn freeradius() -> Option<Server> {
         // Over TCP as well, which shows that it listens.
         let listen = |proto| {
             format!(
-                "  listen {{\n type = auth\n ipaddr = {host}\n port = {port}\n \
-                 proto = {proto}\n }}\n"
+                "listen {{\n type = auth\n ipaddr = {host}\n port = {port}\n \
+                 proto = {proto}\n}}\n"
             )
         };
         let conf = format!(

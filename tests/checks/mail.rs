@@ -107,7 +107,7 @@ passdb {{
 }}
 userdb {{
   driver = static
-  args = uid=nobody gid=nogroup home={directory}/mail/%u
+  args = uid=nobody gid=nogroup home={directory}/users/%u
 }}
 mail_location = maildir:~/mail
 first_valid_uid = 1
@@ -138,7 +138,7 @@ service pop3-login {{
 fn dovecot() -> Option<Server> {
     Server::start("/usr/sbin/dovecot", "dovecot-imapd dovecot-pop3d", 2, |directory, addresses| {
         write_certificate(directory);
-        let home = directory.join("home");
+        let home = directory.join("users");
         fs::create_dir_all(&home).expect("a directory of our own");
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         fs::set_permissions(&home, open).expect("a directory of our own");

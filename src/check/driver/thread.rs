@@ -38,14 +38,11 @@ const LOOKS: u32 = 32;
 /// No wait is shorter.
 const LEAST: Duration = Duration::from_millis(1);
 
-/// Events that are taken in between two looks at the clock.
+/// Events that are taken in at a time.
 const EVENTS: usize = 1024;
 
-/// Longer than this no batch of events should take, or what is due would be late.
-const BATCH: Duration = Duration::from_millis(5);
-
-/// Batches that are taken in before time passes. More would be an event for every check.
-const BATCHES: usize = 16;
+/// Batches of events in a row. More than these hold come only from servers that never end.
+const BATCHES: usize = 64;
 
 /// How much more than what came must be under way for the thread to gather what comes.
 const CROWD: usize = 8;
@@ -79,8 +76,6 @@ pub(super) struct Thread {
     stations: Stations,
     epoll: Arc<Epoll>,
     events: Vec<EpollEvent>,
-    /// So many events are taken in at a time.
-    batch: usize,
     notices: Notices,
     done: Done,
     unmade: u64,
@@ -108,7 +103,6 @@ impl Thread {
             stations: Stations::new(Arc::clone(&epoll), settings.tasks),
             epoll,
             events: vec![EpollEvent::empty(); EVENTS],
-            batch: EVENTS,
             notices: Notices::default(),
             done: Vec::new(),
             unmade: 0,
@@ -136,29 +130,29 @@ impl Thread {
         if self.crowded {
             std::thread::sleep(LEAST);
         }
-        let mut timeout = self.timeout();
+        let came = self.drain(self.timeout());
+        self.crowded = came > 0 && self.lines.busy() > CROWD * came;
+        if self.lines.has_unread() {
+            let now = now();
+            let checker = &mut self.checker;
+            self.lines.handle_unread(now, |run, outcome| checker.handle_outcome(run, outcome, now));
+        }
+    }
+
+    /// Waits so long for something to come, and takes in all that did. How many runs it was about,
+    /// is answered.
+    fn drain(&mut self, mut timeout: EpollTimeout) -> usize {
         let mut came = 0;
         for _ in 0..BATCHES {
-            let events = &mut self.events[..self.batch];
             // A signal is no reason to do anything else than to look.
-            let found = self.epoll.wait(events, timeout).unwrap_or(0);
+            let found = self.epoll.wait(&mut self.events, timeout).unwrap_or(0);
             came += self.handle_events(found);
-            if found < self.batch || self.ended {
+            if found < EVENTS || self.ended {
                 break;
             }
             timeout = EpollTimeout::ZERO;
         }
-        self.crowded = came > 0 && self.lines.busy() > CROWD * came;
-        if self.lines.has_unread() {
-            let now = now();
-            let (checker, onlooker) = (&mut self.checker, &mut self.ways.onlooker);
-            self.lines.handle_unread(now, |run, outcome| {
-                if let Some(onlooker) = onlooker {
-                    onlooker.handle_end(run, &outcome, now);
-                }
-                checker.handle_outcome(run, outcome, now);
-            });
-        }
+        came
     }
 
     /// Takes in what came. How many runs it was about, is answered.
@@ -181,17 +175,7 @@ impl Thread {
                 }
             }
         }
-        self.adapt(now().since(began));
         came
-    }
-
-    /// Has a batch of events take no longer than it may.
-    fn adapt(&mut self, took: Duration) {
-        if took > BATCH {
-            self.batch = (self.batch / 2).max(1);
-        } else if took < BATCH / 4 {
-            self.batch = (self.batch * 2).min(EVENTS);
-        }
     }
 
     /// How long there is nothing to do unless something comes.
@@ -210,15 +194,17 @@ impl Thread {
         EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX)
     }
 
+    /// Whatever came up to a moment is taken in before the machines are told that it passed.
     fn pass_time(&mut self) {
         let now = now();
-        self.stations.handle_timeout(now, &mut self.done);
-        self.conclude(now);
         let is_due = self.checker.poll_timeout().is_some_and(|due| due <= now);
         if is_due && now >= self.passed + self.gather {
+            self.drain(EpollTimeout::ZERO);
             self.passed = now;
             self.checker.handle_timeout(now);
         }
+        self.stations.handle_timeout(now, &mut self.done);
+        self.conclude(now);
     }
 
     /// Does what the checker wants.

@@ -146,12 +146,12 @@ proptest! {
     ) {
         let wanted = dns(record, Some("x"));
         let data: &[u8] = b"\0\x0a\x02mx\xc0\x10\x02mx\xc0\x10\0\0\0\0\0\0\0\0";
-        let junk = &junk[..junk.len().min(40)];
-        let mut message = reply(record, FLAGS, &[(record, data), (record, junk)]);
+        let other = &junk[..junk.len().min(40)];
+        let mut message = reply(record, FLAGS, &[(record, data), (record, other)]);
         let at = at % message.len();
         message[at] = byte;
         judged(&wanted, &message[..end.min(message.len())]);
         judged(&wanted, &message);
-        judged(&wanted, junk);
+        judged(&wanted, &junk);
     }
 }

@@ -116,8 +116,7 @@ fn key(bytes: &[u8]) -> hmac::Key {
 mod tests {
     use super::*;
 
-    /// The example of RFC 7677 section 3, but for the user, who stands in the start-up message:
-    /// with a password of "pencil", and signatures that follow from the empty user.
+    /// The example of RFC 7677 section 3; its user stands where ours is left empty.
     #[test]
     fn the_example_of_rfc_7677_is_proven() {
         let mut scram = Scram::new("pencil", b"");
