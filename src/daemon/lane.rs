@@ -93,7 +93,7 @@ impl<'h> Lane<'h> {
     pub fn worked(&mut self, result: &Result<Report, HostError>) {
         self.work = None;
         self.tried = true;
-        log::report(result);
+        log::report(result, self.upkeep.failing());
         self.upkeep.done(result.as_ref(), Instant::now());
     }
 

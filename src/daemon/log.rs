@@ -12,6 +12,7 @@ use crate::host::{HostError, chain};
 use crate::plan::Change;
 use crate::pool::{self, Severity};
 use crate::reconcile::{Outcome, Report};
+use crate::resource::Kind;
 use crate::vrrp::config::Vip;
 use crate::vrrp::driver::Event;
 use crate::vrrp::link::{Alarm, LINK_PORT};
@@ -72,12 +73,13 @@ pub fn holder(router: &str, host: &str, address: IpAddr) {
     tracing::info!("{router}: {host} ({address}) is Active");
 }
 
-/// A look at the host.
-pub fn report(result: &Result<Report, HostError>) {
+/// A look at the host. What could not be looked at for the same reason before was told then.
+pub fn report(result: &Result<Report, HostError>, before: &Failing) {
     match result {
         Err(error) => tracing::error!(error = chain(error), "cannot look at the host"),
         Ok(report) => {
-            for (kind, error) in &report.unknown {
+            let news = |(kind, error): &&(Kind, HostError)| !before.has_kind(*kind, error);
+            for (kind, error) in report.unknown.iter().filter(news) {
                 tracing::error!(%kind, error = chain(error), "cannot be looked at");
             }
             for change in &report.unsettled.changes {

@@ -145,6 +145,11 @@ impl Failing {
         let why = why(outcome);
         why.is_some() && self.resources.get(id) == why.as_ref()
     }
+
+    /// Whether this kind could not be looked at for the same reason.
+    pub fn has_kind(&self, kind: Kind, error: &HostError) -> bool {
+        self.kinds.get(&kind) == Some(&error.to_string())
+    }
 }
 
 /// Why a change was not made.
@@ -248,6 +253,9 @@ mod tests {
         assert!(!known.has(&id("a"), &held("c")));
         assert!(!known.has(&id("b"), &held("b")));
         assert!(!known.has(&id("a"), &Outcome::Done));
+        let (kind, error) = &blind().unknown[0];
+        assert!(!known.has_kind(*kind, error));
+        assert!(failing(&blind()).has_kind(*kind, error));
     }
 
     #[test]
