@@ -92,7 +92,13 @@ pub fn invitation(name: &str, spec: &LabSpec, holder: Option<&str>, converged: b
         lines.push((format!("sh {director} systemctl start converge"), "and back"));
         lines.push((format!("kill {director}"), "pull its plug; `boot` powers it on again"));
     }
-    lines.push((format!("kill {server}"), "a web server's plug"));
+    lines.push((format!("kill {server}"), "a web server's plug: it leaves the table"));
+    if holder.is_some() {
+        lines.push((format!("sh {director} converge servers"), "who gets traffic, and why not"));
+        lines.push((format!("boot {server}"), "it returns"));
+        let drain = format!("sh {director} converge drain {server} --wait");
+        lines.push((drain, "it ends what it has begun; `ready` takes it back"));
+    }
     lines.push(("down".to_owned(), "end the lab"));
     let state = if converged { "" } else { ", but not all of its machines are converged" };
     let mut text = format!("\nThe lab `{name}` is up{state}. Now try:\n");
