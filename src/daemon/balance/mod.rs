@@ -8,6 +8,7 @@
 mod kept;
 mod peers;
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,9 @@ use peers::Told;
 /// After the time in which every server should have been judged, for a busy host.
 const SPARE: Duration = Duration::from_secs(1);
 
+/// As many findings of the link are told within this time.
+const FOUND_MOST: u32 = 20;
+const FOUND_WITHIN: Duration = Duration::from_secs(60);
 /// From one report to the next, and how much of the time writing them may take: one part in so
 /// many.
 const REPORT_REST: Duration = Duration::from_millis(100);
@@ -68,6 +72,9 @@ pub struct Balance<'h> {
     /// When how things are is to be written down, if it is; and when it may be at the earliest.
     report_due: Option<Instant>,
     report_rest: Instant,
+    /// How many findings there were of late.
+    found: u32,
+    found_since: Instant,
 }
 
 /// What it woke up for.
@@ -114,6 +121,8 @@ impl<'h> Balance<'h> {
             due: None,
             report_due: None,
             report_rest: Instant::now(),
+            found: 0,
+            found_since: Instant::now(),
         };
         balance.read_words();
         let kept = kept::look(role.pools(), before.as_ref().map(|seen| &seen.report));
@@ -200,7 +209,7 @@ impl<'h> Balance<'h> {
                 }
                 self.reckon(&touched);
             }
-            News::Wire(finding) => log::finding(&finding),
+            News::Wire(finding) => self.found(&finding),
             News::Words => {
                 self.read_words();
                 self.reckon_all();
@@ -249,6 +258,22 @@ impl<'h> Balance<'h> {
                 tracing::error!(error, "what was said on {peer} cannot be kept here");
             }
         });
+    }
+
+    /// A thousand servers on the wrong link are one mistake and no thousand lines.
+    fn found(&mut self, finding: &Finding) {
+        if self.found_since.elapsed() > FOUND_WITHIN {
+            (self.found_since, self.found) = (Instant::now(), 0);
+        }
+        self.found += 1;
+        match self.found.cmp(&FOUND_MOST) {
+            Ordering::Less => log::finding(finding),
+            Ordering::Equal => tracing::warn!(
+                "there is more of this kind; CONVERGE_LOG=converge=debug tells all of it"
+            ),
+            Ordering::Greater => {}
+        }
+        tracing::debug!("{finding}");
     }
 
     /// What was said before goes on to hold if the file cannot be read.
