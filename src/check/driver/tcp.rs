@@ -143,6 +143,21 @@ mod tests {
     use crate::check::outcome::Evidence;
 
     #[test]
+    fn a_socket_that_is_connected_to_itself_is_told_from_one_that_is_not() {
+        let socket = open(AddressFamily::INET).expect("a socket");
+        rustix::net::bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).expect("a port");
+        let own = rustix::net::getsockname(&socket).expect("an address");
+        let own = SocketAddr::try_from(own).expect("an address of IPv4");
+        connect(socket.as_fd(), own).expect("meets itself");
+        assert!(is_own_echo(socket.as_fd(), own));
+        dissolve(socket.as_fd()).expect("lets go");
+        let server = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let to = server.local_addr().expect("an address");
+        connect(socket.as_fd(), to).expect("connects");
+        assert!(!is_own_echo(socket.as_fd(), to));
+    }
+
+    #[test]
     fn what_came_back_is_told_apart_from_what_never_left() {
         let evidence = |error| match refusal(error) {
             Outcome::Bad(failure) => Some(failure.evidence),

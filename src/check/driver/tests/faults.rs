@@ -118,7 +118,8 @@ fn a_connection_to_ourselves_is_no_server() {
     // Only a port that connections begin from can meet itself.
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").expect("a range");
     let first: u16 = range.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a port");
-    let targets = (first..first + 4_000).map(|port| ([127, 9, 9, 9], port).into());
+    // The servers of other tests listen on addresses of IPv4.
+    let targets = (first..first + 4_000).map(|port| (std::net::Ipv6Addr::LOCALHOST, port).into());
     let fast = |at| CheckConfig { timing: timing(100), ..look(at) };
     let mut driven = Driven::start(targets.map(fast));
     driven.until_all(State::Down, 4_000);
