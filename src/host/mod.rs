@@ -18,6 +18,7 @@ pub mod memory;
 pub mod mounts;
 pub mod netlink;
 pub mod orphan;
+pub mod post;
 pub mod processes;
 pub mod ready;
 #[cfg(test)]

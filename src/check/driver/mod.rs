@@ -36,7 +36,7 @@ use tokio::runtime::Handle;
 
 use super::config::CheckConfig;
 use super::machine::Limits;
-use crate::vrrp::driver::post::Slot;
+use crate::host::post::Slot;
 use once::Onlooker;
 use thread::{Orders, Thread, Ways};
 

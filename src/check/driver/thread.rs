@@ -26,8 +26,8 @@ use crate::check::config::CheckConfig;
 use crate::check::machine::{Checker, Limits, Output, Run};
 use crate::check::outcome::Outcome;
 use crate::clock::Moment;
+use crate::host::post::Slot;
 use crate::vrrp::driver::now;
-use crate::vrrp::driver::post::Slot;
 
 /// What is due is gathered for so long, if the shortest timeout allows it.
 const GATHER: Duration = Duration::from_millis(10);
@@ -46,6 +46,10 @@ const BATCHES: usize = 64;
 
 /// So many under way, and what comes back is gathered.
 const CROWD: usize = 4;
+
+/// While so many are under way what comes is gathered for a moment: on a quick network the answers
+/// to all that was begun together come within it, and one wake-up does for them.
+const SEVERAL: usize = 4;
 
 /// How often the status is renewed.
 const PUBLISH: Duration = Duration::from_secs(1);
@@ -127,7 +131,8 @@ impl Thread {
 
     /// Waits for something to come or to be due, and takes in what came.
     fn take_in(&mut self) {
-        if self.crowded {
+        let several = self.lines.busy() >= SEVERAL && self.gather == GATHER;
+        if self.crowded || several {
             std::thread::sleep(LEAST);
         }
         let came = self.drain(self.timeout());

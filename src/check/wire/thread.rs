@@ -21,9 +21,9 @@ use super::watch::{Output, Watcher};
 use crate::frame::filter;
 use crate::frame::socket::{Announcer, Listener, Tap};
 use crate::frame::tcp::Ip;
+use crate::host::post::Slot;
 use crate::vrrp::config::Family;
 use crate::vrrp::driver::now;
-use crate::vrrp::driver::post::Slot;
 
 /// Findings on their way: one for each of a thousand servers.
 const ROOM: usize = 1024;

@@ -16,12 +16,12 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::clock::now;
 use super::interfaces::Interfaces;
-use super::post::{Mail, Reader, Writer};
 use super::realtime;
 use super::requests::request;
 use super::route_socket::{Heard, RouteSocket};
 use super::vips::{Change, Leased, Plan, Wanted, plan};
 use crate::clock::Moment;
+use crate::host::post::{Mail, Reader, Writer};
 use crate::vrrp::config::Vip;
 
 /// How often everything is read anew, whatever was heard.

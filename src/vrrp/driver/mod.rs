@@ -19,7 +19,6 @@ mod interfaces;
 mod lateness;
 mod links;
 mod listening;
-pub(crate) mod post;
 mod realtime;
 mod requests;
 mod route_socket;
@@ -41,8 +40,8 @@ use nix::errno::Errno;
 
 use super::config::RouterConfig;
 use super::router::{Condition, Start};
+use crate::host::post::{self, Slot};
 use addresses::Addresses;
-use post::Slot;
 use thread::{Orders, Thread, Ways};
 
 pub use super::link::{MOST_SAID, Topic};

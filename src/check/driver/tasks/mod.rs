@@ -26,8 +26,8 @@ use crate::check::machine::Run;
 use crate::check::outcome::{Failure, Outcome};
 use crate::clock::Moment;
 use crate::host::blocking::Blocking;
+use crate::host::post::Slot;
 use crate::host::script::Runner;
-use crate::vrrp::driver::post::Slot;
 
 /// Programs that run at the same time: more would take the host from VRRP and from each other.
 const PROGRAMS: usize = 128;

@@ -1,7 +1,7 @@
-//! How the threads of the driver are told something without anybody waiting for anybody.
+//! How threads of drivers are told something without anybody waiting for anybody.
 //!
 //! A [`Slot`] holds the newest word of the daemon: only the daemon ever waits for it, the thread
-//! tries and is rung again if it comes at a bad moment. A [`Post`] carries letters between the
+//! tries and is rung again if it comes at a bad moment. A [`post`] carries letters between a
 //! driver's own threads, in order and never more than [`LETTERS`]; who finds it full writes again
 //! later. Both ring an eventfd, which poll(2) hears.
 
@@ -38,7 +38,7 @@ impl Bell {
 }
 
 /// What another thread wants by now.
-pub(crate) struct Slot<T> {
+pub struct Slot<T> {
     newest: Arc<Mutex<T>>,
     bell: Bell,
 }
@@ -50,18 +50,19 @@ impl<T> Clone for Slot<T> {
 }
 
 impl<T: Default> Slot<T> {
-    pub(crate) fn new() -> Result<Self, Errno> {
+    /// One that nobody wants anything by yet.
+    pub fn new() -> Result<Self, Errno> {
         Ok(Slot { newest: Arc::default(), bell: Bell::new()? })
     }
 
     /// Changes what is wanted, and rings.
-    pub(crate) fn put(&self, change: impl FnOnce(&mut T)) {
+    pub fn put(&self, change: impl FnOnce(&mut T)) {
         change(&mut self.newest.lock().unwrap_or_else(PoisonError::into_inner));
         self.bell.ring();
     }
 
     /// What came since the last time. `None` if it is being written right now: it will ring.
-    pub(crate) fn take(&self) -> Option<T> {
+    pub fn take(&self) -> Option<T> {
         self.bell.silence();
         self.newest.try_lock().ok().map(|mut newest| std::mem::take(&mut *newest))
     }
@@ -74,14 +75,14 @@ impl<T> AsFd for Slot<T> {
 }
 
 /// The end of a [`Post`] that writes.
-pub(super) struct Writer<T> {
+pub struct Writer<T> {
     letters: SyncSender<T>,
     bell: Bell,
 }
 
 impl<T> Writer<T> {
     /// Sends a letter. `false`: there is no room for it now.
-    pub(super) fn send(&self, letter: T) -> bool {
+    pub fn send(&self, letter: T) -> bool {
         let sent = self.letters.try_send(letter).is_ok();
         self.bell.ring();
         sent
@@ -98,13 +99,13 @@ impl<T> Drop for Writer<T> {
 }
 
 /// The end of a [`Post`] that reads.
-pub(super) struct Reader<T> {
+pub struct Reader<T> {
     letters: Receiver<T>,
     bell: Bell,
 }
 
 /// What a [`Reader`] found.
-pub(super) enum Mail<T> {
+pub enum Mail<T> {
     /// The letters that came, in order.
     Letters(Vec<T>),
     /// The writer is gone.
@@ -113,7 +114,7 @@ pub(super) enum Mail<T> {
 
 impl<T> Reader<T> {
     /// The letters that came since the last time.
-    pub(super) fn drain(&self) -> Mail<T> {
+    pub fn drain(&self) -> Mail<T> {
         self.bell.silence();
         let mut letters = Vec::new();
         loop {
@@ -138,7 +139,7 @@ impl<T> AsFd for Reader<T> {
 }
 
 /// A way for letters.
-pub(super) fn post<T>() -> Result<(Writer<T>, Reader<T>), Errno> {
+pub fn post<T>() -> Result<(Writer<T>, Reader<T>), Errno> {
     let bell = Bell::new()?;
     let (sender, receiver) = mpsc::sync_channel(LETTERS);
     Ok((Writer { letters: sender, bell: bell.clone() }, Reader { letters: receiver, bell }))
