@@ -85,6 +85,9 @@ fn run(global: &Global, args: &WordArgs, word: Word, deadline: Option<Duration>)
         say(&host, &meant.whom, Said { until, ..said }).await?;
         let runs = report::is_written(host.files())?;
         let told = Told { args, word, deadline, loaded: &loaded, meant: &meant, runs };
+        if word != Word::Ready {
+            warn_of_the_last(&host, &meant)?;
+        }
         if !global.quiet && global.output == Format::Text {
             told.print();
         }
@@ -99,6 +102,25 @@ fn run(global: &Global, args: &WordArgs, word: Word, deadline: Option<Duration>)
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Says which pools have no other server with traffic. A report that cannot be read was told.
+fn warn_of_the_last(host: &Host, meant: &Meant<'_>) -> Result<(), Failure> {
+    let Some(seen) = report::read(host.files())?.filter(|seen| seen.lives) else {
+        return Ok(());
+    };
+    for (pool, member) in &meant.servers {
+        let Some(report) = seen.report.pools.get(&pool.name) else { continue };
+        let mut others = report.shares.members.iter().filter(|(at, _)| **at != member.server);
+        if !others.any(|(_, share)| share.weight > Some(0)) {
+            let who = match pool.spares.first() {
+                Some(spare) => format!("{} answers then", spare.name),
+                None => "nobody answers then".to_owned(),
+            };
+            anstream::eprintln!("warning: no other server of {} has traffic: {who}", pool.name);
+        }
+    }
+    Ok(())
 }
 
 async fn say(host: &Host, whom: &[Whom], said: Said) -> Result<(), Failure> {
@@ -140,8 +162,16 @@ impl Told<'_> {
             let line = "converge.service does not run here: it is done once it does";
             anstream::eprintln!("note: {line}");
         } else if !self.loaded.role.routers().is_empty() {
-            let line = "other directors with the cluster's key hear of it through the service";
-            super::print(&format!("  {line}"));
+            let key = &self.loaded.cluster.key_file;
+            if key.exists() {
+                super::print("  the other directors hear of it through the service");
+            } else {
+                anstream::eprintln!(
+                    "warning: there is no {}, so the other directors do not hear of it: say it on \
+                     each of them",
+                    key.display()
+                );
+            }
         }
     }
 }

@@ -136,7 +136,11 @@ impl Reporter {
             sleep(LOCK_PAUSE).await;
             lock = files.lock(LOCK)?;
         }
-        let before = files.read_text(POOLS)?.and_then(|text| serde_json::from_str(&text).ok());
+        let before = files.read_text(POOLS).unwrap_or_else(|error| {
+            tracing::warn!(%error, "since when servers stand as they do is not known");
+            None
+        });
+        let before = before.and_then(|text| serde_json::from_str(&text).ok());
         let mut reporter = Reporter { _lock: lock, last: before.unwrap_or_default() };
         // Whatever it says was so before this one began.
         reporter.last.host.clear();

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::wall;
 use crate::host::FileError;
@@ -104,6 +104,8 @@ async fn lock(files: &Files) -> Result<File, WordsFileError> {
 pub struct WordsWatch {
     path: PathBuf,
     news: Option<FileNews>,
+    /// When to look unasked, or to listen again; kept over waits that were given up.
+    due: Instant,
 }
 
 impl WordsWatch {
@@ -113,24 +115,36 @@ impl WordsWatch {
         let wrap = |source| FileError { doing: "listen to", path: WORDS.into(), source };
         files.make_parents(WORDS)?;
         let news = Some(FileNews::open(&path).map_err(wrap)?);
-        Ok(WordsWatch { path, news })
+        Ok(WordsWatch { path, news, due: Instant::now() + LOOK })
     }
 
     /// Waits until the words may have changed. May be dropped and called again.
     pub async fn changed(&mut self) {
         let Some(news) = &mut self.news else {
-            sleep(AGAIN).await;
+            sleep_until(self.due).await;
             self.news = FileNews::open(&self.path).ok();
+            self.due = Instant::now() + if self.news.is_some() { LOOK } else { AGAIN };
             return;
         };
-        if let Ok(false) = timeout(LOOK, news.changed()).await {
-            self.news = None;
+        match timeout_at(self.due, news.changed()).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.news = None;
+                self.due = Instant::now() + AGAIN;
+            }
+            // The directory may have been made anew, and then nothing would be heard any more.
+            Err(_) => {
+                self.news = FileNews::open(&self.path).ok();
+                self.due = Instant::now() + if self.news.is_some() { LOOK } else { AGAIN };
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
     use crate::host::scratch::Scratch;
     use crate::pool::words::{Said, Whom, Word};

@@ -176,12 +176,14 @@ impl<'h> Resident<'h> {
             },
             event = said(vrrp) => event.map_or(Turn::Died, Turn::Vrrp),
             Ok(()) = verdicts.changed() => Turn::Tracked,
-            news = balance.next() => Turn::Balance(news),
-            () = at(desire_due) => Turn::Desire,
             step = table.next() => Turn::Table(step),
             step = rest.next() => Turn::Rest(step),
             _ = turns.tick() => Turn::Beat,
+            () = at(desire_due) => Turn::Desire,
             () = drift.changed() => Turn::Drifted,
+            // Last, for there may be news of servers without end, and all else keeps its own
+            // measure.
+            news = balance.next() => Turn::Balance(news),
         }
     }
 
@@ -335,11 +337,21 @@ impl<'h> Resident<'h> {
 
     /// Tells VRRP what keeps this host from being Active and what its priority is worth.
     pub fn tell_conditions(&mut self) {
+        let conditions = self.conditions();
         let Some((vrrp, _)) = &self.vrrp else {
             return;
         };
+        for (name, condition) in &conditions {
+            if self.told.get(name) != Some(condition) {
+                vrrp.condition(name, condition.clone());
+            }
+        }
+        self.told = conditions;
+    }
+
+    fn conditions(&self) -> BTreeMap<String, Condition> {
         let none = BTreeSet::new();
-        for router in self.role.routers() {
+        let condition = |router: &RouterConfig| {
             let name = router.name.as_str();
             let active = self.situation.of(name) == Standing::Active;
             let mut condition = self.tracker.condition(router);
@@ -350,16 +362,16 @@ impl<'h> Resident<'h> {
                 let pools = self.role.pools_of(name);
                 condition.faults.extend(self.balance.faults(name, &pools, active));
             }
-            if self.told.get(name) != Some(&condition) {
-                vrrp.condition(name, condition.clone());
-                self.told.insert(name.to_owned(), condition);
-            }
-        }
+            (name.to_owned(), condition)
+        };
+        self.role.routers().iter().map(condition).collect()
     }
 
     /// Shows that the loop turns, and looks who is Active.
     pub fn beat(&mut self) {
         self.pulse.turned();
+        self.balance.age();
+        self.balanced();
         let Some((vrrp, _)) = &self.vrrp else {
             return;
         };
@@ -392,7 +404,6 @@ impl<'h> Resident<'h> {
                 self.notifier.configure(self.role.hooks().to_vec());
                 self.balance.configure(&self.role)?;
                 self.situation.pools = self.balance.shares();
-                self.told.retain(|name, _| self.role.routers().iter().any(|r| r.name == *name));
                 match &self.vrrp {
                     Some((vrrp, _)) => {
                         vrrp.configure(self.role.routers().to_vec());
@@ -429,12 +440,12 @@ impl<'h> Resident<'h> {
         };
         let routers = self.role.routers().iter().cloned();
         let routers = routers.map(|router| (start(&router.name), router)).map(|(s, r)| (r, s));
-        let (vrrp, events) = Vrrp::start(self.settings.clone(), routers.collect())?;
+        self.told = self.conditions();
+        let (settings, told) = (self.settings.clone(), self.told.clone());
+        let (vrrp, events) = Vrrp::start_under(settings, routers.collect(), told)?;
         self.pulse.follow(vrrp.heart());
         self.vrrp = Some((vrrp, events));
         planned::clear(self.host.files())?;
-        self.told.clear();
-        self.tell_conditions();
         self.tell_peers();
         Ok(())
     }

@@ -25,6 +25,8 @@ const FLOOR: Duration = Duration::from_secs(30);
 const QUICK_FLOOR: Duration = Duration::from_millis(250);
 /// And the longest for it: who empties a table notices.
 const QUICK_CEILING: Duration = Duration::from_secs(1);
+/// The longest wait for it while something of it fails.
+const QUICK_RETRY: Duration = Duration::from_secs(5);
 /// The first and the longest wait before something that failed is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
@@ -106,7 +108,12 @@ impl Upkeep {
             Err(_) => false,
         };
         let rest = self.pace.rest(now.saturating_duration_since(self.began));
-        let wait = if settled { rest } else { self.retry };
+        let wait = match (settled, self.pace) {
+            (true, _) => rest,
+            (false, Pace::Slow) => self.retry,
+            // One virtual server that the kernel does not take must not cost the others their care.
+            (false, Pace::Quick) => self.retry.min(QUICK_RETRY),
+        };
         self.retry = if settled { RETRY.0 } else { (self.retry * 2).min(RETRY.1) };
         self.due = self.due.min(now + wait);
     }

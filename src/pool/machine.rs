@@ -75,6 +75,17 @@ impl Pool {
         pool
     }
 
+    /// The same, where these servers are in the kernel without getting new connections: they stay
+    /// so until they are judged, for what they have begun is to end well.
+    pub fn with_quiet(mut self, quiet: &BTreeSet<SocketAddr>) -> Self {
+        for (member, memory) in self.config.members.iter().zip(&mut self.memories) {
+            memory.quiet = quiet.contains(&member.server);
+        }
+        self.shares.members =
+            self.config.members.iter().zip(&self.memories).map(at_first).collect();
+        self
+    }
+
     /// Is this from now on, and keeps what it knows of the servers that stay. The shares are worked
     /// out with the next view.
     pub fn configure(&mut self, config: PoolConfig, now: Moment) {

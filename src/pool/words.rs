@@ -182,6 +182,30 @@ impl Words {
         }
     }
 
+    /// As JSON of at most so many bytes, at least those of an empty list: the newest words. Whoever
+    /// merges them loses nothing of what it knows.
+    pub fn to_json_within(&self, most: usize) -> String {
+        let whole = self.to_json();
+        if whole.len() <= most {
+            return whole;
+        }
+        let mut newest: Vec<_> = self.iter().collect();
+        newest.sort_by_key(|(_, _, said)| std::cmp::Reverse(said.at));
+        let mut count = newest.len();
+        loop {
+            // Fewer by what is too much, and by one in any case.
+            count = (count * most / (whole.len() + 1)).min(count.saturating_sub(1));
+            let mut words = Words::default();
+            for (host, pool, said) in newest.iter().take(count) {
+                words.take(host, *pool, said);
+            }
+            let text = words.to_json();
+            if text.len() <= most || count == 0 {
+                return text;
+            }
+        }
+    }
+
     /// Out of JSON.
     pub fn from_json(text: &str) -> Result<Self, WordsError> {
         let entries: Vec<Entry> = serde_json::from_str(text).map_err(WordsError::Json)?;

@@ -263,6 +263,11 @@ impl Stream {
             plain.clear();
             let taken = session.take(rest, &mut plain);
             let turn = match taken {
+                // After its farewell (RFC 8446 section 6.1) TLS takes nothing more, whatever comes.
+                Ok(0) => {
+                    desk.plain = plain;
+                    return self.ended(socket, desk, now);
+                }
                 Ok(taken) => {
                     rest = &rest[taken..];
                     self.take_plain(&plain, socket, desk, now)

@@ -40,6 +40,8 @@ use peers::Told;
 /// After the time in which every server should have been judged, for a busy host.
 const SPARE: Duration = Duration::from_secs(1);
 
+/// What a director told counts for so long: it tells every two seconds.
+const FRESH: Duration = Duration::from_secs(10);
 /// As many findings of the link are told within this time.
 const FOUND_MOST: u32 = 20;
 const FOUND_WITHIN: Duration = Duration::from_secs(60);
@@ -65,13 +67,16 @@ pub struct Balance<'h> {
     words: Words,
     watch: WordsWatch,
     reporter: Reporter,
-    peers: BTreeMap<String, Told>,
+    /// What other directors told, and when.
+    peers: BTreeMap<String, (Told, Instant)>,
     /// Until when a director waits for the first verdicts.
     judging: Moment,
     due: Option<Instant>,
     /// When how things are is to be written down, if it is; and when it may be at the earliest.
     report_due: Option<Instant>,
     report_rest: Instant,
+    /// Counts on, so that the other directors hear that this one lives.
+    beats: u64,
     /// How many findings there were of late.
     found: u32,
     found_since: Instant,
@@ -121,6 +126,7 @@ impl<'h> Balance<'h> {
             due: None,
             report_due: None,
             report_rest: Instant::now(),
+            beats: 0,
             found: 0,
             found_since: Instant::now(),
         };
@@ -128,7 +134,7 @@ impl<'h> Balance<'h> {
         let kept = kept::look(role.pools(), before.as_ref().map(|seen| &seen.report));
         let pool = |config: &crate::pool::config::PoolConfig| {
             let kept = kept.get(&config.name).cloned().unwrap_or_default();
-            Pool::new(config.clone(), kept, now())
+            Pool::new(config.clone(), kept.serving, now()).with_quiet(&kept.quiet)
         };
         balance.pools = role.pools().iter().map(pool).collect();
         balance.adopt(role)?;
@@ -225,7 +231,7 @@ impl<'h> Balance<'h> {
         match topic {
             Topic::Pools => match Told::from_bytes(bytes) {
                 Ok(told) => {
-                    self.peers.insert(peer, told);
+                    self.peers.insert(peer, (told, Instant::now()));
                     self.reckon_all();
                 }
                 Err(error) => tracing::warn!(%error, "{peer} tells of its pools in other words"),
@@ -284,6 +290,16 @@ impl<'h> Balance<'h> {
         }
     }
 
+    /// A director that has told nothing for long is stuck, and what it told says nothing of now.
+    pub fn age(&mut self) {
+        self.beats += 1;
+        let before = self.peers.len();
+        self.peers.retain(|_, (_, heard)| heard.elapsed() < FRESH);
+        if self.peers.len() < before {
+            self.reckon_all();
+        }
+    }
+
     /// Nothing is known of that director any more.
     pub fn lost(&mut self, peer: &str) {
         if self.peers.remove(peer).is_some() {
@@ -294,10 +310,10 @@ impl<'h> Balance<'h> {
     /// What the other directors are to know.
     pub fn to_tell(&self, able: BTreeSet<String>) -> [(Topic, Vec<u8>); 2] {
         let pools = self.pools.iter().map(|pool| (pool.config().name.clone(), pool.summary()));
-        let told = Told { pools: pools.collect(), able };
+        let told = Told { pools: pools.collect(), able, beats: self.beats };
         let mut words = self.words.clone();
         words.prune(wall());
-        let words = words.to_json().into_bytes();
+        let words = words.to_json_within(MOST_SAID).into_bytes();
         [(Topic::Pools, told.to_bytes(MOST_SAID)), (Topic::Words, words)]
     }
 
@@ -321,7 +337,7 @@ impl<'h> Balance<'h> {
                 let sees = told.pools.get(name).is_some_and(|pool| pool.up > 0 && !pool.held);
                 sees && told.able.contains(router)
             };
-            let seer = self.peers.iter().find(|(_, told)| better(told));
+            let seer = self.peers.iter().find(|(_, (told, _))| better(told));
             if let (true, Some((peer, _))) = (pool.is_blind(), seer) {
                 faults.insert(format!(
                     "no real server of {name} answers here, but {peer} is answered"
@@ -342,7 +358,7 @@ impl<'h> Balance<'h> {
         for at in pools {
             let Some(pool) = all.get_mut(*at) else { continue };
             let name = pool.config().name.as_str();
-            let peers = peers.values().filter_map(|told| told.pools.get(name).copied());
+            let peers = peers.values().filter_map(|(told, _)| told.pools.get(name).copied());
             let peers: Vec<Summary> = peers.collect();
             pool.handle(&View { health, words, wall, peers: &peers, witness }, now);
             while let Some(notice) = pool.poll_notice() {
@@ -360,8 +376,9 @@ impl<'h> Balance<'h> {
         let Balance { pools, peers, health, reporter, host, name, .. } = self;
         let one = |pool: &Pool| {
             let name = &pool.config().name;
-            let seen =
-                |(peer, told): (&String, &Told)| Some((peer.clone(), *told.pools.get(name)?));
+            let seen = |(peer, (told, _)): (&String, &(Told, Instant))| {
+                Some((peer.clone(), *told.pools.get(name)?))
+            };
             (name.clone(), PoolReport::new(pool, health, peers.iter().filter_map(seen).collect()))
         };
         let pools = pools.iter().map(one).collect();
@@ -439,6 +456,8 @@ fn concerns(role: &Role) -> BTreeMap<Arc<CheckConfig>, Vec<usize>> {
             }
         }
     }
+    let all: Vec<usize> = (0..role.pools().len()).collect();
+    concerns.extend(role.witnesses().iter().map(|witness| (Arc::clone(witness), all.clone())));
     concerns
 }
 

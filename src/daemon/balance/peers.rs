@@ -16,6 +16,9 @@ pub struct Told {
     pub pools: BTreeMap<String, Summary>,
     /// Its virtual routers that are or could be Active.
     pub able: BTreeSet<String>,
+    /// Counts on every two seconds.
+    #[serde(default)]
+    pub beats: u64,
 }
 
 impl Told {
@@ -27,7 +30,8 @@ impl Told {
         if whole.len() <= most {
             return whole;
         }
-        let mut fits = Told { able: self.able.clone(), ..Told::default() };
+        let able = self.able.clone();
+        let mut fits = Told { able, beats: self.beats, ..Told::default() };
         let mut left = most.saturating_sub(bytes(&fits).len());
         for (name, summary) in &self.pools {
             let one = Told { pools: BTreeMap::from([(name.clone(), *summary)]), ..Told::default() };
@@ -55,7 +59,7 @@ mod tests {
     fn told(pools: usize) -> Told {
         let summary = Summary { up: 1, down: 2, unknown: 0, held: false };
         let pools = (0..pools).map(|n| (format!("tcp 192.0.2.1:{n}"), summary)).collect();
-        Told { pools, able: BTreeSet::from(["main".to_owned()]) }
+        Told { pools, able: BTreeSet::from(["main".to_owned()]), beats: 7 }
     }
 
     #[test]

@@ -211,6 +211,7 @@ fn earned(
         (Stage::Held, _) => share(Some(memory.weight), Standing::Held, look.what),
         (Stage::Fell(_) | Stage::Out, State::Unknown) => share(quiet, Standing::Unknown, ""),
         (Stage::Fell(_) | Stage::Out, _) => share(quiet, Standing::Down, look.what),
+        (Stage::Fresh, _) if memory.quiet => share(Some(0), Standing::Unknown, ""),
         (Stage::Fresh | Stage::Added, _) => share(None, Standing::Unknown, ""),
     }
 }

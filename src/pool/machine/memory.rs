@@ -63,6 +63,8 @@ pub(super) struct Memory {
     pub(super) weight: u32,
     /// Since when it climbs to its full weight.
     pub(super) climbing: Option<Moment>,
+    /// Until it is judged it is in the table without getting new connections.
+    pub(super) quiet: bool,
     /// It was in maintenance after the last view.
     pub(super) resting: bool,
     /// It is well for the first time since the start, which is nobody's news.
@@ -94,6 +96,7 @@ impl Memory {
             stage: if inside { Stage::In } else { Stage::Fresh },
             weight: member.weight.saturating_mul(spans.scale),
             climbing: None,
+            quiet: false,
             resting: false,
             is_first: true,
             note: None,

@@ -208,3 +208,19 @@ proptest! {
         drop(Words::from_json(&text));
     }
 }
+
+#[test]
+fn what_is_told_fits_and_is_the_newest() {
+    let mut words = Words::default();
+    for n in 0..1000 {
+        words.say(whom(&format!("web{n}"), None), said(Word::Drain, n));
+    }
+    assert_eq!(words.to_json_within(1 << 20), words.to_json());
+    let told = words.to_json_within(32 * 1024);
+    assert!(told.len() <= 32 * 1024, "{}", told.len());
+    let told = Words::from_json(&told).expect("our own");
+    assert!(told.len() > 300, "{}", told.len());
+    assert!(told.of("web999", "a", 2000).is_some() && told.of("web0", "a", 2000).is_none());
+    assert!(!words.merge(&told), "nothing of it is news");
+    assert!(Words::from_json(&words.to_json_within(3)).expect("an empty list").is_empty());
+}

@@ -100,9 +100,20 @@ impl Vrrp {
         settings: Settings,
         routers: Vec<(RouterConfig, Start)>,
     ) -> Result<(Vrrp, Events), VrrpError> {
+        Vrrp::start_under(settings, routers, BTreeMap::new())
+    }
+
+    /// The same, where something is known of the routers already: none of them is Active for a
+    /// moment that may not be.
+    pub fn start_under(
+        settings: Settings,
+        routers: Vec<(RouterConfig, Start)>,
+        conditions: BTreeMap<String, Condition>,
+    ) -> Result<(Vrrp, Events), VrrpError> {
         let addresses = Addresses::open().map_err(VrrpError::Addresses)?;
         let sockets = |errno: Errno| VrrpError::Sockets(errno.into());
-        let orders = Slot::new().map_err(sockets)?;
+        let orders: Slot<Orders> = Slot::new().map_err(sockets)?;
+        orders.put(|orders| orders.conditions = conditions);
         let (to_addresses, from_thread) = post::post().map_err(sockets)?;
         let (to_thread, from_addresses) = post::post().map_err(sockets)?;
         let (teller, events) = events::channel();

@@ -197,3 +197,25 @@ fn a_server_that_does_not_speak_http_2_is_told_from_one_that_does_not_answer() {
     let older = server(move |stream| say(stream, &older, b""));
     assert!(failure(speak(older)).0.starts_with("it refuses TLS"));
 }
+
+#[test]
+fn what_comes_after_the_farewell_of_tls_ends_the_check_and_nothing_else() {
+    let config = config("www.test", 90, &[]);
+    let at = server(move |mut stream| {
+        let mut connection = ServerConnection::new(Arc::clone(&config)).expect("a connection");
+        while connection.is_handshaking() {
+            if connection.complete_io(&mut stream).is_err() {
+                return;
+            }
+        }
+        connection.send_close_notify();
+        connection.write_tls(&mut stream).ok();
+        stream.write_all(&[0; 20_000]).ok();
+        stream.read_to_end(&mut Vec::new()).ok();
+    });
+    let Probe::Speak { protocol, .. } = expects(at, "ok").probe else { panic!("a conversation") };
+    let probe = Probe::Speak { protocol, tls: Some(named("www.test")) };
+    let (what, evidence) = failure(CheckConfig { timing: timing(3_000), ..check(at, probe) });
+    assert!(what.contains("did not come"), "{what}");
+    assert_eq!(evidence, Answered);
+}

@@ -32,6 +32,23 @@ fn even_before_the_first_view_what_is_in_the_kernel_stays() {
 }
 
 #[test]
+fn a_server_that_is_drained_in_the_kernel_stays_there_until_it_is_judged() {
+    let mut bench = Bench::new(servers(2));
+    let pool = Pool::new(servers(2), [address(2)].into(), at(0));
+    bench.pool = pool.with_quiet(&[address(1)].into());
+    let weights = |bench: &Bench| -> Vec<_> {
+        bench.pool.shares().members.values().map(|share| share.weight).collect()
+    };
+    assert_eq!(weights(&bench), [Some(0), Some(1)], "before the first view");
+    bench.tell();
+    assert_eq!(weights(&bench), [Some(0), Some(1)]);
+    bench.refuses(1);
+    assert_eq!(bench.weights(), [None, Some(1)]);
+    bench.rises(1);
+    assert_eq!(bench.weights(), [Some(1), Some(1)]);
+}
+
+#[test]
 fn a_server_is_up_only_if_all_its_checks_are() {
     let mut bench = Bench::new(with(1, |c| c.members[0].checks.push(ping(1))));
     bench.rises(1);
