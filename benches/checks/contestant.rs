@@ -10,7 +10,7 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{converge, ground, keepalived, ldirectord, processes};
 
@@ -81,6 +81,7 @@ impl Who {
 
     /// Starts it.
     pub(crate) fn start(self, plan: Plan) -> io::Result<Running> {
+        ground::clear()?;
         match self {
             Who::Converge => converge::start(plan),
             Who::Keepalived => keepalived::start(plan),
@@ -161,10 +162,11 @@ impl Running {
         });
     }
 
-    /// When the first line of this sort came.
-    pub(crate) fn when(&self, is_it: impl Fn(&str) -> bool) -> Option<Instant> {
+    /// How long after this moment the first line of this sort came.
+    pub(crate) fn until(&self, since: Instant, is_it: impl Fn(&str) -> bool) -> Option<Duration> {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        lines.iter().find(|(_, line)| is_it(line)).map(|(at, _)| *at)
+        let first = lines.iter().find(|(at, line)| *at >= since && is_it(line));
+        first.map(|(at, _)| *at - since)
     }
 
     /// The last of what it said, for when it does not what it should.

@@ -15,13 +15,6 @@ const CONVERGE: &str = env!("CARGO_BIN_EXE_converge");
 const PLACE: &str = "/run/bench";
 
 pub(crate) fn start(plan: Plan) -> io::Result<Running> {
-    // Nothing of the run before.
-    for own in [PLACE, "/run/converge", "/var/lib/converge"] {
-        match fs::remove_dir_all(own) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-    }
     fs::create_dir_all(format!("{PLACE}/roles"))?;
     fs::write(format!("{PLACE}/roles/director.toml"), role(plan))?;
     let target = "version = 1\nsummary = \"A target\"\n";

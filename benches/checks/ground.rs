@@ -59,8 +59,26 @@ pub(crate) fn prepare() {
     // Whatever is not this host's otherwise: who asks a target talks to this host, over lo.
     run("ip", "route add local 198.18.0.0/16 dev lo");
     // Connections that a target ended first wait for a minute; they are not what is measured.
+    fs::create_dir_all(OWN).expect("a directory that was empty");
     let waiting = fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", "1000");
     waiting.expect("a sysctl of the namespace");
+}
+
+/// What is the benchmark's own, and stays from one contestant to the next.
+pub(crate) const OWN: &str = "/run/bench-own";
+
+/// Takes away what the contestant before left: the number of a process that ended may be another's
+/// by now.
+pub(crate) fn clear() -> io::Result<()> {
+    for entry in fs::read_dir("/run")?.chain(fs::read_dir("/var/lib")?) {
+        let path = entry?.path();
+        match path.is_dir() {
+            _ if path.starts_with(OWN) => {}
+            true => fs::remove_dir_all(path)?,
+            false => fs::remove_file(path)?,
+        }
+    }
+    Ok(())
 }
 
 /// How many connections were begun here, which only the contestants do (RFC 4022,

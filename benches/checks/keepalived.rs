@@ -10,7 +10,7 @@ use super::contestant::{Kind, POOLS, Plan, Running};
 use super::ground::{self, PORT};
 
 const PROGRAM: &str = "/usr/sbin/keepalived";
-const STUB: &str = "/run/no-ipvs.so";
+const STUB: &str = "/run/bench-own/no-ipvs.so";
 const FILE: &str = "/run/keepalived.conf";
 
 /// Stands before libnl: the kernel seems to know IPVS, and to do all that it is asked.

@@ -15,8 +15,8 @@ use super::ground::{self, PORT};
 const PROGRAM: &str = "/usr/sbin/ldirectord";
 /// Where it looks for it.
 const IPVSADM: &str = "/usr/sbin/ipvsadm";
-const STUB: &str = "/run/ipvsadm";
-const CALLS: &str = "/run/calls";
+const STUB: &str = "/run/bench-own/ipvsadm";
+const CALLS: &str = "/run/bench-own/calls";
 const FILE: &str = "/run/ldirectord.cf";
 
 /// Lists the pools as empty, and says in one write what else it was told to do. A program of C, so
@@ -41,7 +41,7 @@ int main(int count, char **words) {
         strncat(line, words[i], 90);
     }
     strcat(line, "\n");
-    int calls = open("/run/calls", O_WRONLY);
+    int calls = open("/run/bench-own/calls", O_WRONLY);
     return write(calls, line, strlen(line)) < 0;
 }
 "#;
@@ -51,7 +51,8 @@ pub(crate) fn is_missing() -> Option<String> {
     if !Path::new(PROGRAM).exists() || !Path::new(IPVSADM).exists() {
         return Some("install with: apt-get install ldirectord".into());
     }
-    if Path::new(CALLS).exists() {
+    // It takes part twice, with one process and with several.
+    if Path::new(STUB).exists() {
         return None;
     }
     if let Err(why) = ground::compile(SOURCE, "", STUB) {
@@ -59,12 +60,17 @@ pub(crate) fn is_missing() -> Option<String> {
     }
     // In the mount namespace of the benchmark alone.
     ground::run("mount", &format!("--bind {STUB} {IPVSADM}"));
-    mkfifo(CALLS, Mode::S_IRUSR | Mode::S_IWUSR).err().map(|error| format!("{CALLS}: {error}"))
+    None
 }
 
 pub(crate) fn start(plan: Plan, forks: bool) -> io::Result<Running> {
     fs::write(FILE, configuration(plan, forks))?;
-    // Open for both, so that it does not end with each of those that write to it.
+    // A new one each time, for the reader of the one before still waits; open for both, so that it
+    // does not end with each of those that write to it.
+    match fs::remove_file(CALLS) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => mkfifo(CALLS, Mode::S_IRUSR | Mode::S_IWUSR)?,
+    }
     let calls = fs::File::options().read(true).write(true).open(CALLS)?;
     Running::start_with(Command::new(PROGRAM).args([FILE, "start"]), calls)
 }
@@ -73,7 +79,7 @@ fn configuration(plan: Plan, forks: bool) -> String {
     let forks = if forks { "yes" } else { "no" };
     let mut text = format!(
         "checktimeout=1\nnegotiatetimeout=1\ncheckinterval=1\nfailurecount=1\nautoreload=no\n\
-         quiescent=yes\nsupervised=yes\nfork={forks}\nlogfile=\"/run/ldirectord.log\"\n"
+         quiescent=yes\nreaddquiescent=yes\nsupervised=yes\nfork={forks}\nlogfile=\"/run/ldirectord.log\"\n"
     );
     let check = match plan.kind {
         Kind::Tcp => "        checktype=connect\n",

@@ -108,13 +108,13 @@ fn kill_some(
         targets.order(&format!("{verb} {n}"))?;
         thread::sleep(BETWEEN);
     }
-    let removal = |n: usize| running.when(|line| who.takes_out(line, ground::target(n)));
+    let removal = |(n, died): &(usize, Instant)| {
+        running.until(*died, |line| who.takes_out(line, ground::target(*n)))
+    };
     let start = Instant::now();
-    while start.elapsed() < LONGEST_DEATH && deaths.iter().any(|(n, _)| removal(*n).is_none()) {
+    while start.elapsed() < LONGEST_DEATH && deaths.iter().any(|death| removal(death).is_none()) {
         thread::sleep(Duration::from_millis(20));
     }
-    let took = |(n, died): &(usize, Instant)| {
-        removal(*n).map_or(f64::NAN, |at| at.duration_since(*died).as_secs_f64() * 1000.0)
-    };
-    Ok(deaths.iter().map(took).collect())
+    let took = deaths.iter().map(removal);
+    Ok(took.map(|took| took.map_or(f64::NAN, |span| span.as_secs_f64() * 1000.0)).collect())
 }
