@@ -79,7 +79,8 @@ fn configuration(plan: Plan, forks: bool) -> String {
     let forks = if forks { "yes" } else { "no" };
     let mut text = format!(
         "checktimeout=1\nnegotiatetimeout=1\ncheckinterval=1\nfailurecount=1\nautoreload=no\n\
-         quiescent=yes\nreaddquiescent=yes\nsupervised=yes\nfork={forks}\nlogfile=\"/run/ldirectord.log\"\n"
+         quiescent=yes\nreaddquiescent=yes\nsupervised=yes\nfork={forks}\n\
+         logfile=\"/run/ldirectord.log\"\n"
     );
     let check = match plan.kind {
         Kind::Tcp => "        checktype=connect\n",
