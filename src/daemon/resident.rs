@@ -45,6 +45,8 @@ const REST: Kinds = Kinds::But(Kind::VirtualServer);
 /// While servers come and go, working out what is wanted may take one part of the time in so many.
 /// It takes tens of milliseconds only where there are thousands of them.
 const DESIRE_SHARE: u32 = 5;
+/// A host that stood still once must not keep a dead server in the table for longer.
+const DESIRE_REST_MOST: Duration = Duration::from_millis(500);
 /// How often the loop, and the VRRP thread unless systemd asks more often, show that they turn.
 const BEAT: Duration = Duration::from_secs(2);
 
@@ -283,7 +285,7 @@ impl<'h> Resident<'h> {
             // A role that contradicts itself is refused when it is loaded.
             Err(found) => log::contradiction(&found),
         }
-        self.desire_rest = began + began.elapsed() * DESIRE_SHARE;
+        self.desire_rest = began + (began.elapsed() * DESIRE_SHARE).min(DESIRE_REST_MOST);
     }
 
     /// VRRP says something.

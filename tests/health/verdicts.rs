@@ -10,7 +10,7 @@ use crate::failover::segment::Segment;
 
 const CHECK: &str = "kind = \"http\"\nevery = \"500ms\"\nrise = 2\nfall = 3\n";
 /// fall × every + timeout, which is `every` here, and what a busy computer takes beside.
-const BOUND: Duration = Duration::from_millis(4 * 500 + 5000);
+const BOUND: Duration = Duration::from_millis(4 * 500 + 20_000);
 
 /// Drops what comes for a server's port, or no longer.
 fn drop_packets(segment: &Segment, host: &str, dropped: bool) {

@@ -49,6 +49,8 @@ const FOUND_WITHIN: Duration = Duration::from_secs(60);
 /// many.
 const REPORT_REST: Duration = Duration::from_millis(100);
 const SHARE: u32 = 20;
+/// A disk that stood still once must not keep the report from being written for long.
+const REPORT_REST_MOST: Duration = Duration::from_secs(2);
 
 type Healths = BTreeMap<Arc<CheckConfig>, Health>;
 
@@ -386,7 +388,8 @@ impl<'h> Balance<'h> {
             tracing::warn!(error = chain(&error), "how real servers stand cannot be written down");
         }
         self.tell_wire();
-        self.report_rest = began + REPORT_REST.max(began.elapsed() * SHARE);
+        let rest = (began.elapsed() * SHARE).clamp(REPORT_REST, REPORT_REST_MOST);
+        self.report_rest = began + rest;
     }
 
     /// Who answers by IP has to be on the link, too.
