@@ -8,6 +8,8 @@
 //! line one JSON object of medians. CONVERGE_BENCH_FULL=1 measures more, for longer;
 //! `cargo bench --bench checks -- tcp 1000` measures only cases of such names.
 
+#[path = "checks/calm.rs"]
+mod calm;
 #[path = "checks/contestant.rs"]
 mod contestant;
 #[path = "checks/converge.rs"]
@@ -31,14 +33,19 @@ mod watch;
 
 use std::env;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use calm::TOO_LATE;
 use contestant::{Kind, Plan, Who};
 use nix::unistd::geteuid;
 use report::Report;
+use trial::Figures;
 
 /// Targets.
 const SIZES: [usize; 3] = [100, 1000, 10_000];
+
+/// How often something is measured again.
+const TRIES: u32 = 2;
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -146,13 +153,25 @@ fn measure_all() -> ExitCode {
     }
 }
 
+/// Once more, and once more again, if the machine was somebody else's meanwhile.
+fn calmly(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, String> {
+    let mut run = trial::run(who, plan, effort);
+    for _ in 0..TRIES {
+        let Some(late) = run.as_ref().ok().map(|figures| figures.stall) else { break };
+        if late <= TOO_LATE.as_secs_f64() * 1000.0 {
+            break;
+        }
+        eprintln!("{plan} {}: a program was woken {late:.0} ms late; once more", who.name());
+        run = trial::run(who, plan, effort);
+    }
+    run
+}
+
 /// Each contestant in turn: what disturbs the machine disturbs all of them.
 fn measure(contestants: &[Who], plan: Plan, effort: &Effort, report: &mut Report) {
     for &who in contestants {
         if effort.includes(plan, who) && plan.targets <= who.most() {
-            let start = Instant::now();
-            report.add(plan, who, trial::run(who, plan, effort));
-            eprintln!("  after {:.0} s", start.elapsed().as_secs_f64());
+            report.add(plan, who, calmly(who, plan, effort));
         }
     }
 }

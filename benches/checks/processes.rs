@@ -6,7 +6,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// Of `/proc/PID/stat`, whatever the kernel's own clock is (proc(5), USER_HZ).
+/// Of ended children in `/proc/PID/stat`, whatever the kernel's own clock is (proc(5), USER_HZ).
 const TICK: Duration = Duration::from_millis(10);
 /// In the environment of what belongs to the benchmark.
 pub(crate) const OURS: &str = "CONVERGE_BENCH_OWN";
@@ -22,17 +22,25 @@ pub(crate) struct Memory {
 /// The processor time that all contestants' processes have had since they began, with what ended
 /// children had.
 pub(crate) fn cpu() -> Duration {
-    let ticks = |pid: &i32| -> u64 {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // After the name, which may hold anything: state is field 3, utime 14 to cstime 17.
-        let fields: Vec<&str> = stat
-            .rsplit_once(')')
-            .map(|(_, rest)| rest.split_whitespace().collect())
-            .unwrap_or_default();
-        fields.iter().skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum()
-    };
-    let all: u64 = contestants().iter().map(ticks).sum();
-    TICK * u32::try_from(all).expect("less than a year")
+    contestants().into_iter().map(|pid| own_cpu(pid) + cpu_of_children(pid)).sum()
+}
+
+/// Of all threads that run, exactly: ticks would lose what ten processes take a little of.
+fn own_cpu(pid: i32) -> Duration {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return Duration::ZERO };
+    let nanos = threads.flatten().filter_map(|thread| {
+        let stat = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(nanos.sum())
+}
+
+fn cpu_of_children(pid: i32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // After the name, which may hold anything: state is field 3, cutime 16 and cstime 17.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace();
+    let ticks: u32 = fields.skip(13).take(2).filter_map(|field| field.parse::<u32>().ok()).sum();
+    TICK * ticks
 }
 
 /// What they take.

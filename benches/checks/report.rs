@@ -18,7 +18,9 @@ pub(crate) struct Report {
 /// A column: its head, its unit, how many digits, and its value of one run.
 type Column = (&'static str, &'static str, usize, fn(&Figures) -> f64);
 
-const COLUMNS: [Column; 9] = [
+const COLUMNS: [Column; 11] = [
+    ("idle", "% of it all", 0, |f| f.idle),
+    ("start", "s to all", 1, |f| f.begins),
     ("rate", "% of asked", 1, |f| f.rate),
     ("cpu", "cores", 3, |f| f.cores),
     ("each", "us CPU", 1, |f| f.micros),
@@ -49,6 +51,7 @@ impl Report {
         println!(
             "\nChecks every second with a timeout of one; a single failure takes a server out."
         );
+        println!("idle: what nobody used of the machine; where it is little, others disturbed.");
         println!("off: how far from a second the time between two checks of a target was.");
         print!("{:<12}{:<17}", "targets", "");
         COLUMNS.iter().for_each(|(head, ..)| print!("{head:>11}"));
@@ -93,6 +96,8 @@ impl Report {
             let worst = |all: Vec<f64>| all.into_iter().fold(0.0, f64::max);
             let missed = |all: Vec<f64>| all.iter().filter(|ms| ms.is_nan()).count();
             json!({
+                "start_s": middle(runs, |f| f.begins),
+                "idle_percent": middle(runs, |f| f.idle),
                 "rate_percent": middle(runs, |f| f.rate),
                 "cores": middle(runs, |f| f.cores),
                 "us_per_check": middle(runs, |f| f.micros),

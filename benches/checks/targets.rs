@@ -1,8 +1,8 @@
 //! The targets: a process with a listening socket for each, which can see who asks.
 //!
 //! It is told on its standard input, a line at a time, and answers each with a line: `refuse N` and
-//! `drop N` end a target, `watch` begins to look at who asks, and `rest` says what was seen as JSON
-//! and ceases to look. A target that refuses has no socket any more, so that the kernel answers
+//! `drop N` end a target, `watch` begins to look at who asks, `tell` says what was seen as JSON, and
+//! `rest` does so and ceases to look. A target that refuses has no socket any more, so that the kernel answers
 //! with a reset; one that drops has a filter on it that takes nothing, so that nothing answers.
 //!
 //! Who asks is seen by the first packet of a connection: some checks are over before a program
@@ -76,6 +76,12 @@ impl Targets {
     pub(crate) fn order(&mut self, order: &str) -> io::Result<String> {
         self.orders.write_all(format!("{order}\n").as_bytes())?;
         self.answer()
+    }
+
+    /// What was seen since a watch began.
+    pub(crate) fn tell(&mut self) -> io::Result<Seen> {
+        let answer = self.order("tell")?;
+        serde_json::from_str(&answer).map_err(io::Error::other)
     }
 
     /// Ends a watch.
@@ -165,7 +171,11 @@ impl Server {
                         }
                     }
                     PACKETS => self.watch.iter_mut().for_each(Watch::look),
-                    n @ FIRST_CONNECTION.. => self.answer((n - FIRST_CONNECTION) as RawFd),
+                    n @ FIRST_CONNECTION.. => {
+                        let fd = (n - FIRST_CONNECTION) as RawFd;
+                        let left = self.connections.remove(&fd).and_then(answer);
+                        self.connections.extend(left.map(|stream| (fd, stream)));
+                    }
                     n => self.accept(n as usize)?,
                 }
             }
@@ -177,21 +187,13 @@ impl Server {
         // A connection is all that a TCP check asks for; one may have been reset meanwhile.
         let (Kind::Http, Ok((stream, _))) = (self.kind, listener.accept()) else { return Ok(()) };
         stream.set_nonblocking(true)?;
-        let fd = stream.as_raw_fd();
-        let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST_CONNECTION + fd as u64);
-        self.epoll.add(&stream, event)?;
-        self.connections.insert(fd, stream);
-        Ok(())
-    }
-
-    /// A request is never so long that it comes in pieces.
-    fn answer(&mut self, fd: RawFd) {
-        let Some(mut stream) = self.connections.remove(&fd) else { return };
-        let mut request = [0; 4096];
-        if matches!(stream.read(&mut request), Ok(1..)) {
-            // Whoever asked and left does not want it.
-            stream.write_all(PAGE).ok();
+        if let Some(stream) = answer(stream) {
+            let fd = stream.as_raw_fd();
+            let event = EpollEvent::new(EpollFlags::EPOLLIN, FIRST_CONNECTION + fd as u64);
+            self.epoll.add(&stream, event)?;
+            self.connections.insert(fd, stream);
         }
+        Ok(())
     }
 
     /// Returns whether to go on.
@@ -214,6 +216,14 @@ impl Server {
                 self.epoll.add(&watch.packets, event)?;
                 self.watch = Some(watch);
             }
+            Some("tell") => {
+                let seen = self.watch.as_mut().map(|watch| {
+                    watch.look();
+                    watch.seen()
+                });
+                say(&serde_json::to_string(&seen).map_err(io::Error::other)?);
+                return Ok(true);
+            }
             Some("rest") => {
                 let mut watch = self.watch.take().ok_or_else(|| io::Error::other("no watch"))?;
                 watch.look();
@@ -225,5 +235,20 @@ impl Server {
         }
         say("done");
         Ok(true)
+    }
+}
+
+/// Answers, if the request has come, and ends the connection; otherwise gives it back. A request is
+/// never so long that it comes in pieces.
+fn answer(mut stream: TcpStream) -> Option<TcpStream> {
+    let mut request = [0; 4096];
+    match stream.read(&mut request) {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Some(stream),
+        Ok(1..) => {
+            // Whoever asked and left does not want it.
+            stream.write_all(PAGE).ok();
+            None
+        }
+        Ok(0) | Err(_) => None,
     }
 }

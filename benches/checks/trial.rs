@@ -4,14 +4,15 @@ use std::io;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::calm::Calm;
 use super::contestant::{Plan, Running, Who};
 use super::targets::Targets;
 use super::{Effort, ground, processes};
 
 /// Every target has to have been asked by then.
 const LONGEST_START: Duration = Duration::from_secs(150);
-/// Every target is asked within this time, once all are.
-const LONGEST_ROUND: Duration = Duration::from_secs(3);
+/// After every target was asked once, beats settle.
+const SETTLING: Duration = Duration::from_secs(2);
 /// A death that is not noticed within this time never is.
 const LONGEST_DEATH: Duration = Duration::from_secs(15);
 /// From one death to the next; no divisor of a second, so that they fall anywhere in the beat.
@@ -20,6 +21,12 @@ const BETWEEN: Duration = Duration::from_millis(137);
 /// What came out.
 #[derive(Clone, Debug)]
 pub(crate) struct Figures {
+    /// From its start until every target was asked, in seconds.
+    pub(crate) begins: f64,
+    /// How late a program was woken at worst, in milliseconds.
+    pub(crate) stall: f64,
+    /// How much of the machine nobody used, in percent.
+    pub(crate) idle: f64,
     /// Made of those asked for, in percent.
     pub(crate) rate: f64,
     /// Processors busy.
@@ -40,8 +47,14 @@ pub(crate) struct Figures {
 pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, String> {
     let failed = |error: io::Error| error.to_string();
     let mut targets = Targets::start(plan).map_err(failed)?;
+    targets.order("watch").map_err(failed)?;
+    let begun = Instant::now();
     let mut running = who.start(plan).map_err(failed)?;
     until_all_are_asked(&mut targets, &mut running, plan)?;
+    let begins = begun.elapsed().as_secs_f64();
+    targets.rest().map_err(failed)?;
+    thread::sleep(SETTLING);
+    let calm = Calm::start();
     let (busy, opened, start) = (processes::cpu(), ground::opened(), Instant::now());
     thread::sleep(effort.window);
     let (asked, seconds) = (ground::opened() - opened, start.elapsed().as_secs_f64());
@@ -50,6 +63,7 @@ pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, Stri
     targets.order("watch").map_err(failed)?;
     thread::sleep(effort.watch);
     let seen = targets.rest().map_err(failed)?;
+    let (stall, idle) = calm.end();
     let deaths = effort.deaths;
     let mut kill = |verb: &str, first: usize| {
         let victims = (0..deaths).map(|n| first + n * (plan.targets / 2 / deaths).max(1));
@@ -61,6 +75,9 @@ pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, Stri
         return Err(format!("nothing was asked\n{}", running.log()));
     }
     Ok(Figures {
+        begins,
+        stall: stall.as_secs_f64() * 1000.0,
+        idle,
         rate: asked as f64 / seconds / plan.targets as f64 * 100.0,
         cores: cpu.as_secs_f64() / seconds,
         micros: cpu.as_secs_f64() * 1e6 / asked as f64,
@@ -78,12 +95,9 @@ fn until_all_are_asked(
     running: &mut Running,
     plan: Plan,
 ) -> Result<(), String> {
-    let failed = |error: io::Error| error.to_string();
     let start = Instant::now();
     loop {
-        targets.order("watch").map_err(failed)?;
-        thread::sleep(LONGEST_ROUND);
-        let some = targets.rest().map_err(failed)?.targets;
+        let some = targets.tell().map_err(|error| error.to_string())?.targets;
         if some == plan.targets {
             return Ok(());
         }
@@ -91,6 +105,7 @@ fn until_all_are_asked(
             let all = plan.targets;
             return Err(format!("only {some} of {all} targets were asked\n{}", running.log()));
         }
+        thread::sleep(Duration::from_millis(50));
     }
 }
 
