@@ -1,9 +1,10 @@
 //! The targets: a process with a listening socket for each, which can see who asks.
 //!
 //! It is told on its standard input, a line at a time, and answers each with a line: `refuse N` and
-//! `drop N` end a target, `watch` begins to look at who asks, `tell` says what was seen as JSON, and
-//! `rest` does so and ceases to look. A target that refuses has no socket any more, so that the kernel answers
-//! with a reset; one that drops has a filter on it that takes nothing, so that nothing answers.
+//! `drop N` end a target, `watch` begins to look at who asks, `tell` says what was seen as JSON,
+//! and `rest` does so and ceases to look. A target that refuses has no socket any more, so that the
+//! kernel answers with a reset; one that drops has a filter on it that takes nothing, so that
+//! nothing answers.
 //!
 //! Who asks is seen by the first packet of a connection: some checks are over before a program
 //! that listens hears of them.

@@ -202,9 +202,10 @@ impl Pool {
 
 /// What becomes of a server before anything is known.
 fn at_first((member, memory): (&Member, &Memory)) -> (SocketAddr, Share) {
-    let (weight, standing) = match memory.stage == Stage::In {
-        true => (Some(memory.weight), Standing::Kept),
-        false => (None, Standing::Unknown),
+    let (weight, standing) = match (memory.stage == Stage::In, memory.quiet) {
+        (true, _) => (Some(memory.weight), Standing::Kept),
+        (false, true) => (Some(0), Standing::Unknown),
+        (false, false) => (None, Standing::Unknown),
     };
     (member.server, Share { weight, standing, why: String::new() })
 }
