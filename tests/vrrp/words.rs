@@ -70,7 +70,7 @@ each_in_a_namespace! {
         let said = b.said();
         let words = said.iter().filter(|event| matches!(event, Event::PeerSaid { .. })).count();
         println!("{number} words were given on each topic, {words} on two topics were heard");
-        assert!((20..=70).contains(&words), "{words}");
+        assert!((5..=70).contains(&words), "{words}");
         for director in [&a, &b] {
             let lost = |event: &Event| {
                 matches!(event, Event::PeerUnknown { .. } | Event::PeerGone { .. })
