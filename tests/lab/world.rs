@@ -1,7 +1,9 @@
 //! The cluster with one director, two web servers, an NFS host and a client, as real machines, for
 //! all tests that want one. A test takes it for itself and finds it converged.
 
+use std::panic::resume_unwind;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use converge::cluster::Cluster;
@@ -41,29 +43,26 @@ impl World {
         Some(World { lab })
     }
 
-    /// Gives every host this cluster file and converges them all.
+    /// Gives every host this cluster file and converges them all: who serves files first, the
+    /// others at once.
     pub fn be(&self, cluster: &str) {
-        for host in HOSTS {
+        let one = |host: &str| {
             self.give(host, cluster);
-        }
-        for host in HOSTS {
             let output = self.converge(host);
-            assert!(
-                output.success(),
-                "{host} does not converge:\n{}{}",
-                output.stdout,
-                output.stderr
-            );
-        }
+            let said = output.stdout.clone() + &output.stderr;
+            assert!(output.success(), "{host} does not converge:\n{said}");
+        };
+        one(HOSTS[0]);
+        at_once(&HOSTS[1..], one);
     }
 
     /// Gives every host this cluster file and converges them all; then nothing is left to do on
     /// any.
     pub fn settle(&self, cluster: &str) {
         self.be(cluster);
-        for host in HOSTS {
+        at_once(&HOSTS, |host| {
             assert_eq!(self.pending(host), Vec::<String>::new(), "{host} with\n{cluster}");
-        }
+        });
     }
 
     /// Does some damage to a host, which has to be named in the plan and gone after converging.
@@ -167,6 +166,17 @@ impl World {
         }
         panic!("the servers do not answer in turn: {all}");
     }
+}
+
+/// Does something on several hosts at the same time.
+fn at_once(hosts: &[&str], does: impl Fn(&str) + Sync) {
+    thread::scope(|scope| {
+        let does = &does;
+        let begun: Vec<_> = hosts.iter().map(|host| scope.spawn(move || does(host))).collect();
+        for one in begun {
+            one.join().unwrap_or_else(|panic| resume_unwind(panic));
+        }
+    });
 }
 
 /// Whether each of the two servers answered each second one of ten requests.
