@@ -5,6 +5,7 @@
 //! go into the situation, and the one reconcile does the rest. Everything here is the whole truth
 //! each time, so nothing that is missed does lasting harm.
 
+mod concerns;
 mod kept;
 mod peers;
 
@@ -29,12 +30,14 @@ use crate::control::report::{self, PoolReport, Reporter};
 use crate::control::wall;
 use crate::control::words::{self, WordsWatch};
 use crate::host::{Host, chain};
+use crate::pool::config::PoolConfig;
 use crate::pool::standing::{Shares, Standing};
 use crate::pool::words::Words;
 use crate::pool::{Pool, Summary, View};
 use crate::role::Role;
 use crate::vrrp::driver::{MOST_SAID, Topic, now};
 
+use concerns::Concerns;
 use peers::Told;
 
 /// After the time in which every server should have been judged, for a busy host.
@@ -59,8 +62,7 @@ pub struct Balance<'h> {
     host: &'h Host,
     name: String,
     pools: Vec<Pool>,
-    /// Which pools a check matters to.
-    concerns: BTreeMap<Arc<CheckConfig>, Vec<usize>>,
+    concerns: Concerns,
     witnesses: Vec<Arc<CheckConfig>>,
     health: Healths,
     checks: Option<(Checks, Events)>,
@@ -114,7 +116,7 @@ impl<'h> Balance<'h> {
             host,
             name: role.host.to_string(),
             pools: Vec::new(),
-            concerns: BTreeMap::new(),
+            concerns: Concerns::default(),
             witnesses: Vec::new(),
             health: BTreeMap::new(),
             checks: None,
@@ -134,9 +136,9 @@ impl<'h> Balance<'h> {
         };
         balance.read_words();
         let kept = kept::look(role.pools(), before.as_ref().map(|seen| &seen.report));
-        let pool = |config: &crate::pool::config::PoolConfig| {
+        let pool = |config: &Arc<PoolConfig>| {
             let kept = kept.get(&config.name).cloned().unwrap_or_default();
-            Pool::new(config.clone(), kept.serving, now()).with_quiet(&kept.quiet)
+            Pool::new(Arc::clone(config), kept.serving, now()).with_quiet(&kept.quiet)
         };
         balance.pools = role.pools().iter().map(pool).collect();
         balance.adopt(role)?;
@@ -150,10 +152,10 @@ impl<'h> Balance<'h> {
         for config in role.pools() {
             self.pools.push(match before.remove(&config.name) {
                 Some(mut pool) => {
-                    pool.configure(config.clone(), now());
+                    pool.configure(Arc::clone(config), now());
                     pool
                 }
-                None => Pool::new(config.clone(), BTreeSet::new(), now()),
+                None => Pool::new(Arc::clone(config), BTreeSet::new(), now()),
             });
         }
         self.adopt(role)
@@ -162,7 +164,7 @@ impl<'h> Balance<'h> {
     fn adopt(&mut self, role: &Role) -> Result<(), WatchError> {
         let checks = role.checks();
         self.health = carried_over(std::mem::take(&mut self.health), &checks);
-        self.concerns = concerns(role);
+        self.concerns = Concerns::of(role);
         self.witnesses = role.witnesses().to_vec();
         let longest = checks.iter().map(|check| until_judged(&check.timing)).max();
         self.judging = now() + longest.unwrap_or_default() + SPARE;
@@ -200,8 +202,9 @@ impl<'h> Balance<'h> {
         }
     }
 
-    /// Takes in what came.
-    pub fn take(&mut self, news: News) -> Result<(), WatchError> {
+    /// Takes in what came. Whether the servers may have other shares now is answered.
+    pub fn take(&mut self, news: News) -> Result<bool, WatchError> {
+        let moves = !matches!(news, News::Wire(_) | News::Report);
         match news {
             News::Died => return Err(WatchError::Died),
             News::Checks(events) => {
@@ -209,7 +212,7 @@ impl<'h> Balance<'h> {
                 for event in events {
                     match event {
                         Event::Changed(check, health) => {
-                            touched.extend(self.concerns.get(&check).into_iter().flatten());
+                            touched.extend(self.concerns.pools(&check));
                             self.health.insert(check, health);
                         }
                         Event::Noticed(text) => tracing::warn!("{text}"),
@@ -225,7 +228,7 @@ impl<'h> Balance<'h> {
             News::Due => self.reckon_all(),
             News::Report => self.report(),
         }
-        Ok(())
+        Ok(moves)
     }
 
     /// Another director says how it sees its pools, or what its operator said.
@@ -320,8 +323,8 @@ impl<'h> Balance<'h> {
     }
 
     /// The shares of all pools.
-    pub fn shares(&self) -> BTreeMap<String, Shares> {
-        let shares = |pool: &Pool| (pool.config().name.clone(), pool.shares().clone());
+    pub fn shares(&self) -> BTreeMap<String, Arc<Shares>> {
+        let shares = |pool: &Pool| (pool.config().name.clone(), Arc::clone(pool.shares()));
         self.pools.iter().map(shares).collect()
     }
 
@@ -445,23 +448,6 @@ fn carried_over(known: Healths, checks: &BTreeSet<Arc<CheckConfig>>) -> Healths 
         akin.next().map(|(_, health)| (Arc::clone(check), health.clone()))
     };
     checks.iter().filter_map(health).collect()
-}
-
-/// Which pools each check matters to, by their order in the role.
-fn concerns(role: &Role) -> BTreeMap<Arc<CheckConfig>, Vec<usize>> {
-    let mut concerns: BTreeMap<Arc<CheckConfig>, Vec<usize>> = BTreeMap::new();
-    for (at, pool) in role.pools().iter().enumerate() {
-        let members = pool.members.iter().flat_map(|member| &member.checks);
-        for check in members.chain(pool.spares.iter().flat_map(|spare| &spare.checks)) {
-            let pools = concerns.entry(Arc::clone(check)).or_default();
-            if pools.last() != Some(&at) {
-                pools.push(at);
-            }
-        }
-    }
-    let all: Vec<usize> = (0..role.pools().len()).collect();
-    concerns.extend(role.witnesses().iter().map(|witness| (Arc::clone(witness), all.clone())));
-    concerns
 }
 
 /// How long it takes at most until a target that does not answer is judged.
