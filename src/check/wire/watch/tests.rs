@@ -74,7 +74,8 @@ impl Scene {
         assert_eq!((index, &frame[..6], &frame[6..12]), (3, &[0xff; 6][..], &OWN[..]));
         let wanted = <[u8; 4]>::try_from(&frame[38..42]).expect("four").into();
         for mac in self.answers.get(&wanted).into_iter().flatten() {
-            self.watcher.handle_claim(3, &Claim { address: wanted, mac: *mac, how: How::Answering });
+            let claim = Claim { address: wanted, mac: *mac, how: How::Answering };
+            self.watcher.handle_claim(3, &claim);
         }
     }
 
