@@ -223,10 +223,9 @@ impl<'h> Resident<'h> {
     }
 
     /// Something is known of the real servers.
-    pub fn balance(&mut self, news: balance::News) -> Result<(), WatchError> {
-        self.balance.take(news)?;
+    pub fn balance(&mut self, news: balance::News) {
+        self.balance.take(news);
         self.balanced();
-        Ok(())
     }
 
     /// The real servers may have other shares than before.
@@ -371,7 +370,7 @@ impl<'h> Resident<'h> {
 
     /// Shows that the loop turns, and looks who is Active.
     pub fn beat(&mut self) {
-        self.pulse.turned();
+        self.pulse.turned(self.balance.turns());
         self.balance.age();
         self.balanced();
         let Some((vrrp, _)) = &self.vrrp else {

@@ -4,10 +4,12 @@
 //! What is due is gathered for some milliseconds, and so is what comes back while much is under
 //! way: a thread that wakes for each of ten thousand connections has no time for anything else.
 //! Whatever came is taken in before time passes, so that a host that was held up does not take
-//! answers that lie in its sockets for silence.
+//! answers that lie in its sockets for silence. It turns at least once a second and counts that, so
+//! that others see when it no longer does; and it sees itself when it was not run for a while.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,6 +53,13 @@ const CROWD: usize = 4;
 /// to all that was begun together come within it, and one wake-up does for them.
 const SEVERAL: usize = 4;
 
+/// The longest sleep: whoever watches the thread wants to see it turn.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// A turn that takes so much longer than its sleep was a pause of the process or the host: what
+/// was under way then could not be gone on with. The work of a turn takes milliseconds.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How often the status is renewed.
 const PUBLISH: Duration = Duration::from_secs(1);
 
@@ -62,6 +71,9 @@ const ORDERS: u64 = u64::MAX;
 pub(super) struct Orders {
     pub(super) checks: Option<BTreeSet<Arc<CheckConfig>>>,
     pub(super) end: bool,
+    /// What a test has the thread do in between.
+    #[cfg(test)]
+    pub(super) plant: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// The ways to and from the daemon.
@@ -69,6 +81,8 @@ pub(super) struct Ways {
     pub(super) orders: Slot<Orders>,
     pub(super) teller: Teller,
     pub(super) status: Arc<Mutex<Status>>,
+    /// Counts the turns.
+    pub(super) heart: Arc<AtomicU64>,
     pub(super) onlooker: Option<Onlooker>,
 }
 
@@ -85,6 +99,8 @@ pub(super) struct Thread {
     unmade: u64,
     at_once: usize,
     gather: Duration,
+    /// When it last woke up.
+    woke: Moment,
     /// When time passed for the last time.
     passed: Moment,
     published: Moment,
@@ -112,6 +128,7 @@ impl Thread {
             unmade: 0,
             at_once,
             gather: GATHER,
+            woke: now,
             passed: now,
             published: now,
             crowded: false,
@@ -123,6 +140,7 @@ impl Thread {
     pub(super) fn run(mut self) {
         self.take_orders();
         while !self.ended {
+            self.ways.heart.fetch_add(1, Ordering::Relaxed);
             self.settle();
             self.take_in();
             self.pass_time();
@@ -139,31 +157,54 @@ impl Thread {
         self.crowded = came > 0 && self.lines.busy() >= CROWD;
         if self.lines.has_unread() {
             let now = now();
-            let checker = &mut self.checker;
-            self.lines.handle_unread(now, |run, outcome| checker.handle_outcome(run, outcome, now));
+            let done = &mut self.done;
+            self.lines.handle_unread(now, |run, outcome| done.push((run, outcome)));
+            self.conclude(now);
         }
     }
 
     /// Waits so long for something to come, and takes in all that did. How much it was, is
     /// answered.
-    fn drain(&mut self, mut timeout: EpollTimeout) -> usize {
+    fn drain(&mut self, mut timeout: Duration) -> usize {
         let mut came = 0;
         for _ in 0..BATCHES {
+            // Rounded up: a wake-up before it is due would be one in vain.
+            let millis = timeout.as_nanos().div_ceil(LEAST.as_nanos());
+            let wait = EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX);
             // A signal is no reason to do anything else than to look.
-            let found = self.epoll.wait(&mut self.events, timeout).unwrap_or(0);
-            self.handle_events(found);
+            let found = self.epoll.wait(&mut self.events, wait).unwrap_or(0);
+            let now = now();
+            self.notice_pause(timeout, now);
+            self.handle_events(found, now);
             came += found;
             if found < EVENTS || self.ended {
                 break;
             }
-            timeout = EpollTimeout::ZERO;
+            timeout = Duration::ZERO;
         }
         came
     }
 
+    /// After a pause servers may have given up on what was under way, for nobody went on with it.
+    fn notice_pause(&mut self, slept: Duration, now: Moment) {
+        let late = now.since(self.woke + slept);
+        self.woke = now;
+        if late < PAUSE {
+            return;
+        }
+        self.checker.handle_pause();
+        if self.notices.is_news("a pause", now) {
+            let late = late.as_secs_f64();
+            let text = format!(
+                "the checks stood still for {late:.1} s, as this host or the whole process did: \
+                 what was under way then is held against nobody"
+            );
+            self.ways.teller.note(Event::Noticed(text));
+        }
+    }
+
     /// Takes in what came.
-    fn handle_events(&mut self, found: usize) {
-        let now = now();
+    fn handle_events(&mut self, found: usize, now: Moment) {
         for number in 0..found {
             let event = self.events[number];
             match event.data() {
@@ -182,19 +223,13 @@ impl Thread {
     }
 
     /// How long there is nothing to do unless something comes.
-    fn timeout(&self) -> EpollTimeout {
+    fn timeout(&self) -> Duration {
+        if self.lines.has_unread() {
+            return Duration::ZERO;
+        }
         let due = self.checker.poll_timeout().map(|due| due.max(self.passed + self.gather));
         let due = due.into_iter().chain(self.stations.poll_timeout()).min();
-        let Some(due) = due.filter(|_| !self.lines.has_unread()) else {
-            return match self.lines.has_unread() {
-                true => EpollTimeout::ZERO,
-                false => EpollTimeout::NONE,
-            };
-        };
-        let wait = due.since(now());
-        // Rounded up: a wake-up before it is due would be one in vain.
-        let millis = wait.as_nanos().div_ceil(LEAST.as_nanos());
-        EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX)
+        due.map_or(BEAT, |due| due.since(now()).min(BEAT))
     }
 
     /// Whatever came up to a moment is taken in before the machines are told that it passed.
@@ -202,7 +237,7 @@ impl Thread {
         let now = now();
         let is_due = self.checker.poll_timeout().is_some_and(|due| due <= now);
         if is_due && now >= self.passed + self.gather {
-            self.drain(EpollTimeout::ZERO);
+            self.drain(Duration::ZERO);
             self.passed = now;
             self.checker.handle_timeout(now);
         }
@@ -282,6 +317,10 @@ impl Thread {
     fn take_orders(&mut self) {
         let Some(orders) = self.ways.orders.take() else { return };
         self.ended |= orders.end;
+        #[cfg(test)]
+        if let Some(plant) = orders.plant {
+            plant();
+        }
         if let Some(checks) = orders.checks {
             let shortest = checks.iter().map(|check| check.timing.timeout).min();
             self.gather = shortest.map_or(GATHER, |it| (it / LOOKS).clamp(LEAST, GATHER));
