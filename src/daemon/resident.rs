@@ -225,11 +225,10 @@ impl<'h> Resident<'h> {
     }
 
     /// Something is known of the real servers.
-    pub fn balance(&mut self, news: balance::News) -> Result<(), WatchError> {
-        if self.balance.take(news)? {
+    pub fn balance(&mut self, news: balance::News) {
+        if self.balance.take(news) {
             self.balanced();
         }
-        Ok(())
     }
 
     /// The real servers may have other shares than before.
@@ -370,7 +369,7 @@ impl<'h> Resident<'h> {
 
     /// Shows that the loop turns, and looks who is Active.
     pub fn beat(&mut self) {
-        self.pulse.turned();
+        self.pulse.turned(self.balance.turns());
         self.balance.age();
         self.balanced();
         self.memory.beat();

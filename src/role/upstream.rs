@@ -131,7 +131,7 @@ impl Upstream {
     }
 
     /// What its pool is called.
-    fn pool_name(&self) -> String {
+    pub fn pool_name(&self) -> String {
         format!("upstream {}", self.name)
     }
 

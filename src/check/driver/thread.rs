@@ -5,10 +5,13 @@
 //! way: a thread that wakes for each of ten thousand connections has no time for anything else.
 //! Time passes at moments that lie on a grid, so that what is due every second is begun a second
 //! apart, to the wake-up. Whatever came is taken in before time passes, so that a host that was
-//! held up does not take answers that lie in its sockets for silence.
+//! held up does not take answers that lie in its sockets for silence. It turns at least once a
+//! second and counts that, so that others see when it no longer does; and it sees itself when it
+//! was not run for a while.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -56,6 +59,13 @@ const CROWD: usize = 4;
 /// to all that was begun together come within it, and one wake-up does for them.
 const SEVERAL: usize = 4;
 
+/// The longest sleep: whoever watches the thread wants to see it turn.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// A turn that takes so much longer than its sleep was a pause of the process or the host: what
+/// was under way then could not be gone on with. The work of a turn takes milliseconds.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How often the status is renewed.
 const PUBLISH: Duration = Duration::from_secs(1);
 
@@ -67,6 +77,9 @@ const ORDERS: u64 = u64::MAX;
 pub(super) struct Orders {
     pub(super) checks: Option<BTreeSet<Arc<CheckConfig>>>,
     pub(super) end: bool,
+    /// What a test has the thread do in between.
+    #[cfg(test)]
+    pub(super) plant: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// The ways to and from the daemon.
@@ -74,6 +87,8 @@ pub(super) struct Ways {
     pub(super) orders: Slot<Orders>,
     pub(super) teller: Teller,
     pub(super) status: Arc<Mutex<Status>>,
+    /// Counts the turns.
+    pub(super) heart: Arc<AtomicU64>,
     pub(super) onlooker: Option<Onlooker>,
 }
 
@@ -90,6 +105,8 @@ pub(super) struct Thread {
     unmade: u64,
     at_once: usize,
     gather: Duration,
+    /// When it last woke up.
+    woke: Moment,
     published: Moment,
     /// Much is under way, and some of it came.
     crowded: bool,
@@ -117,6 +134,7 @@ impl Thread {
             unmade: 0,
             at_once,
             gather: LEAST,
+            woke: now,
             published: now,
             crowded: false,
             begun: false,
@@ -128,6 +146,7 @@ impl Thread {
     pub(super) fn run(mut self) {
         self.take_orders();
         while !self.ended {
+            self.ways.heart.fetch_add(1, Ordering::Relaxed);
             self.settle();
             self.take_in();
             self.pass_time();
@@ -138,7 +157,7 @@ impl Thread {
     fn take_in(&mut self) {
         // A neighbour, a refusal by this host: it is there already, and nothing need be waited for.
         if std::mem::take(&mut self.begun) {
-            self.drain(EpollTimeout::ZERO);
+            self.drain(Duration::ZERO);
         }
         let several = self.lines.busy() >= SEVERAL && self.gather >= PATIENT;
         if self.crowded || several {
@@ -148,31 +167,54 @@ impl Thread {
         self.crowded = came > 0 && self.lines.busy() >= CROWD;
         if self.lines.has_unread() {
             let now = now();
-            let checker = &mut self.checker;
-            self.lines.handle_unread(now, |run, outcome| checker.handle_outcome(run, outcome, now));
+            let done = &mut self.done;
+            self.lines.handle_unread(now, |run, outcome| done.push((run, outcome)));
+            self.conclude(now);
         }
     }
 
     /// Waits so long for something to come, and takes in all that did. How much it was, is
     /// answered.
-    fn drain(&mut self, mut timeout: EpollTimeout) -> usize {
+    fn drain(&mut self, mut timeout: Duration) -> usize {
         let mut came = 0;
         for _ in 0..BATCHES {
+            // Rounded up: a wake-up before it is due would be one in vain.
+            let millis = timeout.as_nanos().div_ceil(LEAST.as_nanos());
+            let wait = EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX);
             // A signal is no reason to do anything else than to look.
-            let found = self.epoll.wait(&mut self.events, timeout).unwrap_or(0);
-            self.handle_events(found);
+            let found = self.epoll.wait(&mut self.events, wait).unwrap_or(0);
+            let now = now();
+            self.notice_pause(timeout, now);
+            self.handle_events(found, now);
             came += found;
             if found < EVENTS || self.ended {
                 break;
             }
-            timeout = EpollTimeout::ZERO;
+            timeout = Duration::ZERO;
         }
         came
     }
 
+    /// After a pause servers may have given up on what was under way, for nobody went on with it.
+    fn notice_pause(&mut self, slept: Duration, now: Moment) {
+        let late = now.since(self.woke + slept);
+        self.woke = now;
+        if late < PAUSE {
+            return;
+        }
+        self.checker.handle_pause();
+        if self.notices.is_news("a pause", now) {
+            let late = late.as_secs_f64();
+            let text = format!(
+                "the checks stood still for {late:.1} s, as this host or the whole process did: \
+                 what was under way then is held against nobody"
+            );
+            self.ways.teller.note(Event::Noticed(text));
+        }
+    }
+
     /// Takes in what came.
-    fn handle_events(&mut self, found: usize) {
-        let now = now();
+    fn handle_events(&mut self, found: usize, now: Moment) {
         for number in 0..found {
             let event = self.events[number];
             match event.data() {
@@ -191,19 +233,13 @@ impl Thread {
     }
 
     /// How long there is nothing to do unless something comes.
-    fn timeout(&self) -> EpollTimeout {
+    fn timeout(&self) -> Duration {
+        if self.lines.has_unread() {
+            return Duration::ZERO;
+        }
         let due = self.checker.poll_timeout().map(|due| self.gathered(due));
         let due = due.into_iter().chain(self.stations.poll_timeout()).min();
-        let Some(due) = due.filter(|_| !self.lines.has_unread()) else {
-            return match self.lines.has_unread() {
-                true => EpollTimeout::ZERO,
-                false => EpollTimeout::NONE,
-            };
-        };
-        let wait = due.since(now());
-        // Rounded up: a wake-up before it is due would be one in vain.
-        let millis = wait.as_nanos().div_ceil(LEAST.as_nanos());
-        EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX)
+        due.map_or(BEAT, |due| due.since(now()).min(BEAT))
     }
 
     /// When what is due is done: with all else that is due about that time.
@@ -215,7 +251,7 @@ impl Thread {
     fn pass_time(&mut self) {
         let now = now();
         if self.checker.poll_timeout().is_some_and(|due| self.gathered(due) <= now) {
-            self.drain(EpollTimeout::ZERO);
+            self.drain(Duration::ZERO);
             self.checker.handle_timeout(now);
         }
         self.stations.handle_timeout(now, &mut self.done);
@@ -295,6 +331,10 @@ impl Thread {
     fn take_orders(&mut self) {
         let Some(orders) = self.ways.orders.take() else { return };
         self.ended |= orders.end;
+        #[cfg(test)]
+        if let Some(plant) = orders.plant {
+            plant();
+        }
         if let Some(checks) = orders.checks {
             self.gather = gather(checks.iter().map(|check| check.timing.timeout));
             self.lines.desk.trust.forget();

@@ -63,8 +63,15 @@ fn add(checker: &mut Checker, check: &Arc<CheckConfig>, like: Option<u32>, now: 
     let judgement = like.map_or_else(|| Judgement::new(now), |entry| entry.judgement.clone());
     let (due, beat) = place(checker, check, now);
     let check = Arc::clone(check);
-    let flight = None;
-    let entry = Entry { check: Arc::clone(&check), beat, judgement, due, reckoned: now, flight };
+    let entry = Entry {
+        check: Arc::clone(&check),
+        beat,
+        judgement,
+        due,
+        reckoned: now,
+        flight: None,
+        forgave: false,
+    };
     tell(checker, &entry);
     let index = checker.free.pop().unwrap_or_else(|| {
         checker.entries.push(None);

@@ -370,6 +370,21 @@ fn what_is_no_file_is_bad_and_is_not_waited_for() {
 }
 
 #[test]
+fn a_defect_of_ours_is_held_against_no_program() {
+    let mut rig = Rig::new();
+    let check = shell("true", false);
+    let run = rig.name(&check);
+    let letter = Letter { answers: rig.tasks.answers.clone(), run, outcome: None };
+    let task = rig.runtime.spawn(async move {
+        let _letter = letter;
+        panic!("on purpose");
+    });
+    rig.tasks.running.insert(run, Running { check, task });
+    let done = rig.wait(LONG);
+    assert!(matches!(&done[..], [(of, Outcome::Unmade(_))] if *of == run), "{done:?}");
+}
+
+#[test]
 fn a_run_that_is_aborted_or_late_is_not_answered_and_desks_are_cleared() {
     let (mut rig, scratch) = (Rig::new(), Scratch::new());
     for n in 0..3 * DESKS {

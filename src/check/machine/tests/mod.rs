@@ -6,6 +6,7 @@ mod cost;
 mod full;
 mod judged;
 mod model;
+mod pauses;
 mod reloaded;
 mod schedules;
 mod world;
