@@ -39,7 +39,6 @@ impl Held {
         waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it has stopped");
         Held(thread)
     }
-
 }
 
 impl Drop for Held {
