@@ -10,6 +10,7 @@ use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 mod agent;
+mod ber;
 pub mod datagram;
 mod dns;
 mod exchange;
@@ -85,7 +86,7 @@ pub fn dialogue(
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
         Protocol::Mysql(login) => {
             let covered = tls.is_some() && !upgrade;
-            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered))
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered, random))
         }
         Protocol::Postgres { login, database } => {
             Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
