@@ -146,8 +146,8 @@ pub enum Protocol {
     Imap(Option<Login>),
     /// POP3: greeting, and login if there is one.
     Pop3(Option<Login>),
-    /// NNTP: greeting.
-    Nntp,
+    /// NNTP: greeting, and login if there is one.
+    Nntp(Option<Login>),
     /// Redis: PING.
     Redis {
         /// With AUTH before.

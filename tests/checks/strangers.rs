@@ -29,7 +29,7 @@ fn protocols() -> Vec<(Protocol, &'static [u8])> {
         (Protocol::Ftp(Some(me.clone())), b"220-Welcome\r\n to"),
         (Protocol::Imap(Some(me.clone())), b"* OK IMAP4rev1"),
         (Protocol::Pop3(Some(me.clone())), b"+OK POP3"),
-        (Protocol::Nntp, b"200 post"),
+        (Protocol::Nntp(None), b"200 post"),
         (Protocol::Redis { login: None }, b"+PO"),
         (Protocol::Mysql(Some(me.clone())), b"\x60\0\0\0\x0a10.11"),
         (Protocol::Postgres { login: me.clone(), database: String::new() }, b"R\0\0\0\x08\0"),
@@ -100,7 +100,7 @@ fn a_server_that_never_ends_is_found_out() {
     for again in [&b"x"[..], b"\0", b"220-more\r\n", b"* more\r\n", b"N\0\0\0\x05x"] {
         for (protocol, first) in protocols() {
             // They are over with their first line, and what follows is not waited for.
-            let short = matches!(protocol, Protocol::Agent { .. } | Protocol::Nntp);
+            let short = matches!(protocol, Protocol::Agent { .. } | Protocol::Nntp(_));
             if short && again.contains(&b'\n') {
                 continue;
             }

@@ -82,7 +82,7 @@ pub fn dialogue(
         Protocol::Ftp(login) => Exchange::boxed(ftp::Ftp::new(login.clone(), upgrade)),
         Protocol::Imap(login) => Exchange::boxed(imap::Imap::new(login.clone(), upgrade)),
         Protocol::Pop3(login) => Exchange::boxed(pop3::Pop3::new(login.clone(), upgrade)),
-        Protocol::Nntp => Exchange::boxed(nntp::Nntp::new(upgrade)),
+        Protocol::Nntp(login) => Exchange::boxed(nntp::Nntp::new(login.clone(), upgrade)),
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
         Protocol::Mysql(login) => {
             let covered = tls.is_some() && !upgrade;
