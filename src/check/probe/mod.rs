@@ -16,6 +16,8 @@ mod dns;
 mod exchange;
 mod expect;
 mod ftp;
+#[cfg(test)]
+mod fuzz;
 pub mod http;
 mod imap;
 mod ldap;
