@@ -41,7 +41,8 @@ pub(crate) fn all_made(
     let every = Duration::from_secs(3600);
     let timing = Timing { every, timeout, fast: every, rise: one, fall: one };
     let target = Target { address: at.ip(), port: at.port() };
-    let checks = probes.into_iter().map(|probe| CheckConfig { target, probe, timing });
+    let checks =
+        probes.into_iter().map(|probe| CheckConfig { target, probe: Arc::new(probe), timing });
     let checks: BTreeSet<_> = checks.map(Arc::new).collect();
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let tasks = runtime.handle().clone();
@@ -52,7 +53,7 @@ pub(crate) fn all_made(
     while left > 0 {
         let next = async { tokio::time::timeout(timeout + PATIENCE, outcomes.next()).await };
         let next = runtime.block_on(next).expect("in time").expect("the thread lives");
-        made.push((next.check.probe.clone(), next.outcome));
+        made.push((Probe::clone(&next.check.probe), next.outcome));
         left -= 1;
     }
     made

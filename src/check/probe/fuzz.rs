@@ -3,6 +3,7 @@
 //!
 //! `CONVERGE_SEEDS=n` looks at that many cases of each transcript; `CONVERGE_SEED=n` at that one.
 
+#[expect(clippy::octal_escapes, reason = "a digit after a zero byte, as it was said")]
 mod said;
 
 use super::{Dialogue, MOST_BYTES, Step, dialogue};
@@ -23,7 +24,7 @@ struct Transcript {
 impl Transcript {
     fn dialogue(&self) -> Box<dyn Dialogue> {
         let target = Target { address: [192, 0, 2, 1].into(), port: 1 };
-        let tls = self.upgrade.then(|| Tls {
+        let tls = self.upgrade.then_some(Tls {
             start: TlsStart::Upgrade,
             name: None,
             verify: false,
