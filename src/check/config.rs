@@ -146,8 +146,8 @@ pub enum Protocol {
     Imap(Option<Login>),
     /// POP3: greeting, and login if there is one.
     Pop3(Option<Login>),
-    /// NNTP: greeting.
-    Nntp,
+    /// NNTP: greeting, and login if there is one.
+    Nntp(Option<Login>),
     /// Redis: PING.
     Redis {
         /// With AUTH before.
@@ -212,7 +212,7 @@ pub struct Http {
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HttpVersion {
-    /// HTTP/1.0, without a Host header unless one is given.
+    /// HTTP/1.0, without a Host header unless one is given or TLS asks for a name.
     V10,
     /// HTTP/1.1.
     V11,

@@ -152,7 +152,7 @@ fn of_protocol(protocol: &Protocol) -> String {
         Protocol::Ftp(_) => "ftp".into(),
         Protocol::Imap(_) => "imap".into(),
         Protocol::Pop3(_) => "pop3".into(),
-        Protocol::Nntp => "nntp".into(),
+        Protocol::Nntp(_) => "nntp".into(),
         Protocol::Redis { .. } => "redis".into(),
         Protocol::Mysql(_) => "mysql".into(),
         Protocol::Postgres { login, .. } => format!("postgres as {}", login.user),
