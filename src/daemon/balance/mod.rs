@@ -377,8 +377,7 @@ impl<'h> Balance<'h> {
             }
             (name.clone(), report)
         };
-        let pools = pools.iter().map(one).collect();
-        if let Err(error) = reporter.write(host.files(), name, pools) {
+        if let Err(error) = reporter.write(host.files(), name, pools.iter().map(one)) {
             tracing::warn!(error = chain(&error), "how real servers stand cannot be written down");
         }
         let well = self.pools.iter().flat_map(|pool| &pool.shares().members);
