@@ -26,8 +26,8 @@ impl Spare {
     }
 }
 
-/// Gives back what is free. Takes milliseconds for a hundred megabytes, and allocators' locks, so it
-/// is for what happens rarely.
+/// Gives back what is free. Takes milliseconds for a hundred megabytes, and allocators' locks, so
+/// it is for what happens rarely.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a plain C function that no crate wraps")]
 fn give_back() {
