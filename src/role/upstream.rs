@@ -151,8 +151,8 @@ impl Upstream {
 
     /// The file, with the share of each server. Of a pool that nothing is known of all servers
     /// count as well.
-    pub fn expand(&self, pools: &BTreeMap<String, Shares>, want: &mut Want) -> Option<DropIn> {
-        let upstream = self.facts_of(pools.get(&self.pool_name()));
+    pub fn expand(&self, pools: &BTreeMap<String, Arc<Shares>>, want: &mut Want) -> Option<DropIn> {
+        let upstream = self.facts_of(pools.get(&self.pool_name()).map(Arc::as_ref));
         let content = match self.facts.with("upstream", upstream).render_file(&self.template) {
             Ok(content) => storage::signed(&self.path, &content, &self.role),
             Err(wrong) => {

@@ -39,9 +39,14 @@ impl Held {
         waitpid(thread, Some(WaitPidFlag::__WALL)).expect("it has stopped");
         Held(thread)
     }
+}
 
-    fn go_on(self) {
-        ptrace::detach(self.0, None).expect("it goes on");
+impl Drop for Held {
+    fn drop(&mut self) {
+        // If it has ended, nobody but its tracer can let it go.
+        if ptrace::detach(self.0, None).is_err() {
+            waitpid(self.0, Some(WaitPidFlag::__WALL)).ok();
+        }
     }
 }
 
@@ -69,7 +74,7 @@ fn a_thread_that_does_not_check_has_the_vip_go_to_a_director_that_does() {
     let stalled = checks(&a);
     let since = stalled["stalled"].as_u64();
     assert!(since.is_some() && since < stalled["at"].as_u64(), "{stalled}");
-    thread.go_on();
+    drop(thread);
     a.await_log("turns again, after");
     held(&segment, "a", [&a, &b]);
     until_well(&a, PROXIED);

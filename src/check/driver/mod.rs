@@ -15,6 +15,7 @@ mod notices;
 mod once;
 mod ping;
 mod random;
+mod refusal;
 mod station;
 mod stations;
 mod status;
@@ -46,6 +47,7 @@ pub use once::{Made, Outcomes};
 #[allow(unused_imports)]
 pub(in crate::check) use station::{Done, Station};
 pub use status::Status;
+pub use trust::certificates;
 
 /// The stack of the thread. TLS needs most of it. Only what was touched is memory.
 const STACK: usize = 1024 * 1024;

@@ -3,9 +3,11 @@
 //!
 //! What is due is gathered for some milliseconds, and so is what comes back while much is under
 //! way: a thread that wakes for each of ten thousand connections has no time for anything else.
-//! Whatever came is taken in before time passes, so that a host that was held up does not take
-//! answers that lie in its sockets for silence. It turns at least once a second and counts that, so
-//! that others see when it no longer does; and it sees itself when it was not run for a while.
+//! Time passes at moments that lie on a grid, so that what is due every second is begun a second
+//! apart, to the wake-up. Whatever came is taken in before time passes, so that a host that was
+//! held up does not take answers that lie in its sockets for silence. It turns at least once a
+//! second and counts that, so that others see when it no longer does; and it sees itself when it
+//! was not run for a while.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
@@ -31,11 +33,15 @@ use crate::clock::Moment;
 use crate::host::post::Slot;
 use crate::vrrp::driver::now;
 
-/// What is due is gathered for so long, if the shortest timeout allows it.
-const GATHER: Duration = Duration::from_millis(10);
+/// What is due is gathered for so many milliseconds: the most that the shortest timeout allows.
+/// Each is a whole part of a tenth of a second, as what checks are told mostly is a multiple of it.
+const GATHER: [u64; 5] = [20, 10, 5, 2, 1];
 
 /// At least as many times is time looked at within the shortest timeout.
 const LOOKS: u32 = 32;
+
+/// Where so much may be gathered a moment more is nothing.
+const PATIENT: Duration = Duration::from_millis(10);
 
 /// No wait is shorter.
 const LEAST: Duration = Duration::from_millis(1);
@@ -101,11 +107,11 @@ pub(super) struct Thread {
     gather: Duration,
     /// When it last woke up.
     woke: Moment,
-    /// When time passed for the last time.
-    passed: Moment,
     published: Moment,
     /// Much is under way, and some of it came.
     crowded: bool,
+    /// Something was begun, and may have come at once.
+    begun: bool,
     ended: bool,
 }
 
@@ -127,11 +133,11 @@ impl Thread {
             done: Vec::new(),
             unmade: 0,
             at_once,
-            gather: GATHER,
+            gather: LEAST,
             woke: now,
-            passed: now,
             published: now,
             crowded: false,
+            begun: false,
             ended: false,
         })
     }
@@ -149,7 +155,11 @@ impl Thread {
 
     /// Waits for something to come or to be due, and takes in what came.
     fn take_in(&mut self) {
-        let several = self.lines.busy() >= SEVERAL && self.gather == GATHER;
+        // A neighbour, a refusal by this host: it is there already, and nothing need be waited for.
+        if std::mem::take(&mut self.begun) {
+            self.drain(Duration::ZERO);
+        }
+        let several = self.lines.busy() >= SEVERAL && self.gather >= PATIENT;
         if self.crowded || several {
             std::thread::sleep(LEAST);
         }
@@ -227,18 +237,21 @@ impl Thread {
         if self.lines.has_unread() {
             return Duration::ZERO;
         }
-        let due = self.checker.poll_timeout().map(|due| due.max(self.passed + self.gather));
+        let due = self.checker.poll_timeout().map(|due| self.gathered(due));
         let due = due.into_iter().chain(self.stations.poll_timeout()).min();
         due.map_or(BEAT, |due| due.since(now()).min(BEAT))
+    }
+
+    /// When what is due is done: with all else that is due about that time.
+    fn gathered(&self, due: Moment) -> Moment {
+        due.up_to_next(self.gather)
     }
 
     /// Whatever came up to a moment is taken in before the machines are told that it passed.
     fn pass_time(&mut self) {
         let now = now();
-        let is_due = self.checker.poll_timeout().is_some_and(|due| due <= now);
-        if is_due && now >= self.passed + self.gather {
+        if self.checker.poll_timeout().is_some_and(|due| self.gathered(due) <= now) {
             self.drain(Duration::ZERO);
-            self.passed = now;
             self.checker.handle_timeout(now);
         }
         self.stations.handle_timeout(now, &mut self.done);
@@ -271,6 +284,7 @@ impl Thread {
         if let Some(onlooker) = &mut self.ways.onlooker {
             onlooker.handle_begin(run, check, now);
         }
+        self.begun = true;
         match stations::sort(&check.probe) {
             None => {
                 if let Some(outcome) = self.lines.begin(run, check) {
@@ -322,8 +336,7 @@ impl Thread {
             plant();
         }
         if let Some(checks) = orders.checks {
-            let shortest = checks.iter().map(|check| check.timing.timeout).min();
-            self.gather = shortest.map_or(GATHER, |it| (it / LOOKS).clamp(LEAST, GATHER));
+            self.gather = gather(checks.iter().map(|check| check.timing.timeout));
             self.lines.desk.trust.forget();
             self.ways.teller.forget_others(&checks);
             self.checker.configure(&checks, now());
@@ -339,5 +352,28 @@ impl Thread {
             status.sockets = self.lines.open();
             self.published = now;
         }
+    }
+}
+
+/// How long what is due may be gathered where checks have these timeouts.
+fn gather(timeouts: impl Iterator<Item = Duration>) -> Duration {
+    let most = timeouts.min().map_or(Duration::MAX, |shortest| shortest / LOOKS);
+    GATHER.map(Duration::from_millis).into_iter().find(|span| *span <= most).unwrap_or(LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_stretched_by_more_than_a_small_part_for_the_sake_of_gathering() {
+        let gather = |timeouts: &[u64]| {
+            gather(timeouts.iter().copied().map(Duration::from_millis)).as_millis()
+        };
+        assert_eq!(gather(&[1000]), 20);
+        assert_eq!(gather(&[5000, 400]), 10);
+        assert_eq!(gather(&[250]), 5);
+        assert_eq!(gather(&[10]), 1);
+        assert_eq!(gather(&[]), 20);
     }
 }

@@ -29,6 +29,9 @@ pub(super) fn configure(checker: &mut Checker, checks: &BTreeSet<Arc<CheckConfig
     let new: Vec<_> = new.map(|check| (check, like(checker, check))).collect();
     let gone = checker.by_check.keys().filter(|check| !checks.contains(*check));
     let gone: Vec<_> = gone.cloned().collect();
+    // To the last one: of ten thousand, room for twice as many would be megabytes.
+    let room = checker.free.len() + gone.len();
+    checker.entries.reserve_exact(new.len().saturating_sub(room));
     let mut going: BTreeSet<u32> =
         gone.iter().filter_map(|check| checker.by_check.remove(check)).collect();
     for (check, like) in new {

@@ -7,6 +7,7 @@
 
 mod again;
 mod checking;
+mod concerns;
 mod faults;
 mod kept;
 mod peers;
@@ -31,6 +32,7 @@ use crate::control::report::{self, PoolReport, Reporter};
 use crate::control::wall;
 use crate::control::words::{self, WordsWatch};
 use crate::host::{Host, chain};
+use crate::pool::config::PoolConfig;
 use crate::pool::standing::{Shares, Standing};
 use crate::pool::words::Words;
 use crate::pool::{Pool, Summary, View};
@@ -38,6 +40,7 @@ use crate::role::Role;
 use crate::vrrp::driver::{MOST_SAID, Topic, now};
 
 use checking::Checking;
+use concerns::Concerns;
 use peers::Told;
 use steps::Steps;
 use wiring::Wiring;
@@ -61,8 +64,7 @@ pub struct Balance<'h> {
     host: &'h Host,
     name: String,
     pools: Vec<Pool>,
-    /// Which pools a check matters to.
-    concerns: BTreeMap<Arc<CheckConfig>, Vec<usize>>,
+    concerns: Concerns,
     witnesses: Vec<Arc<CheckConfig>>,
     health: Healths,
     checking: Checking,
@@ -119,7 +121,7 @@ impl<'h> Balance<'h> {
             host,
             name: role.host.to_string(),
             pools: Vec::new(),
-            concerns: BTreeMap::new(),
+            concerns: Concerns::default(),
             witnesses: Vec::new(),
             health: BTreeMap::new(),
             checking: Checking::new(),
@@ -141,9 +143,9 @@ impl<'h> Balance<'h> {
         };
         balance.read_words();
         let kept = kept::look(role.pools(), before.as_ref().map(|seen| &seen.report));
-        let pool = |config: &crate::pool::config::PoolConfig| {
+        let pool = |config: &Arc<PoolConfig>| {
             let kept = kept.get(&config.name).cloned().unwrap_or_default();
-            Pool::new(config.clone(), kept.serving, now()).with_quiet(&kept.quiet)
+            Pool::new(Arc::clone(config), kept.serving, now()).with_quiet(&kept.quiet)
         };
         balance.pools = role.pools().iter().map(pool).collect();
         balance.adopt(role)?;
@@ -157,10 +159,10 @@ impl<'h> Balance<'h> {
         for config in role.pools() {
             self.pools.push(match before.remove(&config.name) {
                 Some(mut pool) => {
-                    pool.configure(config.clone(), now());
+                    pool.configure(Arc::clone(config), now());
                     pool
                 }
-                None => Pool::new(config.clone(), BTreeSet::new(), now()),
+                None => Pool::new(Arc::clone(config), BTreeSet::new(), now()),
             });
         }
         self.adopt(role)
@@ -169,7 +171,7 @@ impl<'h> Balance<'h> {
     fn adopt(&mut self, role: &Role) -> Result<(), WatchError> {
         let checks = role.checks();
         self.health = carried_over(std::mem::take(&mut self.health), &checks);
-        self.concerns = concerns(role);
+        self.concerns = Concerns::of(role);
         self.witnesses = role.witnesses().to_vec();
         let longest = checks.iter().map(|check| until_judged(&check.timing)).max();
         self.judged = longest.unwrap_or_default() + SPARE;
@@ -196,8 +198,9 @@ impl<'h> Balance<'h> {
         }
     }
 
-    /// Takes in what came.
-    pub fn take(&mut self, news: News) {
+    /// Takes in what came. Whether the servers may have other shares now is answered.
+    pub fn take(&mut self, news: News) -> bool {
+        let moves = !matches!(news, News::Wire(_) | News::Report);
         match news {
             News::Checks(checking::Word::Said(events)) => self.heed(events),
             News::Checks(checking::Word::Died) => self.checking.died(),
@@ -212,6 +215,7 @@ impl<'h> Balance<'h> {
             News::Step => {}
             News::Report => self.report(),
         }
+        moves
     }
 
     /// Checks say something.
@@ -220,7 +224,7 @@ impl<'h> Balance<'h> {
         for event in events {
             match event {
                 Event::Changed(check, health) => {
-                    touched.extend(self.concerns.get(&check).into_iter().flatten());
+                    touched.extend(self.concerns.pools(&check));
                     self.health.insert(check, health);
                 }
                 Event::Noticed(text) => tracing::warn!("{text}"),
@@ -322,8 +326,8 @@ impl<'h> Balance<'h> {
     }
 
     /// The shares of all pools, as they are to be made so.
-    pub fn shares(&mut self) -> BTreeMap<String, Shares> {
-        let shares = |pool: &Pool| (pool.config().name.clone(), pool.shares().clone());
+    pub fn shares(&mut self) -> BTreeMap<String, Arc<Shares>> {
+        let shares = |pool: &Pool| (pool.config().name.clone(), Arc::clone(pool.shares()));
         let all = self.pools.iter().map(shares);
         let (priced, mut free): (BTreeMap<_, _>, BTreeMap<_, _>) =
             all.partition(|(name, _)| self.priced.contains(name));
@@ -369,7 +373,7 @@ impl<'h> Balance<'h> {
             let peers = peers.iter().filter_map(seen).collect();
             let mut report = PoolReport::new(pool, health, peers);
             if let Some(given) = steps.given(name) {
-                report.shares.clone_from(given);
+                report.shares = Shares::clone(given);
             }
             (name.clone(), report)
         };
@@ -420,23 +424,6 @@ fn carried_over(known: Healths, checks: &BTreeSet<Arc<CheckConfig>>) -> Healths 
         akin.next().map(|(_, health)| (Arc::clone(check), health.clone()))
     };
     checks.iter().filter_map(health).collect()
-}
-
-/// Which pools each check matters to, by their order in the role.
-fn concerns(role: &Role) -> BTreeMap<Arc<CheckConfig>, Vec<usize>> {
-    let mut concerns: BTreeMap<Arc<CheckConfig>, Vec<usize>> = BTreeMap::new();
-    for (at, pool) in role.pools().iter().enumerate() {
-        let members = pool.members.iter().flat_map(|member| &member.checks);
-        for check in members.chain(pool.spares.iter().flat_map(|spare| &spare.checks)) {
-            let pools = concerns.entry(Arc::clone(check)).or_default();
-            if pools.last() != Some(&at) {
-                pools.push(at);
-            }
-        }
-    }
-    let all: Vec<usize> = (0..role.pools().len()).collect();
-    concerns.extend(role.witnesses().iter().map(|witness| (Arc::clone(witness), all.clone())));
-    concerns
 }
 
 /// How long it takes at most until a target that does not answer is judged.

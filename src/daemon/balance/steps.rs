@@ -7,6 +7,7 @@
 //! leaves or comes back is handed on at once, and all that waited with it. Pure; told the time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ const REST: Duration = Duration::from_secs(5);
 /// What was handed on.
 #[derive(Debug, Default)]
 pub(super) struct Steps {
-    given: BTreeMap<String, Shares>,
+    given: BTreeMap<String, Arc<Shares>>,
     /// Nothing but weights is handed on before.
     rest: Option<Instant>,
     /// Some wait until then.
@@ -29,9 +30,11 @@ pub(super) struct Steps {
 
 impl Steps {
     /// These are the shares now. What is to be handed on is in [`Steps::given`] then.
-    pub(super) fn take(&mut self, newest: BTreeMap<String, Shares>, now: Instant) {
+    pub(super) fn take(&mut self, newest: BTreeMap<String, Arc<Shares>>, now: Instant) {
         let differs = |change: fn(&Shares, &Shares) -> bool| {
-            let of = |(name, new)| self.given.get(name).is_none_or(|old| change(old, new));
+            let of = |(name, new): (&String, &Arc<Shares>)| {
+                self.given.get(name).is_none_or(|old| change(old, new))
+            };
             newest.iter().any(of)
         };
         let (moved, stepped) = (differs(has_moved), differs(has_stepped));
@@ -40,7 +43,7 @@ impl Steps {
             self.due = self.rest;
             for (name, mut shares) in newest {
                 if let Some(given) = self.given.get(&name) {
-                    keep_weights(given, &mut shares);
+                    keep_weights(given, Arc::make_mut(&mut shares));
                 }
                 self.given.insert(name, shares);
             }
@@ -53,7 +56,7 @@ impl Steps {
     }
 
     /// What a pool has by now.
-    pub(super) fn given(&self, pool: &str) -> Option<&Shares> {
+    pub(super) fn given(&self, pool: &str) -> Option<&Arc<Shares>> {
         self.given.get(pool)
     }
 
@@ -98,14 +101,14 @@ mod tests {
 
     const POOL: &str = "upstream app";
 
-    fn shares(weights: &[u32]) -> BTreeMap<String, Shares> {
+    fn shares(weights: &[u32]) -> BTreeMap<String, Arc<Shares>> {
         let share = |weight: &u32| Share {
             weight: Some(*weight),
             standing: Standing::Up,
             why: String::new(),
         };
         let members = weights.iter().zip(1..).map(|(w, n)| (([192, 0, 2, n], 80).into(), share(w)));
-        [(POOL.to_owned(), Shares { members: members.collect(), spare: None })].into()
+        [(POOL.to_owned(), Shares { members: members.collect(), spare: None }.into())].into()
     }
 
     fn given(steps: &Steps) -> Vec<u32> {
@@ -146,7 +149,8 @@ mod tests {
         let (mut steps, begin) = (Steps::default(), Instant::now());
         steps.take(shares(&[10, 1]), begin);
         let mut worded = shares(&[10, 2]);
-        let last = worded.get_mut(POOL).and_then(|shares| shares.members.values_mut().last());
+        let last = worded.get_mut(POOL).map(Arc::make_mut);
+        let last = last.and_then(|shares| shares.members.values_mut().last());
         last.expect("two").why = "said so".to_owned();
         steps.take(worded, begin);
         assert_eq!(given(&steps), [10, 1]);

@@ -206,7 +206,7 @@ enum Task<'a> {
 
 impl Task<'_> {
     fn of(check: &CheckConfig) -> Option<Task<'_>> {
-        match &check.probe {
+        match &*check.probe {
             Probe::Script(script) => Some(Task::Program(script)),
             Probe::File(file) => Some(Task::File(file)),
             Probe::Connect(_) | Probe::Speak { .. } | Probe::Ask(_) => None,

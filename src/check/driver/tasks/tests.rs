@@ -95,7 +95,7 @@ fn check(probe: Probe, timeout: Duration) -> Arc<CheckConfig> {
     let one = NonZeroU8::MIN;
     let timing = Timing { every: timeout, timeout, fast: timeout, rise: one, fall: one };
     let target = Target { address: Ipv4Addr::new(192, 0, 2, 7).into(), port: 8080 };
-    Arc::new(CheckConfig { target, probe, timing })
+    Arc::new(CheckConfig { target, probe: probe.into(), timing })
 }
 
 fn program(argv: &[&str], dynamic: bool, timeout: Duration) -> Arc<CheckConfig> {

@@ -110,7 +110,7 @@ pub(super) fn note(check: CheckConfig) -> Option<String> {
 
 pub(super) fn check(at: SocketAddr, probe: Probe) -> CheckConfig {
     let target = Target { address: at.ip(), port: at.port() };
-    CheckConfig { target, probe, timing: timing(500) }
+    CheckConfig { target, probe: probe.into(), timing: timing(500) }
 }
 
 pub(super) fn timing(millis: u64) -> Timing {

@@ -20,7 +20,7 @@ fn open_port() -> (TcpListener, BTreeSet<Arc<CheckConfig>>) {
     let (every, one) = (Duration::from_millis(100), NonZeroU8::MIN);
     let timing = Timing { every, timeout: every, fast: every, rise: one, fall: one };
     let target = Target { address: at.ip(), port: at.port() };
-    let check = CheckConfig { target, probe: Probe::Connect(None), timing };
+    let check = CheckConfig { target, probe: Probe::Connect(None).into(), timing };
     (listener, BTreeSet::from([Arc::new(check)]))
 }
 
