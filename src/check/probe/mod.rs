@@ -16,8 +16,6 @@ mod dns;
 mod exchange;
 mod expect;
 mod ftp;
-#[cfg(test)]
-mod fuzz;
 pub mod http;
 mod imap;
 mod ldap;
@@ -33,6 +31,8 @@ mod radius;
 mod redis;
 mod sip;
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 use exchange::Exchange;
 
