@@ -3,7 +3,6 @@
 //!
 //! `CONVERGE_SEEDS=n` looks at that many cases of each transcript; `CONVERGE_SEED=n` at that one.
 
-#[expect(clippy::octal_escapes, reason = "a digit after a zero byte, as it was said")]
 mod said;
 
 use super::{Dialogue, MOST_BYTES, Step, dialogue};
