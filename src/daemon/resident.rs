@@ -149,7 +149,7 @@ impl<'h> Resident<'h> {
             turns,
             ready: false,
         };
-        log::warnings(&first.warnings);
+        log::files(&first.warnings, &first.missing);
         memory::give_back();
         resident.situation.pools = resident.balance.shares();
         resident.desire();
@@ -397,7 +397,7 @@ impl<'h> Resident<'h> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {
-                log::warnings(&new.warnings);
+                log::files(&new.warnings, &new.missing);
                 self.heading = new.heading;
                 self.role = new.role;
                 self.settings = new.vrrp;

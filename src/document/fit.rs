@@ -69,6 +69,10 @@ pub(super) fn advice(node: &Node, written: &str, path: &str, shape: &Shape) -> O
         (Shape::Integer { .. } | Shape::Duration, Content::Float) => {
             Some("write it without a fraction, in a smaller unit if need be".into())
         }
+        (Shape::Var, Content::Float) => Some(format!(
+            "write a whole number, in a smaller unit if need be; a text stands in quotation marks: \
+             \"{written}\""
+        )),
         (Shape::Integer { .. } | Shape::Bool, _) => None,
         (_, Content::Float | Content::Datetime | Content::HugeInteger) => {
             Some(format!("put it into quotation marks: \"{written}\""))

@@ -24,6 +24,8 @@ fn expect(text: &str) -> Protocol {
 /// Every protocol that is no HTTP, with how its server's first words begin.
 fn protocols() -> Vec<(Protocol, &'static [u8])> {
     let me = login("me", "secret");
+    let (login, database) = (me.clone(), String::new());
+    let postgres = Protocol::Postgres { login, database, cleartext: false };
     vec![
         (Protocol::Smtp { helo: "lb1.example".to_owned() }, b"220-mx.example ESM"),
         (Protocol::Ftp(Some(me.clone())), b"220-Welcome\r\n to"),
@@ -32,7 +34,7 @@ fn protocols() -> Vec<(Protocol, &'static [u8])> {
         (Protocol::Nntp, b"200 post"),
         (Protocol::Redis { login: None }, b"+PO"),
         (Protocol::Mysql(Some(me.clone())), b"\x60\0\0\0\x0a10.11"),
-        (Protocol::Postgres { login: me.clone(), database: String::new() }, b"R\0\0\0\x08\0"),
+        (postgres, b"R\0\0\0\x08\0"),
         (Protocol::Ldap { login: Some(me), base: None }, b"\x30\x0c\x02\x01\x02\x61"),
         (Protocol::Dns(dns()), b"\0\x40\x12\x34\x81"),
         (Protocol::Sip { user: "ping".to_owned() }, b"SIP/2.0 200 OK\r\nVia:"),
@@ -149,7 +151,7 @@ fn parrot(answers: &'static [&'static [u8]]) -> SocketAddr {
 #[test]
 fn a_datagram_of_junk_is_no_answer() {
     const JUNK: &[&[u8]] = &[b"", b"\0", b"SIP/2.0 200 OK\r\n\r\n", &[0xff; 600]];
-    let radius = Datagram::Radius { login: login("me", ""), secret: "s".to_owned() };
+    let radius = Datagram::Radius { login: login("me", ""), secret: "s".into() };
     for datagram in [Datagram::Dns(dns()), Datagram::Sip { user: "ping".to_owned() }, radius] {
         let what = ask_by_datagram_in_vain(&datagram, parrot(JUNK)).expect_err("bad");
         assert!(what.starts_with("silent: no answer came"), "{datagram:?}: {what}");

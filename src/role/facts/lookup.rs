@@ -56,6 +56,11 @@ impl<'a> Name<'a> {
     pub(super) fn first(&self) -> Option<&'a str> {
         self.parts.first().map(|(_, part)| *part)
     }
+
+    /// All of them.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &'a str> {
+        self.parts.iter().map(|(_, part)| *part)
+    }
 }
 
 /// Why a name stands for nothing.
