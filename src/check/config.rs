@@ -280,7 +280,12 @@ impl Pattern {
                  of Unicode, and {1,9} less than {1,99}"
                     .to_owned(),
             ),
-            Err(error) => Err(error.to_string()),
+            // What is before it draws the place, over several lines.
+            Err(error) => {
+                let said = error.to_string();
+                let last = said.lines().last().unwrap_or_default();
+                Err(last.trim_start_matches("error: ").to_owned())
+            }
         }
     }
 

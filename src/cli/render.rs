@@ -90,7 +90,8 @@ fn one_file(global: &Global, desired: &Desired, path: &std::path::Path) -> Exit 
         None => {
             let written: Vec<String> = files().map(|f| f.path.display().to_string()).collect();
             anstream::eprintln!("error: the role writes no file {}", path.display());
-            anstream::eprintln!("help: it writes {}", written.join(", "));
+            let written = if written.is_empty() { "none".into() } else { written.join(", ") };
+            anstream::eprintln!("help: it writes {written}");
             Exit::Usage
         }
     }
