@@ -22,8 +22,8 @@ use crate::track::config::Statuses;
 pub struct CheckConfig {
     /// Whom it asks.
     pub target: Target,
-    /// What it asks.
-    pub probe: Probe,
+    /// What it asks: mostly the same of thousands.
+    pub probe: Arc<Probe>,
     /// How often, and how many answers count.
     pub timing: Timing,
 }
@@ -419,6 +419,11 @@ pub struct File {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ten_thousand_checks_take_a_megabyte() {
+        assert!(size_of::<CheckConfig>() <= 104, "{}", size_of::<CheckConfig>());
+    }
 
     #[test]
     fn patterns_are_the_same_if_their_texts_are() {

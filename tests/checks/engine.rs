@@ -41,7 +41,8 @@ pub(crate) fn all_made(
     let every = Duration::from_secs(3600);
     let timing = Timing { every, timeout, fast: every, rise: one, fall: one };
     let target = Target { address: at.ip(), port: at.port() };
-    let checks = probes.into_iter().map(|probe| CheckConfig { target, probe, timing });
+    let checks =
+        probes.into_iter().map(|probe| CheckConfig { target, probe: Arc::new(probe), timing });
     let checks: BTreeSet<_> = checks.map(Arc::new).collect();
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let tasks = runtime.handle().clone();
@@ -53,8 +54,9 @@ pub(crate) fn all_made(
     while made.len() < all {
         let next = async { tokio::time::timeout(timeout + PATIENCE, outcomes.next()).await };
         let next = runtime.block_on(next).expect("in time").expect("the thread lives");
-        if made.iter().all(|(probe, _)| *probe != next.check.probe) {
-            made.push((next.check.probe.clone(), next.outcome));
+        let probe = Probe::clone(&next.check.probe);
+        if made.iter().all(|(other, _)| *other != probe) {
+            made.push((probe, next.outcome));
         }
     }
     made
