@@ -13,4 +13,7 @@ pub mod peers;
 pub mod standing;
 pub mod words;
 
+#[cfg(test)]
+mod simulation;
+
 pub use machine::{Notice, Peer, Pool, Severity, Summary, View};
