@@ -7,8 +7,6 @@ pub enum Bug {
     TableForgotten,
     /// What a check says is heard only if another one says something, too.
     HealthMissed,
-    /// A pool is not told when its time has come.
-    NoTimeouts,
     /// What another director told counts for ever.
     PeerNeverOld,
     /// What another director told counts as if it had told it now.
@@ -23,8 +21,6 @@ pub enum Bug {
     WordsNotWritten,
     /// What is heard of operators takes the place of what is known.
     WordsReplaced,
-    /// Nothing is told on a new connection.
-    NotToldAgain,
     /// What was taken back is forgotten at once.
     TombstonesForgotten,
     /// A word has the time of the clock, whatever is known.
@@ -41,10 +37,9 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 17] = [
+    pub const ALL: [Bug; 15] = [
         Bug::TableForgotten,
         Bug::HealthMissed,
-        Bug::NoTimeouts,
         Bug::PeerNeverOld,
         Bug::PeerAlwaysNew,
         Bug::NoBeats,
@@ -52,7 +47,6 @@ impl Bug {
         Bug::WitnessIgnored,
         Bug::WordsNotWritten,
         Bug::WordsReplaced,
-        Bug::NotToldAgain,
         Bug::TombstonesForgotten,
         Bug::SaidByTheClock,
         Bug::DeadlineByOwnClock,

@@ -167,7 +167,7 @@ impl Process {
             file.merge(&self.words);
         }
         let due = |pool: &Pool| pool.poll_timeout().is_some_and(|due| due <= now);
-        let all = all || (!self.has(Bug::NoTimeouts) && self.pools.iter().any(due));
+        let all = all || self.pools.iter().any(due);
         if all {
             self.reckon(ahead, now);
         }
@@ -270,7 +270,6 @@ impl Process {
     /// When it has to turn again, if nothing happens before.
     pub fn due(&self, ahead: i64, now: Moment) -> Option<Moment> {
         let pools = self.pools.iter().filter_map(Pool::poll_timeout);
-        let pools = pools.filter(|_| !self.has(Bug::NoTimeouts));
         let (wall, is_new) = (wall(now, ahead), now.since(self.began) < UNTOLD);
         let words = self.words.next_end(|by| self.clocks.there(by, wall, now, is_new));
         let words = words.filter(|left| !left.is_zero()).map(|left| now + left);

@@ -15,8 +15,8 @@ use crate::pool::config::PoolConfig;
 use crate::pool::standing::{Shares, Standing};
 use crate::pool::words::{Word, Words};
 
-/// What one director told counts for no longer, and a silent link is noticed within this.
-const PEER: Duration = Duration::from_secs(10 + 3 + 2);
+/// A silent link is noticed within this, and a witness that answers or does not.
+const NOTICED: Duration = Duration::from_secs(3 + 2);
 /// What moves along a connection is there, and has been told again.
 const TELLING: Duration = Duration::from_secs(4);
 /// For what is due at the very moment.
@@ -144,7 +144,7 @@ impl Rules {
             self.spare(world, d, (config, shares))?;
             let is_held = |share: &crate::pool::standing::Share| share.standing == Standing::Held;
             let held = shares.members.values().any(is_held);
-            let most = PEER + fall(world) * 3 + rise(world);
+            let most = NOTICED + window(world) * 2 + rise(world);
             let what = format!("{} holds although that is disproven", config.name);
             self.no_longer(d, what, held && self.is_disproven(world, d, config), most, world.now)?;
         }

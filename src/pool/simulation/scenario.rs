@@ -109,7 +109,7 @@ impl Step {
     fn random(random: &mut Random, sets: bool) -> Vec<(u64, Step)> {
         let (director, server) = (random.position(2), random.position(SERVERS));
         // Some things happen together now and then.
-        let later = random.pick(&[0, 0, 100, 1_000, 5_000, 20_000]);
+        let later = random.pick(&[0, 0, 100, 1_000, 5_000, 20_000, 40_000]);
         match random.below(20) {
             0..5 => {
                 let how = random.pick(&[Server::Refuses, Server::Silent]);

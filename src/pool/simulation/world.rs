@@ -184,9 +184,7 @@ impl<'s> World<'s> {
                 self.note(|| "they are connected".into());
                 for d in 0..2 {
                     self.last[d] = None;
-                    if self.bug != Some(Bug::NotToldAgain) {
-                        self.tell(d);
-                    }
+                    self.tell(d);
                 }
             }
             Event::Part(look) if look == self.looks => self.part(rules)?,
