@@ -1,4 +1,6 @@
 //! Bugs that are planted between the machines, as the daemon could have them.
+//!
+//! Those within the machines are planted in the tests of each.
 
 /// What every director of a run does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

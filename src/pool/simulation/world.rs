@@ -1,4 +1,6 @@
 //! Lets a scenario happen: the network, the clock, and what comes next.
+//!
+//! Time jumps from one event to the next; nothing waits.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
