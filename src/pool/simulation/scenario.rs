@@ -1,7 +1,7 @@
 //! What happens in a run, made of a seed.
 //!
-//! It is drawn before the run begins, so that it can be printed, and so that a planted bug meets the
-//! same events.
+//! It is drawn before the run begins, so that it can be printed, and so that a planted bug meets
+//! the same events.
 
 use std::fmt;
 use std::net::SocketAddr;
