@@ -41,7 +41,8 @@ impl Watch {
         directors: Vec<(String, IpAddr)>,
     ) -> Watch {
         let vip = VIP.parse().expect("an address");
-        let config = WireConfig { vip, interface: "eth0".into(), servers, directors, direct: true };
+        let (interface, servers) = ("eth0".into(), servers.into());
+        let config = WireConfig { vip, interface, servers, directors, direct: true };
         let start = || Wire::start(vec![config]).expect("a link can be watched");
         let (wire, findings) = director.neighbour.within(start);
         Watch { wire, findings }

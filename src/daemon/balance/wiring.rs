@@ -134,6 +134,8 @@ impl Wiring {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use nix::unistd::geteuid;
     use tokio::time::timeout;
 
@@ -149,7 +151,7 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_dies_is_started_again() {
         let (vip, interface) = ([192, 0, 2, 1].into(), "lo".to_owned());
-        let (servers, directors) = (Vec::new(), Vec::new());
+        let (servers, directors) = (Arc::default(), Vec::new());
         let mut wiring = Wiring::new();
         wiring.configure(&[WireConfig { vip, interface, servers, directors, direct: false }]);
         let Some((wire, _)) = &wiring.running else {
