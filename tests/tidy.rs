@@ -42,6 +42,7 @@ const PURE: &[&str] = &[
     "src/frame/icmp.rs",
     "src/frame/ndisc.rs",
     "src/frame/tcp.rs",
+    "src/frame/tunnel.rs",
     "src/hook/call.rs",
     "src/hook/config.rs",
     "src/hook/queue.rs",

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::frame::tunnel::Tunnel;
 use crate::track::config::Statuses;
 
 /// A check of one target.
@@ -101,8 +102,8 @@ pub struct ThroughVip {
 pub enum Way {
     /// By its Ethernet address.
     Direct,
-    /// In IP in IP.
-    Ipip,
+    /// Inside of other packets.
+    Tunnel(Tunnel),
 }
 
 /// TLS towards a target.

@@ -2,6 +2,7 @@
 
 use converge::check::config::Way;
 use converge::check::outcome::{Health, State};
+use converge::frame::tunnel::Tunnel;
 
 use super::host::{Link, VIP, VIP6, through_vip};
 use crate::kinds::apart::each_in_a_namespace;
@@ -109,7 +110,7 @@ each_in_a_namespace! {
     async fn a_server_behind_a_tunnel_is_asked_through_it(_host) {
         let link = Link::new();
         let (director, (server, listening)) = (link.host(1), link.server(11));
-        let mut checked = director.checks(through_vip(server.address(), Way::Ipip));
+        let mut checked = director.checks(through_vip(server.address(), Way::Tunnel(Tunnel::Ipip)));
         checked.until_down("`ip address add 10.77.0.100/32 dev tunl0` there").await;
         server.unwrap_tunnels();
         checked.until_up().await;

@@ -1,6 +1,7 @@
 //! What the sections of a role come to together.
 
 use crate::check::config::{Probe, Way};
+use crate::frame::tunnel::Tunnel;
 use crate::role::Role;
 use crate::role::election::tests::{load, pair, refused, role};
 
@@ -60,8 +61,14 @@ fn direct_routing_is_checked_through_the_vip() {
         })
     };
     assert_eq!(through(""), Some(("192.0.2.10".into(), Way::Direct)));
-    assert_eq!(through("forward = \"tun\""), Some(("192.0.2.10".into(), Way::Ipip)));
-    assert_eq!(through("forward = \"tun\"\ntunnel = \"gue\""), None);
+    assert_eq!(
+        through("forward = \"tun\""),
+        Some(("192.0.2.10".into(), Way::Tunnel(Tunnel::Ipip)))
+    );
+    let gue = Some(("192.0.2.10".into(), Way::Tunnel(Tunnel::Gue(6080))));
+    assert_eq!(through("forward = \"tun\"\ntunnel = \"gue\""), gue);
+    let gre = Some(("192.0.2.10".into(), Way::Tunnel(Tunnel::Gre)));
+    assert_eq!(through("forward = \"tun\"\ntunnel = \"gre\""), gre);
     assert_eq!(through("forward = \"fullnat\""), None);
     assert_eq!(through("protocol = \"udp\""), None);
     assert_eq!(through("check-vip = false"), None);
