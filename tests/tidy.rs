@@ -26,6 +26,7 @@ const PURE: &[&str] = &[
     "src/check/probe/",
     "src/check/wire/config.rs",
     "src/check/wire/finding.rs",
+    "src/check/wire/flow.rs",
     "src/check/wire/knock",
     "src/check/wire/ports.rs",
     "src/check/wire/segment.rs",

@@ -39,7 +39,7 @@ impl Watch {
     ) -> Watch {
         let vip = VIP.parse().expect("an address");
         let config = WireConfig { vip, interface: "eth0".into(), servers, directors, direct: true };
-        let start = || Wire::start(vec![config]).expect("a link can be watched");
+        let start = || Wire::start(vec![config], Vec::new()).expect("a link can be watched");
         let (wire, findings) = director.neighbour.within(start);
         Watch { wire, findings }
     }

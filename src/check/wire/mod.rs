@@ -10,10 +10,11 @@
 //! check, to the server's own address, since it is the same program that answers both.
 //!
 //! [`watch`] looks at the link itself: who answers for a VIP, whose replies come through this
-//! director. [`segment`] says beforehand, from the files alone, who cannot be on it.
+//! director. [`flow`] counts what comes back from masqueraded servers. [`segment`] says beforehand, from the files alone, who cannot be on it.
 
 pub mod config;
 pub mod finding;
+pub mod flow;
 pub(in crate::check) mod host;
 pub(in crate::check) mod knock;
 pub(in crate::check) mod ports;

@@ -221,7 +221,7 @@ impl Watcher {
             Fault::Leak { interface, .. } | Fault::Duplicate { interface, .. } => {
                 self.heard(interface)
             }
-            Fault::Returns { .. } => true,
+            Fault::Returns { .. } | Fault::OneWay { .. } => true,
         };
         let told = episodes.judge(&seen, absent, now);
         self.episodes = episodes;
@@ -339,6 +339,8 @@ fn is_of(config: &WireConfig, fault: &Fault) -> bool {
         Fault::Returns { vip, interface, .. } => {
             config.direct && (*vip, interface) == (config.vip, &config.interface)
         }
+        // That is counted, not seen.
+        Fault::OneWay { .. } => false,
         Fault::Elsewhere { server, host, interface, .. } => {
             let mut servers = config.servers.iter();
             config.direct

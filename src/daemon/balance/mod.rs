@@ -174,10 +174,11 @@ impl<'h> Balance<'h> {
                 self.checks = Some(Checks::start(settings(tasks), checks)?);
             }
         }
+        let (wires, flows) = (role.wires().to_vec(), role.flows().to_vec());
         match &self.wire {
-            Some((running, _)) => running.configure(role.wires().to_vec()),
-            None if role.wires().is_empty() => {}
-            None => match Wire::start(role.wires().to_vec()) {
+            Some((running, _)) => running.configure(wires, flows),
+            None if wires.is_empty() && flows.is_empty() => {}
+            None => match Wire::start(wires, flows) {
                 Ok(wire) => self.wire = Some(wire),
                 // Nothing hangs on it but alarms.
                 Err(error) => tracing::error!(%error, "the link to the servers is not watched"),

@@ -96,6 +96,7 @@ fn needed(fault: &Fault, is_seen: bool) -> u8 {
         Fault::Leak { .. }
         | Fault::Duplicate { .. }
         | Fault::Returns { .. }
+        | Fault::OneWay { .. }
         | Fault::Elsewhere { .. } => MISSED,
     }
 }
