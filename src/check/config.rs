@@ -86,6 +86,21 @@ pub enum Probe {
     File(File),
 }
 
+impl Probe {
+    /// Whether a good end says that the target's own address answers: silence, a program or a file
+    /// can be good by themselves, and through the VIP another address answers.
+    pub fn is_answered_by_ip(&self) -> bool {
+        match self {
+            Probe::Ask(Datagram::Udp { reply, .. }) => reply.is_some(),
+            Probe::Ask(Datagram::Dns(_) | Datagram::Sip { .. } | Datagram::Radius { .. })
+            | Probe::Connect(_)
+            | Probe::Speak { .. }
+            | Probe::Ping => true,
+            Probe::ThroughVip(_) | Probe::Script(_) | Probe::File(_) => false,
+        }
+    }
+}
+
 /// A check through the VIP.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThroughVip {

@@ -29,7 +29,7 @@ use crate::control::report::{self, PoolReport, Reporter};
 use crate::control::wall;
 use crate::control::words::{self, WordsWatch};
 use crate::host::{Host, chain};
-use crate::pool::standing::{Shares, Standing};
+use crate::pool::standing::Shares;
 use crate::pool::words::Words;
 use crate::pool::{Pool, Summary, View};
 use crate::role::Role;
@@ -396,9 +396,9 @@ impl<'h> Balance<'h> {
     /// Who answers by IP has to be on the link, too.
     fn tell_wire(&self) {
         let Some((wire, _)) = &self.wire else { return };
-        let well = self.pools.iter().flat_map(|pool| &pool.shares().members);
-        let well = well.filter(|(_, share)| share.standing == Standing::Up);
-        wire.reachable(well.map(|(server, _)| server.ip()).collect());
+        let well = self.health.iter().filter(|(_, health)| health.state == State::Up);
+        let well = well.filter(|(check, _)| check.probe.is_answered_by_ip());
+        wire.reachable(well.map(|(check, _)| check.target.address).collect());
     }
 
     fn next_due(&self, now: Moment, wall: u64) -> Option<Instant> {
