@@ -10,7 +10,8 @@
 //! check, to the server's own address, since it is the same program that answers both.
 //!
 //! [`watch`] looks at the link itself: who answers for a VIP, whose replies come through this
-//! director. [`flow`] counts what comes back from masqueraded servers. [`segment`] says beforehand, from the files alone, who cannot be on it.
+//! director. [`flow`] counts what comes back from masqueraded servers. [`segment`] says beforehand,
+//! from the files alone, who cannot be on it.
 
 pub mod config;
 pub mod finding;
