@@ -23,7 +23,7 @@ use crate::check::driver::{Checks, Event, Events, Settings};
 use crate::check::machine::Limits;
 use crate::check::outcome::{Health, State};
 use crate::check::wire::finding::Finding;
-use crate::check::wire::{Findings, Wire};
+use crate::check::wire::{Findings, Wire, segment};
 use crate::clock::Moment;
 use crate::control::report::{self, PoolReport, Reporter};
 use crate::control::wall;
@@ -396,9 +396,7 @@ impl<'h> Balance<'h> {
     /// Who answers by IP has to be on the link, too.
     fn tell_wire(&self) {
         let Some((wire, _)) = &self.wire else { return };
-        let well = self.health.iter().filter(|(_, health)| health.state == State::Up);
-        let well = well.filter(|(check, _)| check.probe.is_answered_by_ip());
-        wire.reachable(well.map(|(check, _)| check.target.address).collect());
+        wire.reachable(segment::answering(&self.health));
     }
 
     fn next_due(&self, now: Moment, wall: u64) -> Option<Instant> {
