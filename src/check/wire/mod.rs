@@ -7,7 +7,8 @@
 //! `accept_local` so that the Active director takes its own address as a source: a whole HTTP check
 //! goes that way. Ours needs no sysctl, mark or service, for it hears the answer before the kernel
 //! does. It proves address, port and the way back, not the page: the page is proven by the other
-//! check, to the server's own address, since it is the same program that answers both.
+//! check, to the server's own address, since it is the same program that answers both. Of UDP
+//! nothing is proven so: a program may well be silent, and then so is a host without the VIP.
 //!
 //! [`watch`] looks at the link itself: who answers for a VIP, whose replies come through this
 //! director. [`flow`] counts what comes back from masqueraded servers. [`segment`] says beforehand,
