@@ -14,6 +14,7 @@ use super::traffic::{self, Carried, Traffic};
 use super::wait::spoken;
 use super::whom;
 use super::{Exit, Format, Global};
+use crate::control::checks::{self, Figures};
 use crate::control::report::{self, MemberReport, PoolReport, Seen};
 use crate::control::words::WordsFileError;
 use crate::control::{wall, words};
@@ -80,7 +81,10 @@ pub fn run(global: &Global) -> Exit {
         let mut pools = pools(&loaded, live, &said);
         pools.iter_mut().for_each(|pool| weigh(pool, &mut traffic));
         match global.output {
-            Format::Json => super::print(&as_json(&loaded, live, &pools).to_string()),
+            Format::Json => {
+                let made = live.and_then(|_| figures(&host));
+                super::print(&as_json(&loaded, live, made.as_ref(), &pools).to_string());
+            }
             Format::Text => {
                 text(&pools);
                 if live.is_none() {
@@ -90,6 +94,14 @@ pub fn run(global: &Global) -> Exit {
             }
         }
         Ok(Exit::Done)
+    })
+}
+
+/// How the running converge makes its checks.
+fn figures(host: &Host) -> Option<Figures> {
+    checks::read(host.files()).unwrap_or_else(|error| {
+        warn(&format!("how checks are made is not shown: {}", chain(&error)));
+        None
     })
 }
 
@@ -257,7 +269,12 @@ pub(super) fn table(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
     all().map(line).collect()
 }
 
-fn as_json(loaded: &Loaded, live: Option<&Seen>, pools: &[Pool]) -> serde_json::Value {
+fn as_json(
+    loaded: &Loaded,
+    live: Option<&Seen>,
+    checks: Option<&Figures>,
+    pools: &[Pool],
+) -> serde_json::Value {
     let server = |server: &Server| {
         json!({
             "server": server.host,
@@ -286,6 +303,7 @@ fn as_json(loaded: &Loaded, live: Option<&Seen>, pools: &[Pool]) -> serde_json::
         "host": loaded.role.host,
         "service": live.is_some(),
         "at": live.map(|seen| seen.report.at),
+        "checks": checks,
         "pools": pools.iter().map(pool).collect::<Vec<_>>(),
     })
 }

@@ -1,17 +1,19 @@
 //! The word that was meant.
 //!
-//! A suggestion that is far off is worse than none: the bound is about one slip for every three
-//! letters.
+//! A suggestion that is far off is worse than none: the bound is one slip for every three letters,
+//! and of two letters none may be another one: `no` is not `on`.
 
-/// The candidate that `word` is most likely a slip of, if one is near enough: about one slip for
-/// every three letters, where a swap of neighbours is one slip and case is none.
+/// The candidate that `word` is most likely a slip of, if one is near enough: one slip for every
+/// three letters, where a swap of neighbours is one slip and case is none.
 pub fn suggest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = folded(word);
     let near = |candidate: &'a str| {
         let other = folded(candidate);
         let slips = distance(&word, &other);
-        let bound = word.len().max(other.len()).div_ceil(3).min(word.len().max(1));
-        (slips <= bound && slips < other.len().max(2)).then_some((slips, candidate))
+        let longest = word.len().max(other.len());
+        // One letter too many or too few.
+        let short = longest == 2 && word.len() + other.len() == 3 && slips == 1;
+        (slips <= longest / 3 || short).then_some((slips, candidate))
     };
     candidates.into_iter().filter_map(near).min().map(|(_, candidate)| candidate)
 }
@@ -59,10 +61,27 @@ mod tests {
             ("r", Some("rr")),
             ("weight", None),
             ("x", None),
+            ("cl", None),
+            ("forwrd", Some("forward")),
+            ("foward-to", None),
             ("", None),
         ];
         for (word, meant) in cases {
             assert_eq!(suggest(word, keys), meant, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn what_means_something_else_is_no_slip() {
+        for (word, keys) in [
+            ("no", &["on", "off", "starttls"][..]),
+            ("icmp", &["imap", "ping", "smtp"]),
+            ("ssh", &["sip", "smtp"]),
+            ("tls", &["tcp", "udp"]),
+            ("dhcp", &["http", "dns"]),
+            ("dr", &["rr", "wrr"]),
+        ] {
+            assert_eq!(suggest(word, keys.iter().copied()), None, "{word}");
         }
     }
 

@@ -3,15 +3,38 @@
 //! Reading the files of a large cluster takes many times the memory that is kept of it, in small
 //! pieces between which some stay; the allocator would hold on to all of it for ever.
 
-/// Gives back what is free. Takes milliseconds for a hundred megabytes, so it is for what happens
-/// rarely.
+/// So many beats after files were read, what followed from them is done.
+const BEATS: u8 = 3;
+
+/// What reading files took: given back at once, and what followed from it some beats later.
+#[derive(Debug)]
+pub struct Spare(u8);
+
+impl Spare {
+    /// Files were read.
+    pub fn give_back() -> Self {
+        give_back();
+        Spare(BEATS)
+    }
+
+    /// Some time has passed.
+    pub fn beat(&mut self) {
+        if self.0 == 1 {
+            give_back();
+        }
+        self.0 = self.0.saturating_sub(1);
+    }
+}
+
+/// Gives back what is free. Takes milliseconds for a hundred megabytes, and allocators' locks, so it
+/// is for what happens rarely.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a plain C function that no crate wraps")]
-pub fn give_back() {
+fn give_back() {
     // SAFETY: it takes the allocator's own locks and touches nothing that is in use.
     unsafe { libc::malloc_trim(0) };
 }
 
 /// Other allocators give back by themselves.
 #[cfg(not(target_env = "gnu"))]
-pub fn give_back() {}
+fn give_back() {}

@@ -3,10 +3,14 @@
 use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
+use converge::vrrp::driver::Event;
+use converge::vrrp::router::{Notice, Start, State};
+
 use super::host::{Host, Layer, Link, VIP, VIP6, at};
 use super::watch::Watch;
 use crate::kinds::apart::each_in_a_namespace;
 use crate::kinds::sh;
+use crate::vrrp::lan::{Director, router, settings};
 
 /// A client tries to connect; nothing comes of it.
 fn try_to_connect(client: &Host, to: SocketAddr) {
@@ -49,6 +53,22 @@ each_in_a_namespace! {
             format!("real server h11 ({mac}) no longer answers ARP for the VIP 10.77.0.100 on eth0")
         );
         watch.finds_nothing().await;
+    }
+
+    async fn what_a_server_answers_for_the_vip_is_no_director_s_word_to_vrrp(_host) {
+        let link = Link::new();
+        let (director, (one, _)) = (link.host(1), link.server(11));
+        one.sysctl("ipv4/conf/all/arp_ignore", 0);
+        let router = vec![(router("a", Duration::from_secs(1)), Start::Fresh)];
+        let speaker = Director::start(&director.neighbour, settings("a", false), router);
+        speaker.becomes(State::Active);
+        let mut watch = Watch::start(&director, &[&one], &[]);
+        let found = watch.finds().await;
+        assert!(found.contains("h11") && found.contains("answers ARP for the VIP"), "{found}");
+        let said = speaker.said();
+        let is_claim =
+            |event: &Event| matches!(event, Event::Noticed { notice: Notice::Claimed, .. });
+        assert!(!said.iter().any(is_claim), "{said:#?}");
     }
 
     async fn a_stranger_that_answers_for_the_vip_is_told_by_its_ethernet_address(_host) {

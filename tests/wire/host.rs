@@ -243,12 +243,12 @@ pub(crate) fn through(vip: &str, interface: &str, server: IpAddr, way: Way) -> C
     let port = if server.is_ipv4() { 80 } else { 81 };
     let vip = vip.parse().expect("an address");
     let probe = Probe::ThroughVip(ThroughVip { vip, interface: interface.into(), way });
-    CheckConfig { target: Target { address: server, port }, probe, timing: timing() }
+    CheckConfig { target: Target { address: server, port }, probe: probe.into(), timing: timing() }
 }
 
 /// A ping.
 pub(crate) fn ping(address: IpAddr) -> CheckConfig {
-    CheckConfig { target: Target { address, port: 0 }, probe: Probe::Ping, timing: timing() }
+    CheckConfig { target: Target { address, port: 0 }, probe: Probe::Ping.into(), timing: timing() }
 }
 
 pub(crate) fn at(text: &str) -> SocketAddr {

@@ -1,9 +1,16 @@
-//! When a certificate ends, and what to say of it.
+//! When a certificate ends, who signed it, and what to say of both.
 //!
-//! Reads no more of the DER than it takes to come to `notAfter` (RFC 5280 section 4.1): whether a
+//! Reads no more of the DER than it takes to come to the subject (RFC 5280 section 4.1): whether a
 //! certificate is good is the verifier's to say, and one that nobody verifies ends all the same.
 
+use std::sync::Arc;
 use std::time::Duration;
+
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, RootCertStore};
 
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
@@ -11,22 +18,87 @@ const VERSION: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
+const SET: u8 = 0x31;
+const OBJECT: u8 = 0x06;
+/// The texts that hold ASCII or UTF-8: UTF8String, PrintableString, IA5String.
+const TEXTS: [u8; 3] = [0x0c, 0x13, 0x16];
+/// id-at-commonName (RFC 5280 appendix A.1).
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// The longest name that is shown.
+const LONGEST: usize = 64;
+
 const DAY: i64 = 24 * 60 * 60;
 
-/// When a certificate ends, in seconds since 1970. `None`: it is none.
-pub(super) fn end(certificate: &[u8]) -> Option<i64> {
+/// What of a certificate is of use here.
+struct Fields<'a> {
+    issuer: &'a [u8],
+    validity: &'a [u8],
+    /// The subject and all that comes after it.
+    rest: &'a [u8],
+}
+
+fn fields(certificate: &[u8]) -> Option<Fields<'_>> {
     let (certificate, _) = element(certificate, SEQUENCE)?;
     let (mut fields, _) = element(certificate, SEQUENCE)?;
     if fields.first() == Some(&VERSION) {
         fields = element(fields, VERSION)?.1;
     }
-    // serialNumber, signature and issuer come before the validity.
-    for tag in [INTEGER, SEQUENCE, SEQUENCE] {
+    // serialNumber and signature come before the issuer.
+    for tag in [INTEGER, SEQUENCE] {
         fields = element(fields, tag)?.1;
     }
-    let (validity, _) = element(fields, SEQUENCE)?;
-    let (_, not_after) = time(validity)?;
+    let (issuer, fields) = element(fields, SEQUENCE)?;
+    let (validity, rest) = element(fields, SEQUENCE)?;
+    Some(Fields { issuer, validity, rest })
+}
+
+/// When a certificate ends, in seconds since 1970. `None`: it is none.
+pub(super) fn end(certificate: &[u8]) -> Option<i64> {
+    let (_, not_after) = time(fields(certificate)?.validity)?;
     time(not_after).map(|(end, _)| end)
+}
+
+/// Who signed a certificate, by the common name; `None` where none is given.
+pub(super) fn issuer(certificate: &[u8]) -> Option<String> {
+    let mut names = fields(certificate)?.issuer;
+    while let Some((set, rest)) = element(names, SET) {
+        names = rest;
+        let Some((name, _)) = element(set, SEQUENCE) else { continue };
+        let Some((COMMON_NAME, text)) = element(name, OBJECT) else { continue };
+        let text = TEXTS.iter().find_map(|tag| element(text, *tag))?.0;
+        let text = String::from_utf8_lossy(text);
+        return Some(text.chars().filter(|c| !c.is_control()).take(LONGEST).collect());
+    }
+    None
+}
+
+/// Whether a certificate is signed with its own key.
+pub(super) fn is_signed_by_itself(certificate: &[u8]) -> bool {
+    let named_alike = fields(certificate).is_some_and(|fields| {
+        element(fields.rest, SEQUENCE).is_some_and(|(subject, _)| subject == fields.issuer)
+    });
+    // Who has the same name may have another key: the signature tells.
+    named_alike && verifies(certificate).is_some_and(|fits| fits)
+}
+
+/// Whether a certificate is good for one who trusts it. `None`: it cannot be told.
+fn verifies(certificate: &[u8]) -> Option<bool> {
+    let shown = CertificateDer::from(certificate);
+    let mut roots = RootCertStore::empty();
+    roots.add(shown.clone().into_owned()).ok()?;
+    let provider = Arc::new(ring::default_provider());
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
+    let name = ServerName::try_from("self.invalid").ok()?;
+    let result =
+        verifier.build().ok()?.verify_server_cert(&shown, &[], &name, &[], UnixTime::now());
+    // What else is wrong with it does not matter: the signature is looked at first.
+    Some(match result {
+        Ok(_) => true,
+        Err(rustls::Error::InvalidCertificate(error)) => {
+            !matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature)
+        }
+        Err(_) => false,
+    })
 }
 
 /// What somebody should know of a certificate that ends then.
@@ -47,6 +119,13 @@ pub(super) fn note(end: i64, now: i64, warn_before: Duration) -> Option<String> 
 /// What is wrong with a certificate that ended then.
 pub(super) fn ended(end: i64) -> String {
     format!("its certificate ended on {}", date(end))
+}
+
+/// What is wrong with a certificate that begins then.
+pub(super) fn begins(start: i64) -> String {
+    let minutes = start.rem_euclid(DAY) / 60;
+    let (hour, minute) = (minutes / 60, minutes % 60);
+    format!("its certificate is not valid before {} {hour:02}:{minute:02} UTC", date(start))
 }
 
 /// The day of a moment, in UTC: 2026-11-20.
@@ -131,7 +210,8 @@ fn element(bytes: &[u8], tag: u8) -> Option<(&[u8], &[u8])> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use rcgen::{CertificateParams, KeyPair, date_time_ymd};
+    use rcgen::date_time_ymd;
+    use rcgen::{CertificateParams, CertifiedIssuer, DistinguishedName, DnType, KeyPair};
 
     use super::*;
 
@@ -155,6 +235,28 @@ mod tests {
     }
 
     #[test]
+    fn who_signed_it_is_told_and_whether_that_was_itself() {
+        let name = |name: &str| {
+            let mut params = CertificateParams::new(["a".to_owned()]).expect("a name");
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::OrganizationName, "Org");
+            params.distinguished_name.push(DnType::CommonName, name);
+            params
+        };
+        let key = || KeyPair::generate().expect("a key");
+        let authority = CertifiedIssuer::self_signed(name("Shop\u{1b} CA"), key()).expect("one");
+        let signed = |params: CertificateParams| {
+            params.signed_by(&key(), &authority).expect("a certificate").der().to_vec()
+        };
+        assert_eq!(issuer(&signed(name("web"))).as_deref(), Some("Shop CA"));
+        assert!(!is_signed_by_itself(&signed(name("web"))));
+        assert!(!is_signed_by_itself(&signed(name("Shop\u{1b} CA"))), "the name alone is the same");
+        assert!(is_signed_by_itself(&certificate(2030, 1, 1)));
+        assert!(is_signed_by_itself(&certificate(1999, 1, 1)), "whether it has ended or not");
+        assert_eq!(issuer(b"junk"), None);
+    }
+
+    #[test]
     fn a_certificate_cut_anywhere_before_its_end_has_none() {
         let whole = certificate(2030, 1, 1);
         assert!((0..whole.len()).all(|length| end(&whole[..length]).is_none()));
@@ -171,6 +273,8 @@ mod tests {
         says(0, "its certificate ends within a day (2026-11-20)");
         says(-1, "its certificate ended on 2026-11-19");
         assert_eq!(note(now, now, Duration::ZERO), None);
+        let begins = begins(now + 3 * 3600 + 5 * 60);
+        assert_eq!(begins, "its certificate is not valid before 2026-11-20 03:05 UTC");
     }
 
     proptest! {
@@ -191,10 +295,13 @@ mod tests {
             byte in any::<u8>(),
         ) {
             end(&junk);
+            issuer(&junk);
             let mut bent = certificate_once();
             let at = at.index(bent.len());
             bent[at] = byte;
             end(&bent);
+            issuer(&bent);
+            is_signed_by_itself(&bent);
         }
     }
 

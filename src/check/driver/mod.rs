@@ -15,6 +15,7 @@ mod notices;
 mod once;
 mod ping;
 mod random;
+mod refusal;
 mod station;
 mod stations;
 mod status;
@@ -28,6 +29,7 @@ mod vip;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread as threads;
 
@@ -45,6 +47,7 @@ pub use once::{Made, Outcomes};
 #[allow(unused_imports)]
 pub(in crate::check) use station::{Done, Station};
 pub use status::Status;
+pub use trust::certificates;
 
 /// The stack of the thread. TLS needs most of it. Only what was touched is memory.
 const STACK: usize = 1024 * 1024;
@@ -75,6 +78,7 @@ pub enum CheckError {
 pub struct Checks {
     orders: Slot<Orders>,
     status: Arc<Mutex<Status>>,
+    heart: Arc<AtomicU64>,
 }
 
 impl Checks {
@@ -103,9 +107,9 @@ impl Checks {
     ) -> Result<(Checks, Events), CheckError> {
         let orders = Slot::new().map_err(CheckError::Epoll)?;
         let (teller, events) = events::channel();
-        let handle = Checks { orders, status: Arc::default() };
+        let handle = Checks { orders, status: Arc::default(), heart: Arc::default() };
         let (orders, status) = (handle.orders.clone(), Arc::clone(&handle.status));
-        let ways = Ways { orders, teller, status, onlooker };
+        let ways = Ways { orders, teller, status, heart: handle.heart(), onlooker };
         let thread = Thread::new(settings, ways).map_err(CheckError::Epoll)?;
         handle.configure(checks);
         let builder = threads::Builder::new().name("checks".to_owned()).stack_size(STACK);
@@ -118,7 +122,18 @@ impl Checks {
         self.orders.put(|orders| orders.checks = Some(checks));
     }
 
-    /// How the checks stood, at most a second ago while some are made.
+    /// Counts the turns of the thread, at least one a second: what does not move is stuck or dead.
+    pub fn heart(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.heart)
+    }
+
+    /// Has the thread do something in between, for tests of what becomes of it then.
+    #[cfg(test)]
+    pub(crate) fn plant(&self, plant: impl FnOnce() + Send + 'static) {
+        self.orders.put(|orders| orders.plant = Some(Box::new(plant)));
+    }
+
+    /// How the checks stood, at most a second ago while the thread turns.
     pub fn status(&self) -> Status {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

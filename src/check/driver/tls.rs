@@ -1,20 +1,19 @@
 //! TLS on a connection of a check: bytes in, bytes out, no socket.
 //!
-//! What goes wrong is said in words that stay the same as long as the same is wrong.
+//! What goes wrong is said in words that stay the same as long as the same is wrong
+//! ([`super::refusal`]).
 
 use std::io::{Read, Write};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use rustls::pki_types::ServerName;
-use rustls::{CertificateError, ClientConfig, ClientConnection, Error};
+use rustls::{ClientConfig, ClientConnection};
 
 use super::certificate;
+use super::refusal::{garbled, of_tls};
 use crate::check::config::Tls;
 use crate::check::outcome::Failure;
-
-/// So many names of a wrong certificate are told.
-const NAMES: usize = 3;
 
 /// One connection's TLS.
 pub(super) struct Session {
@@ -37,7 +36,8 @@ impl Session {
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
     ) -> Result<Session, String> {
-        let connection = ClientConnection::new(config, name).map_err(|e| e.to_string())?;
+        let connection =
+            ClientConnection::new(config, name).map_err(|e| format!("TLS cannot begin ({e})"))?;
         Ok(Session { connection })
     }
 
@@ -46,7 +46,7 @@ impl Session {
     pub(super) fn take(&mut self, bytes: &[u8], plain: &mut Vec<u8>) -> Result<usize, Failure> {
         let mut rest = bytes;
         let taken = self.connection.read_tls(&mut rest).map_err(|_| garbled())?;
-        let state = self.connection.process_new_packets().map_err(|e| failure(&e))?;
+        let state = self.connection.process_new_packets().map_err(|e| of_tls(&e))?;
         let (before, more) = (plain.len(), state.plaintext_bytes_to_read());
         plain.resize(before + more, 0);
         // All of it is there.
@@ -84,65 +84,5 @@ impl Session {
     /// When the server's certificate ends.
     pub(super) fn end(&self) -> Option<i64> {
         certificate::end(self.connection.peer_certificates()?.first()?)
-    }
-}
-
-fn garbled() -> Failure {
-    Failure::answered("what it sends is not TLS")
-}
-
-/// What is wrong.
-fn failure(error: &Error) -> Failure {
-    Failure::answered(match error {
-        Error::InvalidCertificate(error) => refused(error),
-        Error::NoCertificatesPresented => "it shows no certificate".to_owned(),
-        Error::InvalidMessage(_) | Error::PeerSentOversizedRecord => return garbled(),
-        Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
-            return garbled();
-        }
-        Error::AlertReceived(alert) => format!("it refuses TLS: {alert:?}"),
-        Error::NoApplicationProtocol => "it refuses TLS: no protocol in common (ALPN)".to_owned(),
-        Error::PeerIncompatible(why) => format!("its TLS cannot be agreed on: {why:?}"),
-        Error::PeerMisbehaved(why) => format!("its TLS is wrong: {why:?}"),
-        other => format!("TLS failed: {other}"),
-    })
-}
-
-/// What is wrong with a certificate.
-fn refused(error: &CertificateError) -> String {
-    match error {
-        CertificateError::ExpiredContext { not_after, .. } => {
-            certificate::ended(i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX))
-        }
-        CertificateError::Expired => "its certificate has ended".to_owned(),
-        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-            "its certificate is not valid yet".to_owned()
-        }
-        CertificateError::UnknownIssuer => {
-            "its certificate is signed by nobody who is trusted here".to_owned()
-        }
-        CertificateError::NotValidForName => "its certificate bears another name".to_owned(),
-        CertificateError::NotValidForNameContext { expected, presented } => {
-            misnamed(&expected.to_str(), presented)
-        }
-        CertificateError::BadEncoding => "its certificate cannot be read".to_owned(),
-        other => format!("its certificate is not good: {other}"),
-    }
-}
-
-/// What is wrong with the names of a certificate.
-fn misnamed(wanted: &str, presented: &[String]) -> String {
-    // Each looks like DnsName("www.example.org").
-    let bare = |name: &String| {
-        let inner = name.split_once('(').map_or(name.as_str(), |(_, inner)| inner);
-        inner.trim_end_matches(')').trim_matches('"').to_owned()
-    };
-    let mut names: Vec<String> = presented.iter().take(NAMES).map(bare).collect();
-    if presented.len() > NAMES {
-        names.push("others".to_owned());
-    }
-    match names.is_empty() {
-        true => format!("its certificate is not for {wanted} and bears no name"),
-        false => format!("its certificate is not for {wanted} but for {}", names.join(", ")),
     }
 }

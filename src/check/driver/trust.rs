@@ -4,16 +4,22 @@
 //! or was exchanged is seen. What is read from files is forgotten when checks are configured anew.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, OtherError, RootCertStore,
+    SignatureScheme,
+};
+
+use super::refusal::{Refused, of_certificate};
 
 use crate::check::config::{HttpVersion, Probe, Protocol, Tls, TlsStart};
 use crate::clock::Moment;
@@ -65,13 +71,14 @@ impl Trust {
     fn make(&mut self, kind: &Kind, now: Moment) -> Result<ClientConfig, String> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().map_err(|e| e.to_string())?;
-        let builder = match kind.verify {
-            true => builder.with_root_certificates(self.roots(kind.ca.as_deref(), now)?),
-            false => {
-                builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
-            }
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .map_err(|e| format!("TLS cannot begin ({e})"))?;
+        let verifier: Arc<dyn ServerCertVerifier> = match kind.verify {
+            true => Arc::new(Strict::new(self.roots(kind.ca.as_deref(), now)?, provider)?),
+            false => Arc::new(Anybody(provider)),
         };
+        let builder = builder.dangerous().with_custom_certificate_verifier(verifier);
         let mut config = builder.with_no_client_auth();
         config.resumption = Resumption::disabled();
         config.alpn_protocols = kind.speaks.into_iter().map(<[u8]>::to_vec).collect();
@@ -106,7 +113,7 @@ fn speaks(probe: &Probe, tls: &Tls) -> Option<&'static [u8]> {
         | Protocol::Ftp(_)
         | Protocol::Imap(_)
         | Protocol::Pop3(_)
-        | Protocol::Nntp
+        | Protocol::Nntp(_)
         | Protocol::Redis { .. }
         | Protocol::Mysql(_)
         | Protocol::Ldap { .. }
@@ -128,16 +135,79 @@ fn of_this_host() -> Result<RootCertStore, String> {
 }
 
 fn of_file(path: &Path) -> Result<RootCertStore, String> {
-    let failed = |e: &dyn std::fmt::Display| format!("cannot use {}: {e}", path.display());
-    let pem = std::fs::read(path).map_err(|e| failed(&e))?;
+    let failed = |why: &str| format!("cannot use {}: {why}", path.display());
+    let pem = std::fs::read(path).map_err(|error| match error.kind() == ErrorKind::NotFound {
+        true => format!("there is no file {}, which `ca` names", path.display()),
+        false => failed(&error.to_string()),
+    })?;
     let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|e| failed(&e))?;
-        roots.add(certificate).map_err(|e| failed(&e))?;
+    for (number, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
+        let certificate = certificate.map_err(|_| failed("it is not PEM from begin to end"))?;
+        let unread = |_| failed(&format!("certificate {} in it cannot be read", number + 1));
+        roots.add(certificate).map_err(unread)?;
     }
     match roots.is_empty() {
-        true => Err(failed(&"no certificate is in it")),
+        true => Err(failed("no certificate in PEM is in it")),
         false => Ok(roots),
+    }
+}
+
+/// Whether there are certificates in a file that can be trusted; `Err` says why not.
+pub fn certificates(path: &Path) -> Result<(), String> {
+    of_file(path).map(drop)
+}
+
+/// Takes a certificate that one of the trusted signed, and says of any other what is wrong.
+#[derive(Debug)]
+struct Strict(Arc<WebPkiServerVerifier>);
+
+impl Strict {
+    fn new(roots: Arc<RootCertStore>, provider: Arc<CryptoProvider>) -> Result<Self, String> {
+        let builder = WebPkiServerVerifier::builder_with_provider(roots, provider);
+        builder.build().map(Strict).map_err(|e| format!("nothing can be verified ({e})"))
+    }
+}
+
+impl ServerCertVerifier for Strict {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let result =
+            self.0.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        result.map_err(|error| match error {
+            rustls::Error::InvalidCertificate(error) => {
+                let refused = Refused(of_certificate(&error, Some(end_entity)));
+                CertificateError::Other(OtherError(Arc::new(refused))).into()
+            }
+            other => other,
+        })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.0.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_verify_schemes()
     }
 }
 

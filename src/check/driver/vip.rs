@@ -92,7 +92,7 @@ impl Vip {
         check: &CheckConfig,
         now: Moment,
     ) -> Result<Option<Outcome>, String> {
-        let Probe::ThroughVip(through) = &check.probe else {
+        let Probe::ThroughVip(through) = &*check.probe else {
             return Err("this is no check through a VIP".to_owned());
         };
         let port = self.held(through.vip).ok_or("this host has no IPv6")?;

@@ -64,7 +64,7 @@ mod tests {
         let through = ThroughVip { vip, interface: "eth0".into(), way: Way::Direct };
         let known = |last: u8, probe: Probe, state: State| {
             let target = Target { address: [10, 77, 0, last].into(), port: 80 };
-            let check = Arc::new(CheckConfig { target, probe, timing });
+            let check = Arc::new(CheckConfig { target, probe: probe.into(), timing });
             (check, Health { state, since: Moment::ZERO, advice: Advice::default(), failing: None })
         };
         let health = BTreeMap::from([

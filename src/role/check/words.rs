@@ -60,9 +60,12 @@ const BELONGING: &[(&str, &[&str])] = &[
     ("send", &["expect", "agent"]),
     (
         "user",
-        &["ftp", "imap", "pop3", "redis", "mysql", "postgres", "ldap", "radius", "sip", "script"],
+        &[
+            "ftp", "imap", "pop3", "nntp", "redis", "mysql", "postgres", "ldap", "radius", "sip",
+            "script",
+        ],
     ),
-    ("password", &["ftp", "imap", "pop3", "redis", "mysql", "postgres", "ldap", "radius"]),
+    ("password", &["ftp", "imap", "pop3", "nntp", "redis", "mysql", "postgres", "ldap", "radius"]),
     ("secret", &["radius"]),
     ("database", &["postgres"]),
     ("base", &["ldap"]),

@@ -5,9 +5,11 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
+use rcgen::ExtendedKeyUsagePurpose;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
 
 use super::servers::*;
 use super::*;
@@ -30,8 +32,8 @@ fn authority() -> &'static (CertifiedIssuer<'static, KeyPair>, PathBuf) {
     })
 }
 
-/// A server's TLS with a certificate for this name that ends in so many days.
-fn config(name: &str, days: i64, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+/// A certificate for this name that ends in so many days, and its key.
+fn signed(name: &str, days: i64) -> (Vec<u8>, KeyPair) {
     let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
     let seconds = Duration::from_secs(days.unsigned_abs() * DAY + DAY / 2);
     let now = std::time::SystemTime::now();
@@ -39,11 +41,27 @@ fn config(name: &str, days: i64, alpn: &[&[u8]]) -> Arc<ServerConfig> {
     params.not_after = if days < 0 { now - seconds } else { now + seconds }.into();
     let key = KeyPair::generate().expect("a key");
     let certificate = params.signed_by(&key, &authority().0).expect("a certificate");
-    let chain = vec![CertificateDer::from(certificate.der().to_vec())];
+    (certificate.der().to_vec(), key)
+}
+
+/// A server's TLS with a certificate for this name that ends in so many days.
+fn config(name: &str, days: i64, alpn: &[&[u8]]) -> Arc<ServerConfig> {
+    let (certificate, key) = signed(name, days);
+    shown(certificate, &key, alpn, &[&TLS12, &TLS13])
+}
+
+/// A server's TLS with this certificate.
+fn shown(
+    certificate: Vec<u8>,
+    key: &KeyPair,
+    alpn: &[&[u8]],
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ServerConfig> {
+    let chain = vec![CertificateDer::from(certificate)];
     let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ServerConfig::builder_with_provider(provider);
-    let builder = builder.with_safe_default_protocol_versions().expect("versions");
+    let builder = builder.with_protocol_versions(versions).expect("versions");
     let mut config = builder.with_no_client_auth().with_single_cert(chain, key).expect("a pair");
     config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
     Arc::new(config)
@@ -114,9 +132,60 @@ fn a_certificate_that_nobody_here_trusts_is_bad() {
     driven.until("an answer", |d| !d.health.is_empty() || !d.noticed.is_empty());
     if let Some(health) = driven.health.values().next() {
         let failing = health.failing.as_ref().expect("a reason");
-        let what = "its certificate is signed by nobody who is trusted here";
-        assert_eq!(failing.failure.what, what);
+        let what = &failing.failure.what;
+        assert!(what.starts_with("its certificate is signed by \""), "{what}");
+        assert!(what.ends_with("\", who is not trusted here"), "{what}");
     }
+}
+
+/// What a check that trusts the authority of these tests makes of such a certificate, signed by
+/// the authority or by itself.
+fn refused(change: impl FnOnce(&mut CertificateParams), by_itself: bool) -> String {
+    let mut params = CertificateParams::new(["www.test".to_owned()]).expect("a name");
+    change(&mut params);
+    let key = KeyPair::generate().expect("a key");
+    let certificate = match by_itself {
+        true => params.self_signed(&key),
+        false => params.signed_by(&key, &authority().0),
+    };
+    let certificate = certificate.expect("a certificate").der().to_vec();
+    let config = shown(certificate, &key, &[], &[&TLS12, &TLS13]);
+    failure(handshake(server(move |stream| say(stream, &config, b"")), named("www.test"))).0
+}
+
+#[test]
+fn what_is_wrong_with_a_certificate_is_said_in_plain_words() {
+    let by_itself = refused(|_| (), true);
+    assert_eq!(by_itself, "its certificate is self-signed, and nobody here trusts it");
+    let authority = refused(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), true);
+    assert!(authority.contains("is that of an authority (CA:TRUE)"), "{authority}");
+    let early = refused(|p| p.not_before = rcgen::date_time_ymd(2999, 1, 2), false);
+    assert_eq!(early, "its certificate is not valid before 2999-01-02 00:00 UTC");
+    let client = ExtendedKeyUsagePurpose::ClientAuth;
+    let other = refused(|p| p.extended_key_usages = vec![client], false);
+    assert_eq!(other, "its certificate is not one for servers (extendedKeyUsage)");
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_of_its_clients_is_told_so() {
+    let (certificate, key) = signed("www.test", 90);
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(authority().0.der().clone()).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let clients = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(roots),
+        Arc::clone(&provider),
+    );
+    let builder = ServerConfig::builder_with_provider(provider);
+    let builder = builder.with_protocol_versions(&[&TLS12]).expect("a version");
+    let builder = builder.with_client_cert_verifier(clients.build().expect("a verifier"));
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let chain = vec![CertificateDer::from(certificate)];
+    let config = Arc::new(builder.with_single_cert(chain, key).expect("a pair"));
+    let at = server(move |stream| say(stream, &config, b""));
+    let (what, _) = failure(handshake(at, named("www.test")));
+    assert!(what.starts_with("it refuses TLS: "), "{what}");
+    assert!(what.ends_with("a certificate from who asks, and a check has none"), "{what}");
 }
 
 #[test]
@@ -142,7 +211,7 @@ fn what_is_no_tls_is_bad_in_plain_words() {
 fn a_conversation_goes_through_tls_whatever_its_length() {
     let long: &'static str = String::leak("x".repeat(60_000) + "ok");
     for text in ["ok", long] {
-        let spoken = expects(secure("www.test", 5, text), "ok").probe;
+        let spoken = Probe::clone(&expects(secure("www.test", 5, text), "ok").probe);
         let Probe::Speak { protocol, .. } = spoken else { panic!("a conversation") };
         let at = secure("www.test", 5, text);
         let probe = Probe::Speak { protocol, tls: Some(named("www.test")) };
@@ -213,7 +282,9 @@ fn what_comes_after_the_farewell_of_tls_ends_the_check_and_nothing_else() {
         stream.write_all(&[0; 20_000]).ok();
         stream.read_to_end(&mut Vec::new()).ok();
     });
-    let Probe::Speak { protocol, .. } = expects(at, "ok").probe else { panic!("a conversation") };
+    let Probe::Speak { protocol, .. } = Probe::clone(&expects(at, "ok").probe) else {
+        panic!("a conversation")
+    };
     let probe = Probe::Speak { protocol, tls: Some(named("www.test")) };
     let (what, evidence) = failure(CheckConfig { timing: timing(3_000), ..check(at, probe) });
     assert!(what.contains("did not come"), "{what}");

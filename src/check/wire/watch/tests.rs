@@ -1,6 +1,7 @@
 //! Links on which something is wrong, for how long, and what is said of it.
 
 use super::*;
+use crate::frame::claim::How;
 
 const OWN: Mac = [2, 0, 0, 0, 0, 1];
 const PEER: Mac = [2, 0, 0, 0, 0, 2];
@@ -73,7 +74,8 @@ impl Scene {
         assert_eq!((index, &frame[..6], &frame[6..12]), (3, &[0xff; 6][..], &OWN[..]));
         let wanted = <[u8; 4]>::try_from(&frame[38..42]).expect("four").into();
         for mac in self.answers.get(&wanted).into_iter().flatten() {
-            self.watcher.handle_claim(3, &Claim { address: wanted, mac: *mac });
+            let claim = Claim { address: wanted, mac: *mac, how: How::Answering };
+            self.watcher.handle_claim(3, &claim);
         }
     }
 
