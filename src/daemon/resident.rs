@@ -152,7 +152,7 @@ impl<'h> Resident<'h> {
             memory: Spare::give_back(),
             ready: false,
         };
-        log::warnings(&first.warnings);
+        log::files(&first.warnings, &first.missing);
         resident.situation.pools = resident.balance.shares();
         resident.desire();
         if !resident.resumed.is_empty() {
@@ -396,7 +396,7 @@ impl<'h> Resident<'h> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {
-                log::warnings(&new.warnings);
+                log::files(&new.warnings, &new.missing);
                 self.heading = new.heading;
                 self.role = new.role;
                 self.settings = new.vrrp;

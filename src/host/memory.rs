@@ -13,6 +13,7 @@ pub struct Spare(u8);
 impl Spare {
     /// Files were read.
     pub fn give_back() -> Self {
+        keep_little();
         give_back();
         Spare(BEATS)
     }
@@ -26,8 +27,27 @@ impl Spare {
     }
 }
 
-/// Gives back what is free. Takes milliseconds for a hundred megabytes, and allocators' locks, so it
-/// is for what happens rarely.
+/// From this size on, in bytes, what is freed goes back at once. Left alone, the allocator raises
+/// it to the largest that it has seen, and keeps megabytes of holes between what is still used;
+/// where VRRP has the memory locked nothing gives those back.
+#[cfg(target_env = "gnu")]
+const LARGE: libc::c_int = 128 * 1024;
+
+/// Has the allocator keep little.
+#[cfg(target_env = "gnu")]
+#[expect(unsafe_code, reason = "a plain C function that no crate wraps")]
+fn keep_little() {
+    // SAFETY: it takes the allocator's own lock and sets a number. What it answers tells only
+    // whether the number is one that it knows.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+}
+
+/// Other allocators do not need to be told.
+#[cfg(not(target_env = "gnu"))]
+fn keep_little() {}
+
+/// Gives back what is free. Takes milliseconds for a hundred megabytes, and allocators' locks, so
+/// it is for what happens rarely.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a plain C function that no crate wraps")]
 fn give_back() {

@@ -128,22 +128,22 @@ fn wires(servers: &[VirtualServers], around: Surroundings<'_>) -> Vec<WireConfig
         .map(|host| (host.name.value.to_string(), host.address.addr()))
         .collect();
     let mut wires: BTreeMap<IpAddr, WireConfig> = BTreeMap::new();
+    let mut behind: BTreeMap<IpAddr, BTreeSet<(String, IpAddr)>> = BTreeMap::new();
     for (vip, section) in servers.iter().filter_map(|s| s.direct().map(|vip| (vip, s))) {
-        let wire = wires.entry(vip).or_insert_with(|| WireConfig {
+        wires.entry(vip).or_insert_with(|| WireConfig {
             vip,
             interface: section.interface().to_owned(),
-            servers: Vec::new(),
+            servers: Arc::default(),
             directors: directors.clone(),
             direct: true,
         });
-        wire.servers.extend(section.hosts().map(|(host, at)| (host.to_owned(), at)));
+        let hosts = section.hosts().map(|(host, at)| (host.to_owned(), at));
+        behind.entry(vip).or_default().extend(hosts);
     }
-    let each_once = |mut wire: WireConfig| {
-        wire.servers.sort();
-        wire.servers.dedup();
-        wire
-    };
-    wires.into_values().map(each_once).collect()
+    let pairs = wires.into_values().zip(behind.into_values());
+    pairs
+        .map(|(wire, servers)| WireConfig { servers: servers.into_iter().collect(), ..wire })
+        .collect()
 }
 
 impl Role {

@@ -53,6 +53,7 @@ impl Watch {
     ) -> Watch {
         let vip = vip.parse().expect("an address");
         let interface = director.interface.to_owned();
+        let servers = servers.into();
         let config = WireConfig { vip, interface, servers, directors, direct: true };
         let start = || Wire::start(vec![config], Vec::new()).expect("a link can be watched");
         let (wire, findings) = director.neighbour.within(start);

@@ -137,6 +137,8 @@ impl Wiring {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use nix::unistd::geteuid;
     use tokio::time::timeout;
 
@@ -152,7 +154,7 @@ mod tests {
     #[tokio::test]
     async fn a_thread_that_dies_is_started_again() {
         let (vip, interface) = ([192, 0, 2, 1].into(), "lo".to_owned());
-        let (servers, directors) = (Vec::new(), Vec::new());
+        let (servers, directors) = (Arc::default(), Vec::new());
         let mut wiring = Wiring::new();
         let wire = WireConfig { vip, interface, servers, directors, direct: false };
         wiring.configure(&[wire], &[]);

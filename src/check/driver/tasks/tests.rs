@@ -180,6 +180,9 @@ fn a_program_is_told_the_target() {
     let mut rig = Rig::new();
     let line = "echo $CONVERGE_TARGET_ADDRESS $CONVERGE_TARGET_PORT; exit 1";
     assert_eq!(what(rig.ask(&shell(line, false))), "exit code 1: 192.0.2.7 8080");
+    let mut check = CheckConfig::clone(&shell("echo ${CONVERGE_TARGET_PORT-none}; exit 1", false));
+    check.target.port = 0;
+    assert_eq!(what(rig.ask(&Arc::new(check))), "exit code 1: none");
 }
 
 #[test]
@@ -194,7 +197,7 @@ fn a_program_that_cannot_be_run_is_bad() {
     };
     assert_eq!(with_mode(0o755), weighed(None));
     let closed = what(with_mode(0o600));
-    assert!(closed.contains("Permission denied"), "{closed}");
+    assert!(closed.ends_with("/check is not executable"), "{closed}");
     let open = what(with_mode(0o777));
     assert!(open.contains("can be written by everybody"), "{open}");
     fs::remove_file(&path).expect("ours");

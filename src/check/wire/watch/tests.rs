@@ -20,7 +20,7 @@ fn config() -> WireConfig {
     WireConfig {
         vip: address(VIP),
         interface: "eth0".into(),
-        servers: vec![host("one", 11), host("two", 12)],
+        servers: [host("one", 11), host("two", 12)].into(),
         directors: vec![host("self", 1), host("peer", 2)],
         direct: true,
     }
@@ -192,7 +192,7 @@ fn for_a_vip_of_another_subnet_a_router_may_answer() {
 fn directors_that_are_real_servers_too_are_no_fault() {
     let mut scene = Scene::well();
     let mut both = config();
-    both.servers = both.directors.clone();
+    both.servers = both.directors.clone().into();
     scene.watcher.configure(vec![both], scene.now);
     scene.watcher.handle_up(BTreeSet::from([address(1), address(2)]));
     assert_eq!(scene.rounds(6), []);
@@ -238,7 +238,7 @@ fn a_server_that_answers_checks_but_not_the_link_is_elsewhere_until_it_answers()
 fn in_a_tunnel_nobody_has_to_be_on_the_link() {
     let mut scene = Scene::well();
     let far: IpAddr = [192, 0, 2, 1].into();
-    let servers = vec![("far".to_owned(), far)];
+    let servers = [("far".to_owned(), far)].into();
     let mut config = WireConfig { servers, ..config() };
     scene.watcher.configure(vec![config.clone()], scene.now);
     assert_eq!(scene.rounds(4), [], "a dead one may be anywhere");
@@ -284,7 +284,7 @@ fn a_reload_keeps_the_faults_of_what_stays() {
     scene.answers.insert(address(VIP), vec![PEER, ONE]);
     assert_eq!(scene.rounds(3), [Finding::Found(leak(ONE, Some("one")))]);
     let mut other = config();
-    other.servers.truncate(1);
+    other.servers = other.servers[..1].into();
     scene.watcher.configure(vec![other], scene.now);
     assert_eq!(scene.rounds(3), []);
     scene.watcher.configure(Vec::new(), scene.now);

@@ -29,7 +29,7 @@ fn protocols_over_a_connection_have_their_own_words() {
         (
             "postgres",
             "user = \"a\"\ndatabase = \"shop\"",
-            Protocol::Postgres { login: login("a", ""), database: "shop".into() },
+            Protocol::Postgres { login: login("a", ""), database: "shop".into(), cleartext: false },
         ),
         ("ldap", "base = \"dc=x\"", Protocol::Ldap { login: None, base: Some("dc=x".into()) }),
         ("agent", "send = \"hi\\\\n\"", Protocol::Agent { send: b"hi\n".to_vec() }),
