@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::frame::tunnel::Tunnel;
 use crate::secret::Secret;
 use crate::track::config::Statuses;
 
@@ -86,6 +87,21 @@ pub enum Probe {
     File(File),
 }
 
+impl Probe {
+    /// Whether a good end says that the target's own address answers: silence, a program or a file
+    /// can be good by themselves, and through the VIP another address answers.
+    pub fn is_answered_by_ip(&self) -> bool {
+        match self {
+            Probe::Ask(Datagram::Udp { reply, .. }) => reply.is_some(),
+            Probe::Ask(Datagram::Dns(_) | Datagram::Sip { .. } | Datagram::Radius { .. })
+            | Probe::Connect(_)
+            | Probe::Speak { .. }
+            | Probe::Ping => true,
+            Probe::ThroughVip(_) | Probe::Script(_) | Probe::File(_) => false,
+        }
+    }
+}
+
 /// A check through the VIP.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThroughVip {
@@ -102,8 +118,8 @@ pub struct ThroughVip {
 pub enum Way {
     /// By its Ethernet address.
     Direct,
-    /// In IP in IP.
-    Ipip,
+    /// Inside of other packets.
+    Tunnel(Tunnel),
 }
 
 /// TLS towards a target.

@@ -196,8 +196,10 @@ impl Check {
         Some(check)
     }
 
-    /// The check of a server that takes traffic there.
-    pub fn of(&self, server: SocketAddr) -> Arc<CheckConfig> {
+    /// The check of a server that takes traffic there. None where it makes no sense: a server of
+    /// another family than the VIP, in a tunnel, is not asked through it, since this host may have
+    /// no address of that family to ask from.
+    pub fn of(&self, server: SocketAddr) -> Option<Arc<CheckConfig>> {
         let address = self.address.unwrap_or(server.ip());
         let port = self.port.unwrap_or(server.port());
         let probe = match &self.probe {
@@ -205,7 +207,10 @@ impl Check {
             Asked::This(probe) => Arc::clone(probe),
         };
         let port = if has_port(&probe) { port } else { 0 };
-        Arc::new(CheckConfig { target: Target { address, port }, probe, timing: self.timing })
+        let is_mixed = |through: &ThroughVip| through.vip.is_ipv4() != address.is_ipv4();
+        let senseless = matches!(&*probe, Probe::ThroughVip(through) if is_mixed(through));
+        let target = Target { address, port };
+        (!senseless).then(|| Arc::new(CheckConfig { target, probe, timing: self.timing }))
     }
 
     /// The check of a spare: that it answers in the same protocol at its own port. What it says may
@@ -224,7 +229,7 @@ impl Check {
             }
             Some(_) | None => self.probe.clone(),
         };
-        Some(Check { probe, port: None, address: None, ..self.clone() }.of(spare))
+        Check { probe, port: None, address: None, ..self.clone() }.of(spare)
     }
 
     /// Whether it is an echo that the role asks for by name.

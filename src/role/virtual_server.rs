@@ -21,13 +21,14 @@ use super::method::{Method, TunnelKind};
 use super::need::Need;
 use super::pool::{self, GUARD, HYSTERESIS, ON_FAILURE, QUORUM, SLOW_START};
 use super::want::Want;
+use crate::check::wire::flow::FlowConfig;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Field, Section, Shape, Spanned};
 use crate::ipvs::model;
 use crate::ipvs::model::{
     Destination, DestinationId, Family, Forward, Protocol, ServerSettings, VirtualServerId, Weight,
 };
-use crate::pool::config::PoolConfig;
+use crate::pool::config::{Member, PoolConfig};
 use crate::pool::standing::Shares;
 use crate::resource::module::Module;
 use crate::resource::snat::Snat;
@@ -125,6 +126,19 @@ impl VirtualServers {
             (Method::Dr, Some(VirtualServerId::Address { addr, .. })) => Some(*addr),
             (Method::Dr | Method::Nat | Method::Tun | Method::Fullnat, _) => None,
         }
+    }
+
+    /// Those of its virtual servers whose servers answer through this director. Not every datagram
+    /// wants an answer.
+    pub fn flows(&self) -> impl Iterator<Item = FlowConfig> {
+        let is_answered = |id: &VirtualServerId| {
+            matches!(id, VirtualServerId::Address { protocol: Protocol::Tcp, .. })
+        };
+        let nat = self.method == Method::Nat;
+        self.pools().filter(move |(id, _)| nat && is_answered(id)).map(|(id, pool)| {
+            let member = |member: Member| (member.host, member.server);
+            FlowConfig { id, servers: pool.members.into_iter().map(member).collect() }
+        })
     }
 
     /// The interface towards the servers.

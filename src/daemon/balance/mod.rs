@@ -26,6 +26,7 @@ use super::{WatchError, log};
 use crate::check::config::{CheckConfig, Timing};
 use crate::check::driver::Event;
 use crate::check::outcome::{Health, State};
+use crate::check::wire::segment;
 use crate::clock::Moment;
 use crate::control::checks::{Figures, Recorder};
 use crate::control::report::{self, PoolReport, Reporter};
@@ -33,7 +34,7 @@ use crate::control::wall;
 use crate::host::{Host, chain};
 use crate::pool::config::PoolConfig;
 use crate::pool::peers::{Heard, Told};
-use crate::pool::standing::{Shares, Standing};
+use crate::pool::standing::Shares;
 use crate::pool::{Peer, Pool, Summary, View};
 use crate::role::Role;
 use crate::vrrp::driver::{MOST_SAID, Topic, now};
@@ -181,7 +182,7 @@ impl<'h> Balance<'h> {
         self.judged = longest.unwrap_or_default() + SPARE;
         self.judging = now() + self.judged;
         self.checking.configure(checks)?;
-        self.wiring.configure(role.wires());
+        self.wiring.configure(role.wires(), role.flows());
         self.priced = role.reloading_pools();
         self.sorry.configure(&role.sorry(), role.sorry_page());
         self.reckon_all();
@@ -383,9 +384,7 @@ impl<'h> Balance<'h> {
             Err(_) | Ok(()) => {}
         }
         self.is_reported = written.is_ok();
-        let well = self.pools.iter().flat_map(|pool| &pool.shares().members);
-        let well = well.filter(|(_, share)| share.standing == Standing::Up);
-        self.wiring.reachable(well.map(|(server, _)| server.ip()));
+        self.wiring.reachable(segment::answering(&self.health));
         let rest = (began.elapsed() * SHARE).clamp(REPORT_REST, REPORT_REST_MOST);
         self.report_rest = began + rest;
     }

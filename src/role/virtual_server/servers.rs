@@ -14,6 +14,7 @@ use super::super::need::Need;
 use super::super::pool;
 use crate::check::config::Way;
 use crate::document::Spanned;
+use crate::frame::tunnel::Tunnel as Wrap;
 use crate::ipvs::model::{
     Destination, DestinationId, Family, Forward, Protocol, Thresholds, Tunnel, TunnelFlags,
     VirtualServerId, Weight,
@@ -118,10 +119,14 @@ pub fn traffic(
         VirtualServerId::Fwmark { .. } => None,
     };
     let first = ids.first().and_then(address);
-    let way = match (forward, first) {
-        (Forward::Route, _) => Some(Way::Direct),
-        (Forward::Tunnel(Tunnel::Ipip), Some((_, IpAddr::V4(_), _))) => Some(Way::Ipip),
-        (Forward::Tunnel(_) | Forward::Masquerade | Forward::Local | Forward::Bypass, _) => None,
+    let way = match forward {
+        Forward::Route => Some(Way::Direct),
+        Forward::Tunnel(Tunnel::Ipip) => Some(Way::Tunnel(Wrap::Ipip)),
+        Forward::Tunnel(Tunnel::Gre { checksum: false }) => Some(Way::Tunnel(Wrap::Gre)),
+        Forward::Tunnel(Tunnel::Gue { port, .. }) => Some(Way::Tunnel(Wrap::Gue(port.get()))),
+        // A receiver without checksums takes none.
+        Forward::Tunnel(Tunnel::Gre { checksum: true }) => None,
+        Forward::Masquerade | Forward::Local | Forward::Bypass => None,
     };
     let port_of = |id| real_port.or(address(id).map(|(_, _, port)| port)).unwrap_or(0);
     Traffic {

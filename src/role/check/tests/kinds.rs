@@ -135,3 +135,12 @@ fn bytes_are_written_as_text_or_as_digits() {
         assert!(bytes(wrong).is_err(), "{wrong}");
     }
 }
+
+#[test]
+fn a_server_of_another_family_than_the_vip_is_not_asked_through_it() {
+    let through = |vip: &str| {
+        let server = format!("address = \"{vip}\"\nports = 80\nforward = \"tun\"");
+        checks(&server, "[[virtual-server.check]]\nkind = \"vip\"").len()
+    };
+    assert_eq!((through("192.0.2.10"), through("2001:db8::10")), (1, 0));
+}
