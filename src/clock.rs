@@ -26,6 +26,12 @@ impl Moment {
         Duration::from_nanos(self.0)
     }
 
+    /// The next whole multiple of a span after the start; this moment itself if it is one.
+    pub fn up_to_next(self, span: Duration) -> Self {
+        let span = nanos(span).max(1);
+        Moment(self.0.checked_next_multiple_of(span).unwrap_or(u64::MAX))
+    }
+
     /// How long after `earlier`; nothing if it is not later.
     pub fn since(self, earlier: Moment) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
@@ -70,5 +76,17 @@ mod tests {
         assert_eq!(Moment::ZERO.since(Moment::ZERO + second), Duration::ZERO);
         let end = Moment::ZERO + Duration::MAX;
         assert_eq!(end + second, end);
+        assert_eq!(end.up_to_next(second), end);
+    }
+
+    #[test]
+    fn the_next_moment_on_a_grid_is_never_before_and_less_than_a_step_away() {
+        let at = |millis| Moment::after_start(Duration::from_millis(millis));
+        let step = Duration::from_millis(20);
+        assert_eq!(at(0).up_to_next(step), at(0));
+        assert_eq!(at(40).up_to_next(step), at(40));
+        assert_eq!((at(40) + Duration::from_nanos(1)).up_to_next(step), at(60));
+        assert_eq!(at(59).up_to_next(step), at(60));
+        assert_eq!(at(59).up_to_next(Duration::ZERO), at(59));
     }
 }

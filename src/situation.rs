@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::pool::standing::Shares;
 
@@ -51,7 +52,7 @@ pub struct Situation {
     pub standing: BTreeMap<String, Standing>,
     /// The shares of each pool's servers, by its name. Of a pool that is not among them nothing is
     /// known, and all its servers count as well.
-    pub pools: BTreeMap<String, Shares>,
+    pub pools: BTreeMap<String, Arc<Shares>>,
 }
 
 impl Situation {

@@ -157,18 +157,21 @@ async fn a_request_that_hangs_does_not_delay_the_next() {
     answers.push(Answer::Hang);
     let server = Server::start("127.0.0.1:0", answers).await;
     let start = Instant::now();
-    let report = probe(&server.url(), every(ms(5), 100)).await;
+    let patient = Manner { timeout: ms(3_000), ..manner() };
+    let report = probe_as(&server.url(), every(ms(5), 100), patient).await;
     assert_eq!((report.ok, report.errors["timeout"]), (90, 10), "{report}");
-    // 100 requests 5 ms apart and one time limit; one after the other, they would take 5 s.
-    assert!(start.elapsed() < ms(500 + 500 + 1_000), "{:?}", start.elapsed());
-    assert!(report.longest_gap_ms < 10.0 + SLACK_MS, "{report}");
+    // 100 requests 5 ms apart and one time limit; one after the other, they would take 30 s.
+    assert!(start.elapsed() < ms(500 + 3_000 + 5_000), "{:?}", start.elapsed());
+    assert!(report.longest_gap_ms < 10.0 + SLACK_MS + report.late_ms, "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_outage_is_measured_to_the_millisecond() {
     let server = Server::start("127.0.0.1:0", vec![Answer::ok("web1")]).await;
     let url = server.url();
-    let probing = tokio::spawn(async move { probe(&url, every(ms(1), 900)).await });
+    let patient = Manner { timeout: ms(10_000), ..manner() };
+    let probing = async move { probe_as(&url, every(ms(1), 900), patient).await };
+    let probing = tokio::spawn(probing);
     tokio::time::sleep(ms(300)).await;
     let (address, down) = (server.address(), Instant::now());
     server.stop().await;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::peer::Standby;
 use super::{converge, ground, keepalived, ldirectord, processes};
 
 /// Pools that the targets are spread over.
@@ -44,6 +45,8 @@ pub(crate) enum Kind {
 /// A case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Plan {
+    /// It is Active as a VRRP router besides, with another director on the cable.
+    pub(crate) elects: bool,
     pub(crate) kind: Kind,
     pub(crate) targets: usize,
 }
@@ -90,6 +93,20 @@ impl Who {
         }
     }
 
+    /// Whether it speaks VRRP.
+    pub(crate) fn elects(self) -> bool {
+        matches!(self, Who::Converge | Who::Keepalived)
+    }
+
+    /// Starts the other one of two directors.
+    pub(crate) fn stand_by(self) -> io::Result<Standby> {
+        match self {
+            Who::Converge => converge::stand_by(),
+            Who::Keepalived => keepalived::stand_by(),
+            Who::Ldirectord | Who::LdirectordForks => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Whether a line says that this target gets no traffic any more.
     pub(crate) fn takes_out(self, line: &str, target: Ipv4Addr) -> bool {
         let at = format!("{target}:{}", ground::PORT);
@@ -116,7 +133,7 @@ impl fmt::Display for Plan {
             Kind::Tcp => "tcp",
             Kind::Http => "http",
         };
-        write!(f, "{kind} {}", self.targets)
+        write!(f, "{kind} {}{}", self.targets, if self.elects { " vrrp" } else { "" })
     }
 }
 

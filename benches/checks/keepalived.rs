@@ -1,17 +1,22 @@
-//! keepalived as the distribution has it, checkers only, with IPVS calls that do nothing.
+//! keepalived as the distribution has it, with IPVS calls that do nothing; checkers only, unless it
+//! is to be one of two directors.
 
 use std::fmt::Write;
 use std::fs;
 use std::io;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::Command;
 
 use super::contestant::{Kind, POOLS, Plan, Running};
-use super::ground::{self, PORT};
+use super::ground::{self, DIRECTOR, PORT};
+use super::peer::{self, INTERVAL, Standby, VIP, VRID};
 
 const PROGRAM: &str = "/usr/sbin/keepalived";
 const STUB: &str = "/run/bench-own/no-ipvs.so";
 const FILE: &str = "/run/keepalived.conf";
+/// Of the other director.
+const STANDBY: &str = "/run/standby.conf";
 
 /// Stands before libnl: the kernel seems to know IPVS, and to do all that it is asked.
 const SOURCE: &str = r"
@@ -46,8 +51,29 @@ pub(crate) fn is_missing() -> Option<String> {
 pub(crate) fn start(plan: Plan) -> io::Result<Running> {
     fs::write(FILE, configuration(plan))?;
     let mut command = Command::new(PROGRAM);
-    command.args(["--check", "--dont-fork", "--log-console", "--use-file", FILE]);
+    command.args(["--dont-fork", "--log-console", "--use-file", FILE]);
+    if !plan.elects {
+        command.arg("--check");
+    }
     Running::start(command.env("LD_PRELOAD", STUB))
+}
+
+/// The other one of the two.
+pub(crate) fn stand_by() -> io::Result<Standby> {
+    let router = router(100, peer::ADDRESS, DIRECTOR);
+    fs::write(STANDBY, format!("global_defs {{\n    router_id standby\n}}\n{router}"))?;
+    Standby::start(&format!("exec {PROGRAM} --vrrp --dont-fork --use-file {STANDBY}"))
+}
+
+/// The router that both directors have, as one of them has it.
+fn router(priority: u8, own: Ipv4Addr, other: Ipv4Addr) -> String {
+    format!(
+        "vrrp_instance main {{\n    version 3\n    state BACKUP\n    interface eth0\n    \
+         virtual_router_id {VRID}\n    priority {priority}\n    advert_int {}\n    \
+         unicast_src_ip {own}\n    unicast_peer {{\n        {other}\n    }}\n    \
+         virtual_ipaddress {{\n        {VIP}/32\n    }}\n}}\n",
+        INTERVAL.as_secs_f64()
+    )
 }
 
 fn configuration(plan: Plan) -> String {
@@ -61,6 +87,9 @@ fn configuration(plan: Plan) -> String {
             )
         }
     };
+    if plan.elects {
+        text += &router(150, DIRECTOR, peer::ADDRESS);
+    }
     for pool in 0..POOLS {
         let vip = ground::vip(pool);
         let head = format!(

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::aims::{self, Aim, median, middle};
 use super::contestant::{Plan, Who};
+use super::peer::Heard;
 use super::trial::Figures;
 
 /// Everything that was measured: of each case, the runs of each contestant.
@@ -53,22 +55,61 @@ impl Report {
         );
         println!("idle: what nobody used of the machine; where it is little, others disturbed.");
         println!("off: how far from a second the time between two checks of a target was.");
-        print!("{:<12}{:<17}", "targets", "");
+        print!("{:<17}{:<17}", "targets", "");
         COLUMNS.iter().for_each(|(head, ..)| print!("{head:>11}"));
-        print!("\n{:<29}", "");
+        print!("\n{:<34}", "");
         COLUMNS.iter().for_each(|(_, unit, ..)| print!("{unit:>11}"));
         println!();
         for (plan, by) in &self.cases {
             for (who, runs) in by {
-                print!("{:<12}{:<17}", plan.to_string(), who.name());
+                print!("{:<17}{:<17}", plan.to_string(), who.name());
                 for (_, _, digits, of) in COLUMNS {
                     print!("{:>11.*}", digits, middle(runs, of));
                 }
                 println!();
             }
         }
+        self.print_heard();
         self.print_ratios();
-        println!("{}", json!({ "bench": "checks", "cases": self.json() }));
+        let aims = self.aims();
+        println!("\nAims of converge:");
+        for (plan, aims) in &aims {
+            aims.iter().for_each(|aim| println!("{:<17}{}", plan.to_string(), aim.line()));
+        }
+        let json_of = |(plan, aims): &(Plan, Vec<Aim>)| {
+            (plan.to_string(), aims.iter().map(Aim::json).collect::<Value>())
+        };
+        let aims: BTreeMap<_, _> = aims.iter().map(json_of).collect();
+        println!("{}", json!({ "bench": "checks", "cases": self.json(), "aims": aims }));
+    }
+
+    /// What came of the elections.
+    fn print_heard(&self) {
+        for (plan, by) in self.cases.iter().filter(|(plan, _)| plan.elects) {
+            println!("\n{plan}: how much later than 10 ms advertisements came after each other");
+            for (who, runs) in by {
+                let heard = || runs.iter().filter_map(|run| run.heard.as_ref());
+                let all = |of: fn(&Heard) -> f64| heard().map(of).collect::<Vec<_>>();
+                println!(
+                    "{:<17}{:>7} advertisements, 99 % by {:.2} ms, at most {:.2} ms; Active \
+                     changed {} times",
+                    who.name(),
+                    heard().map(|heard| heard.adverts).sum::<usize>(),
+                    median(&all(|heard| heard.late)),
+                    all(|heard| heard.most_late).into_iter().fold(f64::NAN, f64::max),
+                    heard().map(|heard| heard.turns).sum::<usize>(),
+                );
+            }
+        }
+    }
+
+    /// Of each case that this program took part in.
+    fn aims(&self) -> Vec<(Plan, Vec<Aim>)> {
+        let aims = |(plan, by): (&Plan, &BTreeMap<Who, Vec<Figures>>)| {
+            let theirs = by.get(&Who::Keepalived).map_or(&[][..], Vec::as_slice);
+            Some((*plan, aims::of(*plan, by.get(&Who::Converge)?, theirs)))
+        };
+        self.cases.iter().filter_map(aims).collect()
     }
 
     /// How many times as much the others need for a check.
@@ -95,6 +136,9 @@ impl Report {
             };
             let worst = |all: Vec<f64>| all.into_iter().fold(0.0, f64::max);
             let missed = |all: Vec<f64>| all.iter().filter(|ms| ms.is_nan()).count();
+            let heard = |of: fn(&Heard) -> f64| -> Vec<f64> {
+                runs.iter().filter_map(|run| run.heard.as_ref().map(of)).collect()
+            };
             json!({
                 "start_s": middle(runs, |f| f.begins),
                 "idle_percent": middle(runs, |f| f.idle),
@@ -104,12 +148,17 @@ impl Report {
                 "rss_mb": middle(runs, |f| f.rss),
                 "pss_mb": middle(runs, |f| f.pss),
                 "off_p99_ms": middle(runs, |f| f.off),
-                "off_most_ms": middle(runs, |f| f.most_off),
+                "off_most_ms": worst(runs.iter().map(|f| f.most_off).collect()),
+                "left_out": worst(runs.iter().map(|f| f.skipped).collect()),
                 "refused_ms": median(&all(|f| &f.refused)),
                 "refused_worst_ms": worst(all(|f| &f.refused)),
                 "silent_ms": median(&all(|f| &f.dropped)),
                 "silent_worst_ms": worst(all(|f| &f.dropped)),
                 "unnoticed": missed(all(|f| &f.refused)) + missed(all(|f| &f.dropped)),
+                "vrrp_adverts": heard(|h| h.adverts as f64).iter().sum::<f64>(),
+                "vrrp_turns": heard(|h| h.turns as f64).iter().sum::<f64>(),
+                "vrrp_late_p99_ms": median(&heard(|h| h.late)),
+                "vrrp_late_most_ms": worst(heard(|h| h.most_late)),
             })
         };
         let by = |by: &BTreeMap<Who, Vec<Figures>>| {
@@ -117,15 +166,4 @@ impl Report {
         };
         self.cases.iter().map(|(plan, of)| (plan.to_string(), by(of))).collect()
     }
-}
-
-/// The middle one of the runs.
-fn middle(runs: &[Figures], of: fn(&Figures) -> f64) -> f64 {
-    median(&runs.iter().map(of).collect::<Vec<_>>())
-}
-
-fn median(all: &[f64]) -> f64 {
-    let mut sorted = all.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }

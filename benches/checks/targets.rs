@@ -48,6 +48,8 @@ pub(crate) struct Seen {
     /// 99 of 100 were less, and the most.
     pub(crate) p99: f64,
     pub(crate) most: f64,
+    /// Checks that were left out between two others.
+    pub(crate) skipped: u64,
 }
 
 /// The process, for the one that measures.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::calm::Calm;
 use super::contestant::{Plan, Running, Who};
+use super::peer::{Ear, Heard};
 use super::targets::Targets;
 use super::{Effort, ground, processes};
 
@@ -42,6 +43,10 @@ pub(crate) struct Figures {
     /// From a death to the removal, in milliseconds; not a number for one that nobody noticed.
     pub(crate) refused: Vec<f64>,
     pub(crate) dropped: Vec<f64>,
+    /// Checks that were left out.
+    pub(crate) skipped: f64,
+    /// The advertisements of a router.
+    pub(crate) heard: Option<Heard>,
 }
 
 pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, String> {
@@ -53,7 +58,9 @@ pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, Stri
     until_all_are_asked(&mut targets, &mut running, plan)?;
     let begins = begun.elapsed().as_secs_f64();
     targets.rest().map_err(failed)?;
+    let other = plan.elects.then(|| who.stand_by()).transpose().map_err(failed)?;
     thread::sleep(SETTLING);
+    let ear = plan.elects.then(Ear::open).transpose().map_err(failed)?;
     let calm = Calm::start();
     let (busy, opened, start) = (processes::cpu(), ground::opened(), Instant::now());
     thread::sleep(effort.window);
@@ -71,6 +78,11 @@ pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, Stri
     };
     let refused = kill("refuse", 0).map_err(failed)?;
     let dropped = kill("drop", plan.targets / 2).map_err(failed)?;
+    let heard = ear.map(|ear| ear.hear()).transpose().map_err(failed)?;
+    drop(other);
+    if heard.as_ref().is_some_and(|heard| heard.adverts == 0) {
+        return Err(format!("it never was Active\n{}", running.log()));
+    }
     if asked == 0 {
         return Err(format!("nothing was asked\n{}", running.log()));
     }
@@ -87,6 +99,8 @@ pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, Stri
         most_off: seen.most,
         refused,
         dropped,
+        skipped: seen.skipped as f64,
+        heard,
     })
 }
 

@@ -66,6 +66,7 @@ impl Watch {
             targets: self.last.iter().flatten().count(),
             p99: p99.unwrap_or(0) as f64,
             most: most.unwrap_or(0) as f64,
+            skipped: self.off[500..].iter().sum(),
         }
     }
 }

@@ -23,8 +23,8 @@ use crate::track::config::Statuses;
 pub struct CheckConfig {
     /// Whom it asks.
     pub target: Target,
-    /// What it asks.
-    pub probe: Probe,
+    /// What it asks: mostly the same of thousands.
+    pub probe: Arc<Probe>,
     /// How often, and how many answers count.
     pub timing: Timing,
 }
@@ -147,8 +147,8 @@ pub enum Protocol {
     Imap(Option<Login>),
     /// POP3: greeting, and login if there is one.
     Pop3(Option<Login>),
-    /// NNTP: greeting.
-    Nntp,
+    /// NNTP: greeting, and login if there is one.
+    Nntp(Option<Login>),
     /// Redis: PING.
     Redis {
         /// With AUTH before.
@@ -210,7 +210,7 @@ pub struct Http {
 /// A version of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum HttpVersion {
-    /// HTTP/1.0, without a Host header unless one is given.
+    /// HTTP/1.0, without a Host header unless one is given or TLS asks for a name.
     V10,
     /// HTTP/1.1.
     V11,
@@ -422,6 +422,11 @@ pub struct File {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ten_thousand_checks_take_a_megabyte() {
+        assert!(size_of::<CheckConfig>() <= 104, "{}", size_of::<CheckConfig>());
+    }
 
     #[test]
     fn patterns_are_the_same_if_their_texts_are() {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::check::driver::CheckError;
@@ -134,11 +135,11 @@ impl Loaded {
     }
 
     /// The shares of the real servers. Nothing is known of them while no converge checks them.
-    fn shares(&self, host: &Host) -> BTreeMap<String, Shares> {
+    fn shares(&self, host: &Host) -> BTreeMap<String, Arc<Shares>> {
         match report::read(host.files()) {
             Ok(Some(seen)) if seen.lives => {
                 let pools = seen.report.pools.into_iter();
-                pools.map(|(name, pool)| (name, pool.shares)).collect()
+                pools.map(|(name, pool)| (name, pool.shares.into())).collect()
             }
             Ok(_) => BTreeMap::new(),
             Err(error) => {

@@ -4,6 +4,7 @@
 //! A check that all servers share but for its target is shown once. A password is not shown.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde_json::{Value as Json, json};
 
@@ -42,7 +43,7 @@ pub fn as_json(role: &Role) -> Json {
             "checks": checks.collect::<Vec<_>>(),
         })
     };
-    let pool = |pool: &PoolConfig| {
+    let pool = |pool: &Arc<PoolConfig>| {
         let pairs = of_pool(pool).into_iter().map(|(key, value)| (key, json!(value)));
         let mut said = Json::Object(pairs.collect());
         said["name"] = json!(pool.name);
@@ -151,7 +152,7 @@ fn of_protocol(protocol: &Protocol) -> String {
         Protocol::Ftp(_) => "ftp".into(),
         Protocol::Imap(_) => "imap".into(),
         Protocol::Pop3(_) => "pop3".into(),
-        Protocol::Nntp => "nntp".into(),
+        Protocol::Nntp(_) => "nntp".into(),
         Protocol::Redis { .. } => "redis".into(),
         Protocol::Mysql(_) => "mysql".into(),
         Protocol::Postgres { login, .. } => format!("postgres as {}", login.user),

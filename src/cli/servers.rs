@@ -15,6 +15,7 @@ use super::traffic::{self, Carried, Traffic};
 use super::wait::spoken;
 use super::whom;
 use super::{Exit, Format, Global};
+use crate::control::checks::{self, Figures};
 use crate::control::report::{self, MemberReport, PoolReport, Seen};
 use crate::control::words::WordsFileError;
 use crate::control::{wall, words};
@@ -98,7 +99,10 @@ pub fn run(global: &Global) -> Exit {
         let mut pools = pools(role, live, &said);
         pools.iter_mut().for_each(|pool| weigh(pool, &mut traffic));
         match global.output {
-            Format::Json => super::print(&as_json(role, live, &pools).to_string()),
+            Format::Json => {
+                let made = live.and_then(|_| figures(&host));
+                super::print(&as_json(role, live, made.as_ref(), &pools).to_string());
+            }
             Format::Text => {
                 text(&pools);
                 if live.is_none() {
@@ -140,6 +144,14 @@ fn stale(failure: &Failure) {
         "warning: {why}; this is what the running converge has, and a reload would not change it \
          (`converge lint` shows what is wrong)"
     );
+}
+
+/// How the running converge makes its checks.
+fn figures(host: &Host) -> Option<Figures> {
+    checks::read(host.files()).unwrap_or_else(|error| {
+        warn(&format!("how checks are made is not shown: {}", chain(&error)));
+        None
+    })
 }
 
 fn warn(line: &str) {
@@ -333,7 +345,12 @@ pub(super) fn table(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
     all().map(line).collect()
 }
 
-fn as_json(role: Option<&Role>, live: Option<&Seen>, pools: &[Pool]) -> serde_json::Value {
+fn as_json(
+    role: Option<&Role>,
+    live: Option<&Seen>,
+    checks: Option<&Figures>,
+    pools: &[Pool],
+) -> serde_json::Value {
     let server = |server: &Server| {
         json!({
             "server": server.host,
@@ -370,6 +387,7 @@ fn as_json(role: Option<&Role>, live: Option<&Seen>, pools: &[Pool]) -> serde_js
         "files": if role.is_some() { "right" } else { "wrong" },
         "service": live.is_some(),
         "at": live.map(|seen| seen.report.at),
+        "checks": checks,
         "pools": pools.iter().map(pool).collect::<Vec<_>>(),
     })
 }

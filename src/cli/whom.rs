@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::load::{Failure, Loaded};
 use crate::cluster::Cluster;
@@ -57,10 +58,11 @@ pub fn find<'a>(loaded: &'a Loaded, asked: Asked<'_>) -> Result<Meant<'a>, Failu
     }
     let vip = asked.vip.map(|vip| address(&loaded.cluster, vip)).transpose()?;
     let name = asked.pool.map(|name| known(pools, name)).transpose()?;
-    let is_meant = |pool: &&PoolConfig| {
+    let is_meant = |pool: &&Arc<PoolConfig>| {
         name.is_none_or(|name| pool.name == name) && vip.is_none_or(|vip| vip_of(pool) == Some(vip))
     };
-    let members = |pool: &'a PoolConfig| pool.members.iter().map(move |member| (pool, member));
+    let members =
+        |pool: &'a Arc<PoolConfig>| pool.members.iter().map(move |member| (pool.as_ref(), member));
     let of_host = |(_, member): &(&PoolConfig, &Member)| member.host == asked.host;
     let servers: Vec<(&PoolConfig, &Member)> =
         pools.iter().filter(is_meant).flat_map(members).filter(of_host).collect();
@@ -97,7 +99,7 @@ fn address(cluster: &Cluster, vip: &str) -> Result<IpAddr, Failure> {
 }
 
 /// A pool by its name, in capitals or not.
-fn known<'a>(pools: &'a [PoolConfig], name: &str) -> Result<&'a str, Failure> {
+fn known<'a>(pools: &'a [Arc<PoolConfig>], name: &str) -> Result<&'a str, Failure> {
     let names: Vec<&str> = pools.iter().map(|pool| pool.name.as_str()).collect();
     let found = names.iter().find(|known| known.eq_ignore_ascii_case(name));
     found.copied().ok_or_else(|| unknown("pool", name, &names))
@@ -123,13 +125,13 @@ fn no_server(loaded: &Loaded, name: &str, hosts: &BTreeSet<&str>) -> Failure {
     Failure::Asked { said, help }
 }
 
-fn not_there(pools: &[PoolConfig], asked: Asked<'_>) -> Failure {
+fn not_there(pools: &[Arc<PoolConfig>], asked: Asked<'_>) -> Failure {
     let place = match (asked.vip, asked.pool) {
         (Some(vip), None) => format!("behind the VIP {vip}"),
         (_, Some(pool)) => format!("in the pool {pool}"),
         (None, None) => "in any pool".into(),
     };
-    let has = |pool: &&PoolConfig| pool.members.iter().any(|member| member.host == asked.host);
+    let has = |pool: &&Arc<PoolConfig>| pool.members.iter().any(|member| member.host == asked.host);
     let has = pools.iter().filter(has).map(|pool| pool.name.as_str());
     Failure::Asked {
         said: format!("{} is not {place}", asked.host),

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub struct Report {
 }
 
 /// What it makes of one pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PoolReport {
     /// What its servers get.
     pub shares: Shares,
@@ -60,7 +61,7 @@ pub struct PoolReport {
 }
 
 /// What is known of one server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MemberReport {
     /// Its host.
     pub host: String,
@@ -79,7 +80,7 @@ impl PoolReport {
         health: &BTreeMap<Arc<CheckConfig>, Health>,
         peers: BTreeMap<String, Summary>,
     ) -> Self {
-        let shares = pool.shares().clone();
+        let shares = Shares::clone(pool.shares());
         let config = pool.config();
         let member = |member: &Member| {
             let report = MemberReport {
@@ -122,8 +123,13 @@ fn failing(member: &Member, health: &BTreeMap<Arc<CheckConfig>, Health>) -> Vec<
 pub struct Reporter {
     /// None, if somebody has it who does not give it back; then the reports go on all the same.
     _lock: Option<File>,
-    last: Report,
+    dates: Dates,
+    /// A digest of what the file says, if it was written by this one.
+    written: Option<u64>,
 }
+
+/// How each server of each pool stands, and since when: all that is needed of the last report.
+type Dates = BTreeMap<String, Vec<(SocketAddr, Standing, u64)>>;
 
 impl Reporter {
     /// Begins. What a converge before this one wrote is heeded as far as servers stand as they did.
@@ -140,11 +146,9 @@ impl Reporter {
             tracing::warn!(%error, "since when servers stand as they do is not known");
             None
         });
-        let before = before.and_then(|text| serde_json::from_str(&text).ok());
-        let mut reporter = Reporter { _lock: lock, last: before.unwrap_or_default() };
-        // Whatever it says was so before this one began.
-        reporter.last.host.clear();
-        Ok(reporter)
+        let before: Option<Report> = before.and_then(|text| serde_json::from_str(&text).ok());
+        let dates = before.map(|report| dates(&report.pools)).unwrap_or_default();
+        Ok(Reporter { _lock: lock, dates, written: None })
     }
 
     /// Writes how things are now, unless the file says just that.
@@ -156,30 +160,49 @@ impl Reporter {
     ) -> Result<(), FileError> {
         let at = wall();
         for (name, pool) in &mut pools {
-            let before = self.last.pools.get(name);
-            pool.date(before, at);
+            pool.date(self.dates.get(name).map_or(&[], Vec::as_slice), at);
         }
-        if self.last.host == host && self.last.pools == pools {
+        let digest = digest(host, &pools);
+        if self.written == Some(digest) {
             return Ok(());
         }
         let report = Report { at, host: host.to_owned(), pools };
         let text = serde_json::to_string(&report).expect("names, addresses and numbers");
         files.replace(POOLS, text.as_bytes(), Some(0o644), None)?;
-        self.last = report;
+        (self.dates, self.written) = (dates(&report.pools), Some(digest));
         Ok(())
     }
 }
 
 impl PoolReport {
-    /// Says since when each server stands as it does.
-    fn date(&mut self, before: Option<&PoolReport>, at: u64) {
+    /// Says since when each server stands as it does. What was before is in order.
+    fn date(&mut self, before: &[(SocketAddr, Standing, u64)], at: u64) {
         for (server, member) in &mut self.members {
             let standing = self.shares.members.get(server).map(|share| share.standing);
-            let same = before.filter(|before| before.standing(server) == standing);
-            let since = same.and_then(|before| before.members.get(server)).map(|m| m.since);
-            member.since = since.unwrap_or(at);
+            let known = before.binary_search_by_key(server, |(known, ..)| *known).ok();
+            let same =
+                known.map(|known| before[known]).filter(|(_, was, _)| standing == Some(*was));
+            member.since = same.map_or(at, |(.., since)| since);
         }
     }
+}
+
+fn dates(pools: &BTreeMap<String, PoolReport>) -> Dates {
+    let of_pool = |pool: &PoolReport| {
+        let date = |(server, member): (&SocketAddr, &MemberReport)| {
+            Some((*server, pool.standing(server)?, member.since))
+        };
+        let mut dates: Vec<_> = pool.members.iter().filter_map(date).collect();
+        dates.shrink_to_fit();
+        dates
+    };
+    pools.iter().map(|(name, pool)| (name.clone(), of_pool(pool))).collect()
+}
+
+fn digest(host: &str, pools: &BTreeMap<String, PoolReport>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (host, pools).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A report that was found.

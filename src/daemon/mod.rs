@@ -6,6 +6,7 @@
 //! reload changes nothing: what ran goes on.
 
 mod balance;
+mod heart;
 mod holders;
 mod lane;
 mod log;
@@ -77,7 +78,7 @@ where
             // Started anew it may do better; a converge that does not elect helps nobody.
             Turn::Died => return Err(WatchError::Died),
             Turn::Tracked => resident.tell_conditions(),
-            Turn::Balance(news) => resident.balance(news)?,
+            Turn::Balance(news) => resident.balance(news),
             Turn::Desire => resident.desire(),
             Turn::Drifted => resident.drifted(),
             Turn::Beat => resident.beat(),

@@ -22,9 +22,10 @@ use super::upkeep::Pace;
 use super::{Configuration, WatchError, log, planned};
 use crate::hook::Notifier;
 use crate::hook::queue::Happening;
+use crate::host::Host;
 use crate::host::drift::Drift;
+use crate::host::memory::Spare;
 use crate::host::service::Service;
-use crate::host::{Host, memory};
 use crate::resource::{Desired, Id, Kind, Kinds, Resource};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
@@ -106,6 +107,7 @@ pub struct Resident<'h> {
     pulse: Pulse,
     holders: Holders,
     turns: Interval,
+    memory: Spare,
     ready: bool,
 }
 
@@ -147,10 +149,10 @@ impl<'h> Resident<'h> {
             pulse: Pulse::start(every).map_err(wait("the watchdog"))?,
             holders: Holders::default(),
             turns,
+            memory: Spare::give_back(),
             ready: false,
         };
         log::files(&first.warnings, &first.missing);
-        memory::give_back();
         resident.situation.pools = resident.balance.shares();
         resident.desire();
         if !resident.resumed.is_empty() {
@@ -223,10 +225,10 @@ impl<'h> Resident<'h> {
     }
 
     /// Something is known of the real servers.
-    pub fn balance(&mut self, news: balance::News) -> Result<(), WatchError> {
-        self.balance.take(news)?;
-        self.balanced();
-        Ok(())
+    pub fn balance(&mut self, news: balance::News) {
+        if self.balance.take(news) {
+            self.balanced();
+        }
     }
 
     /// The real servers may have other shares than before.
@@ -242,9 +244,7 @@ impl<'h> Resident<'h> {
 
     /// Tells the other directors how the real servers look from here, and what the operator said.
     fn tell_peers(&mut self) {
-        let Some((vrrp, _)) = &self.vrrp else {
-            return;
-        };
+        let Some((vrrp, _)) = &self.vrrp else { return };
         let standing = self.situation.standing.iter();
         let able = standing.filter(|(_, standing)| **standing != Standing::Fault);
         for (topic, bytes) in self.balance.to_tell(able.map(|(name, _)| name.clone()).collect()) {
@@ -324,9 +324,7 @@ impl<'h> Resident<'h> {
 
     /// Events were lost: how things stand now is asked for.
     fn catch_up(&mut self) {
-        let Some((vrrp, _)) = &self.vrrp else {
-            return;
-        };
+        let Some((vrrp, _)) = &self.vrrp else { return };
         for (router, now) in vrrp.status().routers {
             let before = self.situation.of(&router);
             if before != standing(now.state) {
@@ -371,9 +369,10 @@ impl<'h> Resident<'h> {
 
     /// Shows that the loop turns, and looks who is Active.
     pub fn beat(&mut self) {
-        self.pulse.turned();
+        self.pulse.turned(self.balance.turns());
         self.balance.age();
         self.balanced();
+        self.memory.beat();
         let Some((vrrp, _)) = &self.vrrp else {
             return;
         };
@@ -417,7 +416,7 @@ impl<'h> Resident<'h> {
                     }
                     None => self.elect()?,
                 }
-                memory::give_back();
+                self.memory = Spare::give_back();
                 self.desire();
                 // What somebody changed beside the files is put right too.
                 self.table.hurry();

@@ -24,6 +24,8 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
+use crate::host::lasting::lasting;
+
 /// Connections at the same time; one more waits in the backlog.
 const MOST: usize = 1024;
 /// How long a client may take for its request and for the answer.
@@ -65,9 +67,14 @@ impl Sorry {
         self.places.retain(|at, _| wanted.contains(at));
         for at in wanted {
             let page = Arc::clone(&self.page);
-            self.places.entry(at).or_insert_with(|| Place(tokio::spawn(serve(at, page))));
+            self.places.entry(at).or_insert_with(|| Place(tokio::spawn(serve_on(at, page))));
         }
     }
+}
+
+/// Answers at one place, whatever happens.
+async fn serve_on(at: SocketAddr, page: Page) {
+    lasting("the sorry page", || serve(at, Arc::clone(&page))).await;
 }
 
 /// Answers at one place, for ever.

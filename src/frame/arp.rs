@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::claim::Claim;
+use super::claim::{Claim, How};
 
 /// The EtherType, for sockets and filters.
 pub const ETHERTYPE: u16 = 0x0806;
@@ -16,6 +16,8 @@ pub const BYTES: usize = 42;
 pub type Frame = [u8; BYTES];
 
 const BROADCAST: [u8; 6] = [0xff; 6];
+/// In the first byte of a MAC: it is no single host's.
+const GROUP: u8 = 1;
 /// Ethernet and IPv4, with addresses of 6 and 4 bytes.
 const KINDS: [u8; 6] = [0, 1, 0x08, 0x00, 6, 4];
 const REQUEST: u16 = 1;
@@ -62,14 +64,21 @@ pub fn claimed(frame: &[u8]) -> Option<Claim> {
     let (operation, rest) = rest.split_first_chunk::<2>()?;
     let (mac, rest) = rest.split_first_chunk::<6>()?;
     let (sender, rest) = rest.split_first_chunk::<4>()?;
-    let whole = rest.len() >= 10;
+    let target = rest.get(6..10)?;
     let is_arp = ethernet.ends_with(&ETHERTYPE.to_be_bytes()) && *kinds == KINDS;
-    // Nobody learns from other operations; Linux does not read them.
-    let is_heeded = matches!(u16::from_be_bytes(*operation), REQUEST | REPLY);
+    let to_one = ethernet[0] & GROUP == 0;
+    let how = match u16::from_be_bytes(*operation) {
+        // Whoever had an address may answer the announcement of its successor, which is a question.
+        REPLY if to_one => How::Answering,
+        REPLY => How::Announced,
+        REQUEST if sender.as_slice() == target => How::Announced,
+        REQUEST => How::Asking,
+        // Nobody learns from other operations; Linux does not read them.
+        _ => return None,
+    };
     let address = Ipv4Addr::from(*sender);
     let can_be_held = !(address.is_unspecified() || address.is_multicast());
-    (whole && is_arp && is_heeded && can_be_held)
-        .then_some(Claim { address: IpAddr::V4(address), mac: *mac })
+    (is_arp && can_be_held).then_some(Claim { address: IpAddr::V4(address), mac: *mac, how })
 }
 
 #[cfg(test)]
@@ -92,8 +101,14 @@ mod tests {
         frame
     }
 
-    fn claim(address: Ipv4Addr) -> Option<Claim> {
-        Some(Claim { address: IpAddr::V4(address), mac: MAC })
+    fn claim(address: Ipv4Addr, how: How) -> Option<Claim> {
+        Some(Claim { address: IpAddr::V4(address), mac: MAC, how })
+    }
+
+    /// The same frame to a single host.
+    fn to_one(mut frame: Vec<u8>) -> Vec<u8> {
+        frame[..6].copy_from_slice(&OTHER);
+        frame
     }
 
     #[test]
@@ -119,27 +134,32 @@ mod tests {
 
     #[test]
     fn an_announcement_claims_its_address_padded_or_not() {
-        assert_eq!(claimed(&announcement(VIP, MAC)), claim(VIP));
+        assert_eq!(claimed(&announcement(VIP, MAC)), claim(VIP, How::Announced));
         let mut padded = announcement(VIP, MAC).to_vec();
         padded.resize(60, 0);
-        assert_eq!(claimed(&padded), claim(VIP));
+        assert_eq!(claimed(&padded), claim(VIP, How::Announced));
     }
 
     #[test]
     fn a_gratuitous_reply_claims_its_address() {
-        assert_eq!(claimed(&spoken(REPLY, VIP, BROADCAST, VIP)), claim(VIP));
-        assert_eq!(claimed(&spoken(REPLY, VIP, MAC, VIP)), claim(VIP));
+        let announced = claim(VIP, How::Announced);
+        assert_eq!(claimed(&spoken(REPLY, VIP, BROADCAST, VIP)), announced);
+        assert_eq!(claimed(&spoken(REPLY, VIP, MAC, VIP)), announced);
     }
 
     #[test]
     fn an_ordinary_reply_claims_the_sender_s_address_not_the_asker_s() {
-        assert_eq!(claimed(&spoken(REPLY, VIP, OTHER, HOST)), claim(VIP));
+        let answer = to_one(spoken(REPLY, VIP, OTHER, HOST));
+        assert_eq!(claimed(&answer), claim(VIP, How::Answering));
+        let to_its_successor = to_one(spoken(REPLY, VIP, OTHER, VIP));
+        assert_eq!(claimed(&to_its_successor), claim(VIP, How::Answering));
     }
 
     #[test]
     fn a_request_claims_the_asker_s_address_not_the_one_asked_for() {
-        assert_eq!(claimed(&spoken(REQUEST, HOST, [0; 6], VIP)), claim(HOST));
-        assert_eq!(claimed(&spoken(REQUEST, VIP, [0; 6], HOST)), claim(VIP));
+        let asking = |from, about| claimed(&spoken(REQUEST, from, [0; 6], about));
+        assert_eq!(asking(HOST, VIP), claim(HOST, How::Asking));
+        assert_eq!(asking(VIP, HOST), claim(VIP, How::Asking));
     }
 
     #[test]

@@ -14,6 +14,19 @@ pub struct Claim {
     pub address: IpAddr,
     /// Where it is said to be. The receiver tells by it whether it hears itself.
     pub mac: [u8; 6],
+    /// To whom, and on what occasion.
+    pub how: How,
+}
+
+/// On what occasion an address is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum How {
+    /// To the whole link and unasked, as whoever takes an address over says it.
+    Announced,
+    /// By asking for another address in its name: whoever hears the question may learn from it.
+    Asking,
+    /// To a single host, which asked. Nobody else hears it.
+    Answering,
 }
 
 impl fmt::Display for Claim {

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::checksum::Sum;
-use super::claim::Claim;
+use super::claim::{Claim, How};
 
 /// The EtherType of IPv6, for sockets and filters.
 pub const ETHERTYPE: u16 = 0x86dd;
@@ -114,13 +114,13 @@ pub fn claimed(frame: &[u8]) -> Option<Claim> {
     if code != 0 || target.is_multicast() {
         return None;
     }
-    let (address, carrier) = match kind {
-        SOLICITATION => (packet.source, option::SOURCE),
+    let (to_group, answers) = (packet.destination.is_multicast(), flags & flag::SOLICITED != 0);
+    let (address, carrier, how) = match kind {
+        SOLICITATION => (packet.source, option::SOURCE, How::Asking),
         // RFC 4861 7.1.2: what goes to a group answers nobody.
-        ADVERTISEMENT if packet.destination.is_multicast() && flags & flag::SOLICITED != 0 => {
-            return None;
-        }
-        ADVERTISEMENT => (target, option::TARGET),
+        ADVERTISEMENT if to_group && answers => return None,
+        ADVERTISEMENT if answers => (target, option::TARGET, How::Answering),
+        ADVERTISEMENT => (target, option::TARGET, How::Announced),
         _ => return None,
     };
     // To a neighbour that has just used it, the MAC need not be repeated (RFC 4861 4.4).
@@ -134,7 +134,7 @@ pub fn claimed(frame: &[u8]) -> Option<Claim> {
         options = rest;
     }
     let can_be_held = !(address.is_unspecified() || address.is_multicast());
-    can_be_held.then_some(Claim { address: IpAddr::V6(address), mac })
+    can_be_held.then_some(Claim { address: IpAddr::V6(address), mac, how })
 }
 
 /// A whole ICMPv6 message of this link with a right checksum.

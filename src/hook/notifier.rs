@@ -15,6 +15,7 @@ use super::call::script;
 use super::config::HookConfig;
 use super::queue::{Happening, Numbered, Queue};
 use crate::host::chain;
+use crate::host::lasting::lasting;
 use crate::host::script::{End, Ran, Runner, Script, Strays};
 
 /// Tells hooks what happens.
@@ -43,7 +44,10 @@ impl Notifier {
     pub fn start(hooks: Vec<HookConfig>) -> Self {
         let state = State { hooks, ..State::default() };
         let shared = Arc::new(Shared { state: Mutex::new(state), word: Notify::new() });
-        let worker = tokio::spawn(work(Arc::clone(&shared)));
+        let told = Arc::clone(&shared);
+        let worker = tokio::spawn(async move {
+            lasting("whatever runs [[notify]] programs", || work(Arc::clone(&told))).await;
+        });
         Notifier { shared, worker }
     }
 

@@ -13,6 +13,7 @@ pub mod directory;
 pub mod drift;
 pub mod files;
 pub mod ipvs;
+pub mod lasting;
 pub mod ledger;
 pub mod memory;
 pub mod mounts;

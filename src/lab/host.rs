@@ -128,10 +128,13 @@ impl<'a> Host<'a> {
         verdict::read(&output.stdout).map_err(|_| self.failed(&command, output))
     }
 
-    /// Writes a file, and the directories it needs.
+    /// Writes a file, and the directories it needs. It is whole even if the plug is pulled right
+    /// after.
     pub fn write_file(&self, path: &str, text: impl AsRef<[u8]>) -> Result<(), LabError> {
-        let path = quote(path);
-        let command = format!("mkdir -p \"$(dirname {path})\" && cat > {path}");
+        let (path, new) = (quote(path), quote(&format!("{path}.new")));
+        let command = format!(
+            "mkdir -p \"$(dirname {path})\" && cat > {new} && sync {new} && mv {new} {path}"
+        );
         let output = self.run_for(&command, text.as_ref(), COMMAND_PATIENCE)?;
         if output.success() { Ok(()) } else { Err(self.failed(&command, output)) }
     }

@@ -14,6 +14,7 @@ mod view;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 pub use notice::{Notice, Server, Severity, What};
 pub use view::{Summary, View};
@@ -31,14 +32,15 @@ use crate::pool::standing::{Share, Shares, Standing};
 /// A pool, with its past.
 #[derive(Debug)]
 pub struct Pool {
-    config: PoolConfig,
+    config: Arc<PoolConfig>,
     spans: Spans,
     /// Of each member, in the same order.
     memories: Vec<Memory>,
     guard: Guard,
     blindness: Blindness,
     quorum: Quorum,
-    shares: Shares,
+    /// The same one as long as nothing in it changes.
+    shares: Arc<Shares>,
     summary: Summary,
     /// All servers were judged at least once.
     was_judged: bool,
@@ -50,7 +52,12 @@ impl Pool {
     /// A pool that nothing is known of yet. `kept` is who has traffic in the kernel now: its
     /// servers keep it until they are judged; and if there is somebody but none of its servers, a
     /// spare answers, so the quorum counts as lost.
-    pub fn new(config: PoolConfig, kept: BTreeSet<SocketAddr>, now: Moment) -> Self {
+    pub fn new(
+        config: impl Into<Arc<PoolConfig>>,
+        kept: BTreeSet<SocketAddr>,
+        now: Moment,
+    ) -> Self {
+        let config = config.into();
         let spans = Spans::of(&config);
         let begin = |member: &Member| Memory::begin(member, &spans, kept.contains(&member.server));
         let memories: Vec<Memory> = config.members.iter().map(begin).collect();
@@ -64,13 +71,12 @@ impl Pool {
             memories,
             guard: Guard::Open,
             blindness: Blindness::default(),
-            shares: Shares::default(),
+            shares: Arc::default(),
             summary: Summary::default(),
             was_judged: false,
             notices: Queue::default(),
         };
-        pool.shares.members =
-            pool.config.members.iter().zip(&pool.memories).map(at_first).collect();
+        pool.shares = Arc::new(pool.shares_at_first());
         pool.summary.unknown = u32::try_from(pool.memories.len()).unwrap_or(u32::MAX);
         pool
     }
@@ -81,14 +87,19 @@ impl Pool {
         for (member, memory) in self.config.members.iter().zip(&mut self.memories) {
             memory.quiet = quiet.contains(&member.server);
         }
-        self.shares.members =
-            self.config.members.iter().zip(&self.memories).map(at_first).collect();
+        self.shares = Arc::new(self.shares_at_first());
         self
+    }
+
+    fn shares_at_first(&self) -> Shares {
+        let members = self.config.members.iter().zip(&self.memories);
+        Shares { members: members.map(at_first).collect(), spare: None }
     }
 
     /// Is this from now on, and keeps what it knows of the servers that stay. The shares are worked
     /// out with the next view.
-    pub fn configure(&mut self, config: PoolConfig, now: Moment) {
+    pub fn configure(&mut self, config: impl Into<Arc<PoolConfig>>, now: Moment) {
+        let config = config.into();
         let spans = Spans::of(&config);
         let old = std::mem::replace(&mut self.config, config);
         let servers = old.members.iter().map(|member| (member.server, member.weight));
@@ -108,9 +119,10 @@ impl Pool {
             let share = before.members.get(&member.server).cloned();
             share.map_or_else(|| at_first((member, memory)), |share| (member.server, share))
         });
-        self.shares.members = shares.collect();
+        let members = shares.collect();
         let answering = before.spare.and_then(|spare| old.spares.get(spare));
-        self.shares.spare = self.config.spares.iter().position(|spare| Some(spare) == answering);
+        let spare = self.config.spares.iter().position(|spare| Some(spare) == answering);
+        self.shares = Arc::new(Shares { members, spare });
         self.spans = spans;
         self.timeout = Some(now);
     }
@@ -140,7 +152,7 @@ impl Pool {
     }
 
     /// What becomes of the servers now.
-    pub fn shares(&self) -> &Shares {
+    pub fn shares(&self) -> &Arc<Shares> {
         &self.shares
     }
 

@@ -15,7 +15,7 @@ pub(super) mod words;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::command_line::CommandLine;
 use super::element::{Element, WHEN};
@@ -146,8 +146,13 @@ pub struct Check {
 enum Asked {
     /// A connection, or an echo where there is no port.
     Auto,
-    This(Probe),
+    /// Each of thousands of servers has the same one.
+    This(Arc<Probe>),
 }
+
+/// What `auto` asks for, without and with a port.
+static AUTO: [LazyLock<Arc<Probe>>; 2] =
+    [LazyLock::new(|| Arc::new(Probe::Ping)), LazyLock::new(|| Arc::new(Probe::Connect(None)))];
 
 /// The checks of all real servers that a section is about; `None` where one of them names the
 /// server, so that they have to be read for each.
@@ -196,9 +201,8 @@ impl Check {
         let address = self.address.unwrap_or(server.ip());
         let port = self.port.unwrap_or(server.port());
         let probe = match &self.probe {
-            Asked::Auto if port == 0 => Probe::Ping,
-            Asked::Auto => Probe::Connect(None),
-            Asked::This(probe) => probe.clone(),
+            Asked::Auto => Arc::clone(&AUTO[usize::from(port != 0)]),
+            Asked::This(probe) => Arc::clone(probe),
         };
         let port = if has_port(&probe) { port } else { 0 };
         Arc::new(CheckConfig { target: Target { address, port }, probe, timing: self.timing })
@@ -207,21 +211,25 @@ impl Check {
     /// The check of a spare: that it answers in the same protocol at its own port. What it says may
     /// well be that it is sorry.
     pub fn of_spare(&self, spare: SocketAddr) -> Option<Arc<CheckConfig>> {
-        let probe = match &self.probe {
-            Asked::This(Probe::Script(_) | Probe::File(_) | Probe::ThroughVip(_)) => return None,
-            Asked::This(Probe::Speak { protocol: Protocol::Agent { .. }, .. }) => return None,
-            Asked::This(Probe::Speak { protocol: Protocol::Http(http), tls }) => {
-                let tls = tls.clone();
-                Asked::This(Probe::Speak { protocol: Protocol::Http(forgiving(http)), tls })
+        let asked = match &self.probe {
+            Asked::Auto => None,
+            Asked::This(probe) => Some(probe.as_ref()),
+        };
+        let probe = match asked {
+            Some(Probe::Script(_) | Probe::File(_) | Probe::ThroughVip(_)) => return None,
+            Some(Probe::Speak { protocol: Protocol::Agent { .. }, .. }) => return None,
+            Some(Probe::Speak { protocol: Protocol::Http(http), tls }) => {
+                let (protocol, tls) = (Protocol::Http(forgiving(http)), tls.clone());
+                Asked::This(Arc::new(Probe::Speak { protocol, tls }))
             }
-            probe => probe.clone(),
+            Some(_) | None => self.probe.clone(),
         };
         Some(Check { probe, port: None, address: None, ..self.clone() }.of(spare))
     }
 
     /// Whether it is an echo that the role asks for by name.
     pub fn is_ping(&self) -> bool {
-        matches!(self.probe, Asked::This(Probe::Ping))
+        matches!(&self.probe, Asked::This(probe) if **probe == Probe::Ping)
     }
 
     /// What it needs of this host.
@@ -240,14 +248,15 @@ impl Check {
 }
 
 fn needs(e: &Element<'_>, probe: &Asked) -> Vec<Need> {
-    let need = match probe {
-        Asked::This(Probe::Script(_)) => Need::program(e, "script"),
-        Asked::This(Probe::Connect(Some(tls)) | Probe::Speak { tls: Some(tls), .. })
-            if tls.verify && tls.ca.is_some() =>
-        {
-            Need::certificates(e, "ca")
+    let Asked::This(probe) = probe else { return Vec::new() };
+    let need = match &**probe {
+        Probe::Script(_) => Need::program(e, "script"),
+        Probe::Connect(Some(tls)) | Probe::Speak { tls: Some(tls), .. } => {
+            let named = tls.verify && tls.ca.is_some();
+            if named { Need::certificates(e, "ca") } else { None }
         }
-        Asked::This(_) | Asked::Auto => None,
+        Probe::Connect(None) | Probe::Speak { tls: None, .. } | Probe::Ask(_) => None,
+        Probe::Ping | Probe::ThroughVip(_) | Probe::File(_) => None,
     };
     need.into_iter().collect()
 }
@@ -280,7 +289,7 @@ fn no_port(e: &Element<'_>, kind: &str) -> Diagnostic {
 /// What a check of this kind asks; `None` if it is wrong.
 fn asked(e: &Element<'_>, kind: &str, traffic: &Traffic) -> Option<Asked> {
     let udp = traffic.protocol == model::Protocol::Udp;
-    Some(Asked::This(match kind {
+    let probe = match kind {
         "auto" if traffic.protocol == model::Protocol::Tcp => return Some(Asked::Auto),
         "auto" | "ping" => Probe::Ping,
         "tcp" => Probe::Connect(tls::read(e, kind)?),
@@ -299,7 +308,8 @@ fn asked(e: &Element<'_>, kind: &str, traffic: &Traffic) -> Option<Asked> {
             let protocol = talk::read(e, kind)?;
             Probe::Speak { protocol, tls: tls::read(e, kind)? }
         }
-    }))
+    };
+    Some(Asked::This(Arc::new(probe)))
 }
 
 fn script(e: &Element<'_>) -> Option<Script> {

@@ -39,7 +39,7 @@ const SORRY_PAGE: &str = "fallback.html";
 /// What the checks of a role come to.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
-    pools: Vec<PoolConfig>,
+    pools: Vec<Arc<PoolConfig>>,
     /// The VIP of each pool, in the same order; none where its traffic may come by any.
     vips: Vec<Option<IpAddr>>,
     witnesses: Vec<Arc<CheckConfig>>,
@@ -79,7 +79,7 @@ impl Health {
     /// Two sections of one virtual server contradict each other, which is told elsewhere.
     fn enter(&mut self, pool: PoolConfig, vip: Option<IpAddr>) {
         if !self.pools.iter().any(|known| known.name == pool.name) {
-            self.pools.push(pool);
+            self.pools.push(Arc::new(pool));
             self.vips.push(vip);
         }
     }
@@ -101,7 +101,7 @@ impl Health {
         let hosts = around.cluster.hosts.values().filter(near).take(MOST_WITNESSES);
         let ping = |host: &HostEntry| {
             let target = Target { address: host.address.addr(), port: 0 };
-            Arc::new(CheckConfig { target, probe: Probe::Ping, timing: WITNESS })
+            Arc::new(CheckConfig { target, probe: Probe::Ping.into(), timing: WITNESS })
         };
         hosts.map(ping).collect()
     }
@@ -125,34 +125,34 @@ fn wires(servers: &[VirtualServers], around: Surroundings<'_>) -> Vec<WireConfig
         .map(|host| (host.name.value.to_string(), host.address.addr()))
         .collect();
     let mut wires: BTreeMap<IpAddr, WireConfig> = BTreeMap::new();
+    let mut behind: BTreeMap<IpAddr, BTreeSet<(String, IpAddr)>> = BTreeMap::new();
     for (vip, section) in servers.iter().filter_map(|s| s.direct().map(|vip| (vip, s))) {
-        let wire = wires.entry(vip).or_insert_with(|| WireConfig {
+        wires.entry(vip).or_insert_with(|| WireConfig {
             vip,
             interface: section.interface().to_owned(),
-            servers: Vec::new(),
+            servers: Arc::default(),
             directors: directors.clone(),
             direct: true,
         });
-        wire.servers.extend(section.hosts().map(|(host, at)| (host.to_owned(), at)));
+        let hosts = section.hosts().map(|(host, at)| (host.to_owned(), at));
+        behind.entry(vip).or_default().extend(hosts);
     }
-    let each_once = |mut wire: WireConfig| {
-        wire.servers.sort();
-        wire.servers.dedup();
-        wire
-    };
-    wires.into_values().map(each_once).collect()
+    let pairs = wires.into_values().zip(behind.into_values());
+    pairs
+        .map(|(wire, servers)| WireConfig { servers: servers.into_iter().collect(), ..wire })
+        .collect()
 }
 
 impl Role {
     /// The pools of this host, in the role's order.
-    pub fn pools(&self) -> &[PoolConfig] {
+    pub fn pools(&self) -> &[Arc<PoolConfig>] {
         &self.health.pools
     }
 
     /// Everything that is asked: of members, of spares and of witnesses.
     pub fn checks(&self) -> BTreeSet<Arc<CheckConfig>> {
         let pools = self.health.pools.iter();
-        let of_pool = |pool: &PoolConfig| {
+        let of_pool = |pool: &Arc<PoolConfig>| {
             let members = pool.members.iter().flat_map(|member| member.checks.clone());
             let spares = pool.spares.iter().flat_map(|spare| spare.checks.clone());
             members.chain(spares).collect::<Vec<_>>()

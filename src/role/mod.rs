@@ -214,6 +214,11 @@ impl Role {
         &self.hooks
     }
 
+    /// The pools whose every change of a weight makes the web server reload.
+    pub fn reloading_pools(&self) -> BTreeSet<String> {
+        self.upstreams.iter().map(upstream::Upstream::pool_name).collect()
+    }
+
     /// The ports that this host's web server listens on.
     pub fn web_ports(&self) -> impl Iterator<Item = u16> {
         self.web.iter().flat_map(|web| web.ports.iter().copied())

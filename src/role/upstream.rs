@@ -132,7 +132,7 @@ impl Upstream {
     }
 
     /// What its pool is called.
-    fn pool_name(&self) -> String {
+    pub fn pool_name(&self) -> String {
         format!("upstream {}", self.name)
     }
 
@@ -157,8 +157,8 @@ impl Upstream {
 
     /// The file, with the share of each server. Of a pool that nothing is known of all servers
     /// count as well.
-    pub fn expand(&self, pools: &BTreeMap<String, Shares>, want: &mut Want) -> Option<DropIn> {
-        let upstream = self.facts_of(pools.get(&self.pool_name()));
+    pub fn expand(&self, pools: &BTreeMap<String, Arc<Shares>>, want: &mut Want) -> Option<DropIn> {
+        let upstream = self.facts_of(pools.get(&self.pool_name()).map(Arc::as_ref));
         let content = match self.facts.with("upstream", upstream).render_file(&self.template) {
             Ok(content) => storage::signed(&self.path, &content, &self.role),
             Err(wrong) => {

@@ -9,6 +9,7 @@ mod settings;
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use servers::Server;
 pub use settings::Ports;
@@ -177,7 +178,7 @@ impl VirtualServers {
 
     /// The virtual servers and what their forwarding method needs. Each server gets its share of
     /// the pool; of a pool that nothing is known of all servers count as well.
-    pub fn expand(&self, pools: &BTreeMap<String, Shares>, want: &mut Want) {
+    pub fn expand(&self, pools: &BTreeMap<String, Arc<Shares>>, want: &mut Want) {
         let mut needs = vec![self.module("ip_vs", want)];
         needs.push(self.module(&format!("ip_vs_{}", self.settings.scheduler.name), want));
         if let Some(engine) = self.settings.persistence.and_then(|p| p.engine) {
@@ -185,7 +186,7 @@ impl VirtualServers {
         }
         self.forwarding_sysctls(want);
         for id in &self.ids {
-            match self.assemble(*id, pools.get(&id.to_string())) {
+            match self.assemble(*id, pools.get(&id.to_string()).map(Arc::as_ref)) {
                 Ok(server) => {
                     want.add_after(&self.place, server, needs.clone());
                 }

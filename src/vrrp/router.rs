@@ -172,10 +172,24 @@ impl Router {
         self.consider_start(now);
     }
 
-    /// Another host said by ARP or NA that one of the VIPs is its own.
+    /// Another host announced by ARP or NA that one of the VIPs is its own.
     pub fn handle_claim(&mut self, now: Moment) {
         self.notice_stall(now);
         self.claimed = true;
+        self.contradict(now);
+        self.let_vips_go(now);
+    }
+
+    /// Another host asks the link in the name of a VIP, as a real server does that has it too and
+    /// is not told to be silent. It leads neighbours astray like an announcement, but it is no word
+    /// of a director.
+    pub fn handle_use(&mut self, now: Moment) {
+        self.notice_stall(now);
+        self.contradict(now);
+    }
+
+    /// Whoever heard the other one is to hear this one again.
+    fn contradict(&mut self, now: Moment) {
         if let Phase::Active(active) = &self.phase {
             // At a takeover, the host that had the VIPs answers the first announcement, which is a
             // question, before it lets them go.
@@ -184,7 +198,6 @@ impl Router {
             }
             self.announce_again(now);
         }
-        self.let_vips_go(now);
     }
 
     /// Somebody deleted a VIP, and it was put back.

@@ -103,10 +103,17 @@ impl Speaker {
         self.act(name, now, |router| router.handle_peer(address, news, now));
     }
 
-    /// Another host claimed an address by ARP or NA.
+    /// Another host announced an address as its own by ARP or NA.
     pub fn handle_claim(&mut self, address: IpAddr, now: Moment) {
         for key in self.keys_with_vip(address) {
             self.act(&key, now, |router| router.handle_claim(now));
+        }
+    }
+
+    /// Another host uses an address as its own, without announcing it.
+    pub fn handle_use(&mut self, address: IpAddr, now: Moment) {
+        for key in self.keys_with_vip(address) {
+            self.act(&key, now, |router| router.handle_use(now));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,8 +38,9 @@ fn random() -> [u8; 16] {
     [number(), number()].concat().try_into().expect("two of eight")
 }
 
+/// The answer of a server that gave one.
 #[track_caller]
-fn answer(outcome: Outcome) -> Answer {
+pub(crate) fn answer(outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Good(advice) => Ok(advice),
         Outcome::Bad(failure) => {
@@ -120,7 +121,7 @@ trait Line: Read + Write {}
 impl<T: Read + Write> Line for T {}
 
 /// The name that servers' certificates have here.
-const NAME: &str = "server.example";
+pub(crate) const NAME: &str = "server.example";
 
 fn cover(stream: &TcpStream, trusted: &Path) -> StreamOwned<ClientConnection, TcpStream> {
     let mut roots = RootCertStore::empty();
@@ -159,7 +160,11 @@ pub(crate) fn ask_by_datagram_in_vain(datagram: &Datagram, address: SocketAddr) 
 }
 
 fn asked_by_datagram(datagram: &Datagram, address: SocketAddr, patience: Duration) -> Answer {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+    let own: IpAddr = match address {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+    };
+    let socket = UdpSocket::bind((own, 0)).expect("loopback");
     socket.connect(address).expect("loopback");
     let question = datagram::question(datagram, &target(address), random()).expect("a question");
     socket.send(&question.send).expect("loopback");

@@ -3,20 +3,25 @@
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use converge::check::config::{Login, Protocol};
+use converge::check::config::{Login, Protocol, TlsStart};
 
 use super::asking::{
     Answer, WELL, ask, ask_in_vain, ask_upgraded, asked, login, write_certificate,
 };
+use super::engine::its_certificate_counts;
 use super::server::{Server, command, own, run};
 
 fn redis_server(more: &[&str]) -> Option<Server> {
-    Server::start("/usr/bin/redis-server", "redis-server", 1, |_, addresses| {
-        let (host, port) = (addresses[0].ip().to_string(), addresses[0].port().to_string());
-        let words = ["--bind", &host, "--port", &port, "--save", "", "--appendonly", "no"];
-        words.iter().chain(more).map(ToString::to_string).collect()
+    Server::start("/usr/bin/redis-server", "redis-server", 2, |directory, addresses| {
+        write_certificate(directory);
+        let host = addresses[0].ip().to_string();
+        let [port, secure] = [0, 1].map(|number: usize| addresses[number].port().to_string());
+        let words = ["--bind", &host, "::1", "--port", &port, "--save", "", "--appendonly", "no"];
+        let tls = ["--tls-port", &secure, "--tls-cert-file", "cert.pem", "--tls-key-file"];
+        let files = ["key.pem", "--tls-ca-cert-file", "cert.pem", "--tls-auth-clients", "no"];
+        [&words[..], &tls, &files, more].concat().into_iter().map(str::to_owned).collect()
     })
 }
 
@@ -28,6 +33,9 @@ fn redis(login: Option<Login>) -> Protocol {
 fn redis_is_told_good_from_bad() {
     let Some(server) = redis_server(&[]) else { return };
     assert_eq!(ask(&redis(None), server.addresses[0]), WELL);
+    assert_eq!(ask(&redis(None), server.six(0)), WELL);
+    let trusted = server.file("cert.pem");
+    its_certificate_counts(&redis(None), TlsStart::AtOnce, server.addresses[1], &trusted);
     server.freeze();
     let silent = ask_in_vain(&redis(None), server.addresses[0]);
     assert_eq!(silent, bad("silent: connected, but no answer to PING came"));
@@ -89,7 +97,7 @@ fn postgres_server() -> Option<Server> {
         write_certificate(directory);
         let own = |name| directory.join(name).display().to_string();
         let settings = [
-            format!("listen_addresses={}", addresses[0].ip()),
+            format!("listen_addresses={},::1", addresses[0].ip()),
             format!("port={}", addresses[0].port()),
             format!("unix_socket_directories={}", directory.display()),
             "fsync=off".to_owned(),
@@ -122,6 +130,8 @@ fn postgresql_is_told_good_from_bad() {
         let covered = ask_upgraded(&protocol, address, &server.file("cert.pem"));
         assert_eq!(covered, WELL, "{user}: {}", server.log());
     }
+    assert_eq!(ask(&postgres("scram", "secret", "data"), server.six(0)), WELL);
+    its_certificate_counts(&trusted, TlsStart::Upgrade, address, &server.file("cert.pem"));
     for user in ["plain", "hashed", "scram"] {
         let failed = format!("error `password authentication failed for user \"{user}\"` (28P01)");
         assert_eq!(ask(&postgres(user, "wrong", "data"), address), Err(failed));
@@ -151,12 +161,15 @@ fn mariadb_server() -> Option<Server> {
         |directory, addresses| {
             let data = format!("--datadir={}", directory.join("data").display());
             fs::create_dir_all(directory.join("data/mysql")).expect("a directory of our own");
+            // What is in the common one any server that starts takes for its own of long ago, and
+            // deletes.
+            let passing = format!("--tmpdir={}", directory.display());
             let files = ["system_tables", "system_tables_data"];
             let tables = files.map(|name| format!("/usr/share/mysql/mysql_{name}.sql"));
             let tables = tables.map(|path| fs::read_to_string(path).expect("they come with it"));
             let script = format!("use mysql;\nset @auth_root_socket=NULL;\n{}", tables.concat());
             let mut bootstrap = command(user, MARIADB);
-            bootstrap.args(["--no-defaults", "--bootstrap", &data]).args(SMALL);
+            bootstrap.args(["--no-defaults", "--bootstrap", &data, &passing]).args(SMALL);
             own(directory, user);
             run(&mut bootstrap, &script);
             let statements = "CREATE USER me IDENTIFIED BY 'secret';\nCREATE USER open;\n";
@@ -166,7 +179,8 @@ fn mariadb_server() -> Option<Server> {
             vec![
                 "--no-defaults".to_owned(),
                 data,
-                format!("--bind-address={}", addresses[0].ip()),
+                passing,
+                format!("--bind-address={},::1", addresses[0].ip()),
                 format!("--port={}", addresses[0].port()),
                 format!("--socket={}", own("socket")),
                 format!("--pid-file={}", own("pid")),
@@ -202,6 +216,8 @@ fn mariadb_is_told_good_from_bad() {
     assert!(wrong.ends_with("(1045)"), "{wrong}");
     // Whoever looked whether it listens went without a word; our checks do not.
     assert!(gone() <= 1, "{}", server.log());
+    assert_eq!(ask(&mysql(Some(login("me", "secret"))), server.six(0)), WELL);
+    its_certificate_counts(&mysql(None), TlsStart::Upgrade, address, &server.file("cert.pem"));
     full(address);
     server.freeze();
     let silent = ask_in_vain(&mysql(None), address);
@@ -238,11 +254,16 @@ fn mariadb_never_blocks_a_director_that_checks_without_a_login() {
     for _ in 0..20 {
         assert_eq!(asked(&mysql(None), from_counted(address), None), WELL, "{}", server.log());
     }
-    // Those who go after the greeting are blocked.
-    for _ in 0..10 {
+    // Those who go after the greeting are blocked, once it has noticed that they went.
+    let mut greeting = [0; 4096];
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
         use std::io::Read;
-        let length = from_counted(address).read(&mut [0; 4096]).expect("a greeting");
+        let length = from_counted(address).read(&mut greeting).expect("a greeting");
         assert!(length > 4);
+        if greeting[..length].windows(7).any(|words| words == b"blocked") {
+            break;
+        }
     }
     let blocked = asked(&mysql(None), from_counted(address), None).expect_err("bad");
     assert!(blocked.contains("is blocked because of many connection errors"), "{blocked}");

@@ -1,18 +1,19 @@
 //! slapd, Unbound and FreeRADIUS: those who are asked for names.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::process::Command;
 
-use converge::check::config::{Datagram, Dns, Protocol};
+use converge::check::config::{Datagram, Dns, Protocol, TlsStart};
 use converge::check::outcome::Advice;
 
 use super::asking::{
     Answer, WELL, ask, ask_by_datagram, ask_by_datagram_in_vain, ask_in_vain, ask_upgraded, login,
     write_certificate,
 };
-use super::server::{Server, run};
+use super::engine::its_certificate_counts;
+use super::server::{Server, run, six};
 
 fn write(directory: &Path, name: &str, text: &str) -> String {
     let path = directory.join(name);
@@ -36,7 +37,7 @@ ou: hidden
 ";
 
 fn slapd() -> Option<Server> {
-    Server::start("/usr/sbin/slapd", "slapd", 1, |directory, addresses| {
+    Server::start("/usr/sbin/slapd", "slapd", 2, |directory, addresses| {
         let own = directory.display();
         write_certificate(directory);
         fs::create_dir_all(directory.join("data")).expect("a directory of our own");
@@ -59,8 +60,9 @@ access to * by * read
         );
         let conf = write(directory, "slapd.conf", &conf);
         run(Command::new("/usr/sbin/slapadd").args(["-f", &conf]), ENTRIES);
-        let url = format!("ldap://{}", addresses[0]);
-        ["-f", &conf, "-h", &url, "-d", "0"].map(str::to_owned).to_vec()
+        let (open, secure) = (addresses[0], addresses[1]);
+        let urls = format!("ldap://{open} ldap://{} ldaps://{secure}", six(open));
+        ["-f", &conf, "-h", &urls, "-d", "0"].map(str::to_owned).to_vec()
     })
 }
 
@@ -81,6 +83,10 @@ fn an_ldap_server_is_told_good_from_bad() {
             assert_eq!(covered, WELL, "{protocol:?} {}", server.log());
         }
     }
+    assert_eq!(ask(&ldap(Some("secret"), Some("dc=example")), server.six(0)), WELL);
+    let (any, trusted) = (ldap(None, Some("dc=example")), server.file("cert.pem"));
+    its_certificate_counts(&any, TlsStart::Upgrade, address, &trusted);
+    its_certificate_counts(&any, TlsStart::AtOnce, server.addresses[1], &trusted);
     assert_eq!(ask(&ldap(Some("wrong"), None), address), bad("bind: invalidCredentials (49)"));
     let missing = ask(&ldap(None, Some("ou=none,dc=example")), address);
     assert_eq!(missing, bad("search: noSuchObject (32)"));
@@ -120,7 +126,9 @@ fn unbound() -> Option<Server> {
   use-syslog: no
   do-daemonize: no
   interface: {host}@{port}
+  interface: ::1@{port}
   access-control: 127.0.0.0/8 allow
+  access-control: ::1 allow
   module-config: \"iterator\"
   local-zone: \"test.\" refuse
 remote-control:
@@ -172,6 +180,7 @@ fn a_dns_server_is_told_good_from_bad() {
         let answer = both(dns(name, record, answer), address);
         assert_eq!(answer, WELL, "{name} {record}: {}", server.log());
     }
+    assert_eq!(both(dns("www.example", 28, Some("2001:db8::1")), server.six(0)), WELL);
     assert_eq!(both(dns("none.example", 1, None), address), bad("NXDOMAIN"));
     assert_eq!(both(dns("foreign.test", 1, None), address), bad("REFUSED"));
     assert_eq!(both(dns("broken", 6, None), address), bad("SERVFAIL"));
@@ -192,9 +201,10 @@ fn freeradius() -> Option<Server> {
         let own = directory.display();
         let (host, port) = (addresses[0].ip(), addresses[0].port());
         // Over TCP as well, which shows that it listens.
-        let listen = |proto| {
+        let listen = |at: IpAddr, proto| {
+            let name = if at.is_ipv4() { "ipv4addr" } else { "ipv6addr" };
             format!(
-                "listen {{\n type = auth\n ipaddr = {host}\n port = {port}\n \
+                "listen {{\n type = auth\n {name} = {at}\n port = {port}\n \
                  proto = {proto}\n}}\n"
             )
         };
@@ -221,8 +231,14 @@ client all {{
 }}
 modules {{
 }}
+client all_of_six {{
+  ipv6addr = ::1
+  secret = testing123
+  proto = *
+  require_message_authenticator = yes
+}}
 server default {{
-{}{}  authorize {{
+{}{}{}{}  authorize {{
     if (&User-Password == \"a password of more than 16\") {{
       update control {{
         &Auth-Type := Accept
@@ -236,8 +252,10 @@ server default {{
   }}
 }}
 ",
-            listen("udp"),
-            listen("tcp")
+            listen(host, "udp"),
+            listen(host, "tcp"),
+            listen(six(addresses[0]).ip(), "udp"),
+            listen(six(addresses[0]).ip(), "tcp")
         );
         write(directory, "radiusd.conf", &conf);
         let own = own.to_string();
@@ -255,6 +273,7 @@ fn a_radius_server_is_told_good_from_bad() {
     let address = server.addresses[0];
     let good = radius("a password of more than 16", "testing123");
     assert_eq!(ask_by_datagram(&good, address), WELL, "{}", server.log());
+    assert_eq!(ask_by_datagram(&good, server.six(0)), WELL, "{}", server.log());
     let wrong = ask_by_datagram(&radius("wrong", "testing123"), address);
     assert_eq!(wrong, bad("it rejects the login"), "{}", server.log());
     // Any answer will do.

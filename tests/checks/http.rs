@@ -2,18 +2,22 @@
 
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use converge::check::config::{
-    Expectation, Http, HttpRequest, HttpVersion, Pattern, Protocol, Target,
+    Expectation, Http, HttpRequest, HttpVersion, Pattern, Protocol, Target, TlsStart,
 };
 use converge::check::outcome::{Evidence, Outcome};
 use converge::check::probe::{Step, dialogue, http::digests};
 use converge::track::config::Statuses;
 
+use super::asking::{NAME, WELL};
+use super::engine::{self, its_certificate_counts, tls};
 use super::rogue::{Rogue, rogue};
 use super::web::{Web, apache, large, nginx};
 use super::{Talked, talk};
+use crate::kinds::apart::skipped;
 
 /// Longer than any answer takes that comes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -131,6 +135,58 @@ fn apache_is_told_good_from_bad() {
     let Some(web) = apache() else { return };
     a_web_server_is_told_good_from_bad(&web);
     a_large_page_is_read_by_its_digest(&web);
+}
+
+#[test]
+fn both_are_asked_under_tls_and_over_ipv6() {
+    for web in [nginx(), apache()].into_iter().flatten() {
+        for version in VERSIONS {
+            let requests = vec![expecting("/", text("is well"))];
+            let protocol = Protocol::Http(Http { version, requests });
+            let (secure, trusted) = (web.https(), web.certificate());
+            its_certificate_counts(&protocol, TlsStart::AtOnce, secure, &trusted);
+            let covered = Some(tls(TlsStart::AtOnce, NAME, &trusted));
+            let six = engine::ask(&protocol, covered, web.over_six(secure));
+            assert_eq!(six, WELL, "{version:?} {}", web.log());
+            let open = if version == HttpVersion::V2 { web.http2() } else { web.http1() };
+            let six = engine::ask(&protocol, None, web.over_six(open));
+            assert_eq!(six, WELL, "{version:?} {}", web.log());
+        }
+    }
+}
+
+#[test]
+fn long_headers_trailers_and_what_could_be_pushed_are_no_harm() {
+    for (web, paths) in
+        [(nginx(), &["/long", "/trailed", "/pushed"][..]), (apache(), &["/long", "/pushed"][..])]
+    {
+        let Some(web) = web else { return };
+        for path in paths {
+            everywhere(&web, &expecting(path, text("is well")), None);
+            everywhere(&web, &expecting(path, text("is ill")), Some(NOT_ILL));
+        }
+    }
+}
+
+const NOT_ILL: &str = "the body does not hold \"is ill\"";
+
+#[test]
+fn a_digest_is_what_genhash_of_keepalived_prints() {
+    let Some(web) = nginx() else { return };
+    let at = web.http1();
+    let (host, port) = (at.ip().to_string(), at.port().to_string());
+    for path in ["/", "/large", "/in.shtml", "/none"] {
+        let mut genhash = Command::new("genhash");
+        let output = genhash.args(["-s", &host, "-p", &port, "-u", path]).output();
+        let Ok(output) = output else {
+            return skipped("a test of checks", "genhash is missing: apt-get install keepalived");
+        };
+        let printed = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        assert_eq!(printed.len(), 32, "{printed} {}", String::from_utf8_lossy(&output.stderr));
+        let any = Statuses(vec![(200, 499)]);
+        let request = HttpRequest { status: any, ..expecting(path, Expectation::Md5(printed)) };
+        everywhere(&web, &request, None);
+    }
 }
 
 #[test]

@@ -5,10 +5,11 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use converge::check::config::{Login, Protocol};
+use converge::check::config::{Login, Protocol, TlsStart};
 use nix::unistd::geteuid;
 
-use super::asking::{Answer, WELL, ask, ask_in_vain, ask_upgraded, login, write_certificate};
+use super::asking::{Answer, NAME, WELL, ask, ask_in_vain, ask_upgraded, login, write_certificate};
+use super::engine::{self, its_certificate_counts, tls};
 use super::server::Server;
 
 fn write(directory: &Path, name: &str, text: &str) -> String {
@@ -30,14 +31,14 @@ fn is_root(test: &str) -> bool {
     root
 }
 
-fn exim_conf(directory: &str, address: SocketAddr) -> String {
+fn exim_conf(directory: &str, addresses: &[SocketAddr]) -> String {
     format!(
         "primary_hostname = mx.example
 spool_directory = {directory}/spool
 log_file_path = {directory}/%slog
 pid_file_path = {directory}/pid
-local_interfaces = {}
-daemon_smtp_ports = {}
+local_interfaces = <; [{0}]:{1} ; [{0}]:{2} ; [::1]:{1}
+tls_on_connect_ports = {2}
 tls_advertise_hosts = *
 tls_certificate = {directory}/cert.pem
 tls_privatekey = {directory}/key.pem
@@ -49,20 +50,21 @@ check:
        message = shut for today
   accept
 ",
-        address.ip(),
-        address.port()
+        addresses[0].ip(),
+        addresses[0].port(),
+        addresses[1].port()
     )
 }
 
 fn exim() -> Option<Server> {
-    Server::start("/usr/sbin/exim4", "exim4-daemon-light", 1, |directory, addresses| {
+    Server::start("/usr/sbin/exim4", "exim4-daemon-light", 2, |directory, addresses| {
         write_certificate(directory);
         // Its processes are of a user that cannot write elsewhere.
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
         fs::set_permissions(directory, open).expect("a directory of our own");
         let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
         fs::set_permissions(directory.join("key.pem"), readable).expect("a file of our own");
-        let conf = exim_conf(&directory.display().to_string(), addresses[0]);
+        let conf = exim_conf(&directory.display().to_string(), addresses);
         let conf = write(directory, "exim.conf", &conf);
         ["-bdf", "-C", &conf].map(str::to_owned).to_vec()
     })
@@ -78,10 +80,16 @@ fn an_smtp_server_is_told_good_from_bad() {
     let log = || fs::read_to_string(server.file("mainlog")).unwrap_or_default();
     assert_eq!(ask(&smtp, address), WELL, "{}{}", server.log(), log());
     assert_eq!(ask_upgraded(&smtp, address, &server.file("cert.pem")), WELL, "{}", log());
-    // It logs a client that goes without a word, and ours does not.
-    for complaint in ["lost", "unexpected", "rejected", "error"] {
-        assert!(!log().contains(complaint), "{}", log());
-    }
+    assert_eq!(ask(&smtp, server.six(0)), WELL, "{}{}", server.log(), log());
+    let at_once = Some(tls(TlsStart::AtOnce, NAME, &server.file("cert.pem")));
+    assert_eq!(engine::ask(&smtp, at_once, server.addresses[1]), WELL, "{}", log());
+    // It logs a client that goes without a word, and ours does not; whoever looked whether it
+    // listens for TLS did.
+    let complaints = ["lost", "unexpected", "rejected", "error"];
+    let of_us = |line: &&str| complaints.iter().any(|complaint| line.contains(complaint));
+    assert!(log().lines().filter(of_us).count() <= 1, "{}", log());
+    its_certificate_counts(&smtp, TlsStart::Upgrade, address, &server.file("cert.pem"));
+    its_certificate_counts(&smtp, TlsStart::AtOnce, server.addresses[1], &server.file("cert.pem"));
     fs::write(server.file("shut"), "").expect("a file of our own");
     assert_eq!(ask(&smtp, address), bad("banner `550 shut for today`"));
     server.freeze();
@@ -95,7 +103,7 @@ fn dovecot_conf(directory: &str, addresses: &[SocketAddr]) -> String {
 state_dir = {directory}/state
 log_path = {directory}/error.log
 protocols = imap pop3
-listen = {}
+listen = {}, ::1
 ssl = yes
 ssl_cert = <{directory}/cert.pem
 ssl_key = <{directory}/key.pem
@@ -117,7 +125,7 @@ service imap-login {{
     port = {}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {}
   }}
 }}
 service pop3-login {{
@@ -125,18 +133,20 @@ service pop3-login {{
     port = {}
   }}
   inet_listener pop3s {{
-    port = 0
+    port = {}
   }}
 }}
 ",
         addresses[0].ip(),
         addresses[0].port(),
-        addresses[1].port()
+        addresses[2].port(),
+        addresses[1].port(),
+        addresses[3].port()
     )
 }
 
 fn dovecot() -> Option<Server> {
-    Server::start("/usr/sbin/dovecot", "dovecot-imapd dovecot-pop3d", 2, |directory, addresses| {
+    Server::start("/usr/sbin/dovecot", "dovecot-imapd dovecot-pop3d", 4, |directory, addresses| {
         write_certificate(directory);
         let home = directory.join("users");
         fs::create_dir_all(&home).expect("a directory of our own");
@@ -157,13 +167,18 @@ fn an_imap_and_pop3_server_is_told_good_from_bad() {
     type Speaking = fn(Option<Login>) -> Protocol;
     let kinds: [(Speaking, SocketAddr); 2] =
         [(Protocol::Imap, server.addresses[0]), (Protocol::Pop3, server.addresses[1])];
-    for (kind, address) in kinds {
+    for (number, (kind, address)) in kinds.into_iter().enumerate() {
         for login in [None, Some(login("me", "secret"))] {
             let protocol = kind(login);
             assert_eq!(ask(&protocol, address), WELL, "{protocol:?} {}", server.log());
             let covered = ask_upgraded(&protocol, address, &server.file("cert.pem"));
             assert_eq!(covered, WELL, "{protocol:?} {}", server.log());
         }
+        let (known, trusted) = (kind(Some(login("me", "secret"))), server.file("cert.pem"));
+        assert_eq!(ask(&known, server.six(number)), WELL, "{known:?} {}", server.log());
+        its_certificate_counts(&known, TlsStart::Upgrade, address, &trusted);
+        let secure = server.addresses[number + 2];
+        its_certificate_counts(&known, TlsStart::AtOnce, secure, &trusted);
         let wrong = ask(&kind(Some(login("me", "wrong"))), address).expect_err("bad");
         let answers = [
             "answer to LOGIN: `c2 NO [AUTHENTICATIONFAILED] Authentication failed.`",

@@ -12,6 +12,8 @@ pub(crate) enum Rogue {
     Says(&'static [u8]),
     /// Says this and then the other thing again and again, until nobody listens.
     Repeats(&'static [u8], &'static [u8]),
+    /// Says this and then the other thing from time to time, until nobody listens.
+    Drips(&'static [u8], &'static [u8]),
     /// Says this and then nothing more.
     Stalls(&'static [u8]),
     /// Says this and tears the connection down.
@@ -20,16 +22,21 @@ pub(crate) enum Rogue {
 
 /// Serves one connection.
 pub(crate) fn rogue(rogue: Rogue) -> SocketAddr {
-    listening(rogue, true)
+    listening(rogue, true, "127.0.0.1:0")
 }
 
 /// The same, of one that does not wait until it is asked.
 pub(crate) fn hasty(rogue: Rogue) -> SocketAddr {
-    listening(rogue, false)
+    listening(rogue, false, "127.0.0.1:0")
 }
 
-fn listening(rogue: Rogue, waits: bool) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback");
+/// The same over IPv6.
+pub(crate) fn hasty_over_six(rogue: Rogue) -> SocketAddr {
+    listening(rogue, false, "[::1]:0")
+}
+
+fn listening(rogue: Rogue, waits: bool, at: &str) -> SocketAddr {
+    let listener = TcpListener::bind(at).expect("loopback");
     let address = listener.local_addr().expect("bound");
     spawn(move || {
         if let Ok((stream, _)) = listener.accept() {
@@ -54,6 +61,13 @@ fn serve(rogue: Rogue, mut stream: TcpStream, waits: bool) {
             let mut going = stream.write_all(first);
             while going.is_ok() {
                 going = stream.write_all(&again);
+            }
+        }
+        Rogue::Drips(first, again) => {
+            let mut going = stream.write_all(first);
+            while going.is_ok() {
+                std::thread::sleep(Duration::from_millis(30));
+                going = stream.write_all(again);
             }
         }
         Rogue::Stalls(bytes) => {

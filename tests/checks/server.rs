@@ -3,7 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::lchown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, User, geteuid};
 
 /// How long a server may take to start or to end.
@@ -91,7 +92,20 @@ impl Server {
 
     /// It stops doing anything, and the kernel goes on to take connections for it.
     pub(crate) fn freeze(&self) {
-        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGSTOP).expect("our own child");
+        let pid = Pid::from_raw(self.child.id().cast_signed());
+        kill(pid, Signal::SIGSTOP).expect("our own child");
+        // Until the last of its threads has stopped.
+        waitpid(pid, Some(WaitPidFlag::WUNTRACED)).expect("our own child");
+    }
+
+    /// Where it listens over IPv6, once it does: on the port of an address.
+    pub(crate) fn six(&self, number: usize) -> SocketAddr {
+        let six = six(self.addresses[number]);
+        let end = Instant::now() + PATIENCE;
+        while TcpStream::connect(six).is_err() && Instant::now() < end {
+            sleep(Duration::from_millis(20));
+        }
+        six
     }
 
     /// A file of it.
@@ -141,6 +155,11 @@ pub(crate) fn run(command: &mut Command, input: &str) {
     assert!(output.status.success(), "{command:?}: {}\n{said}", output.status);
 }
 
+/// The address of IPv6 beside one of [`Server::start`]. It is free as well.
+pub(crate) fn six(address: SocketAddr) -> SocketAddr {
+    (Ipv6Addr::LOCALHOST, address.port()).into()
+}
+
 fn known(user: &str) -> Option<User> {
     User::from_name(user).expect("the list of users")
 }
@@ -165,9 +184,18 @@ fn place(addresses: usize) -> (PathBuf, Vec<SocketAddr>) {
     fs::create_dir_all(&directory).expect("a directory of our own");
     let [_, high, middle, low] = pid.to_be_bytes();
     let host = Ipv4Addr::new(127, 64 + high.wrapping_add(place as u8) % 64, middle, low);
-    let listen = |_| TcpListener::bind((host, 0)).expect("loopback has all of 127/8");
     // All at once, so that they are different ones.
-    let listeners: Vec<TcpListener> = (0..addresses).map(listen).collect();
-    let addresses = listeners.iter().map(|listener| listener.local_addr().expect("bound"));
+    let listeners: Vec<_> = (0..addresses).map(|_| listen(host)).collect();
+    let addresses = listeners.iter().map(|(four, _)| four.local_addr().expect("bound"));
     (directory, addresses.collect())
+}
+
+/// A port that is free here and on the loopback of IPv6.
+fn listen(host: Ipv4Addr) -> (TcpListener, TcpListener) {
+    let try_one = |_| {
+        let four = TcpListener::bind((host, 0)).expect("loopback has all of 127/8");
+        let six = TcpListener::bind(six(four.local_addr().expect("bound"))).ok()?;
+        Some((four, six))
+    };
+    (0..100).find_map(try_one).expect("loopback has IPv6")
 }

@@ -1,115 +1,127 @@
-//! Servers of our own that are slow, half there, that babble, tear the connection down or never
+//! Servers of our own that refuse, are slow, half there, babble, tear the connection down or never
 //! end: whatever the protocol, each is bad, in bounded time and memory, and is said to be.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::thread::spawn;
+use std::time::{Duration, Instant};
 
-use converge::check::config::{Datagram, Dns, Expectation, Protocol, Reply, Turn};
-use converge::check::outcome::{Advice, Asked, Wish};
+use converge::check::config::{Datagram, Probe, Protocol, Reply};
+use converge::check::outcome::{Advice, Asked, Outcome, Wish};
+use socket2::{Domain, Socket, Type};
 
-use super::asking::{
-    Answer, WELL, ask, ask_by_datagram, ask_by_datagram_in_vain, ask_in_vain, login,
-};
-use super::rogue::{Rogue, hasty, rogue};
+use super::asking::{Answer, WELL, ask, ask_by_datagram, ask_by_datagram_in_vain, ask_in_vain};
+use super::engine::{self, made_within};
+use super::kinds::{datagrams, each, expect};
+use super::rogue::{Rogue, hasty, hasty_over_six, rogue};
 
-fn dns() -> Dns {
-    Dns { name: "www.example".to_owned(), record: 1, answer: None }
-}
+/// Both loopbacks.
+const HERE: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
-fn expect(text: &str) -> Protocol {
-    let expect = Some(Expectation::Text(text.as_bytes().to_vec()));
-    Protocol::Expect(vec![Turn { send: b"hello\n".to_vec(), expect }])
-}
-
-/// Every protocol that is no HTTP, with how its server's first words begin.
-fn protocols() -> Vec<(Protocol, &'static [u8])> {
-    let me = login("me", "secret");
-    let (login, database) = (me.clone(), String::new());
-    let postgres = Protocol::Postgres { login, database, cleartext: false };
-    vec![
-        (Protocol::Smtp { helo: "lb1.example".to_owned() }, b"220-mx.example ESM"),
-        (Protocol::Ftp(Some(me.clone())), b"220-Welcome\r\n to"),
-        (Protocol::Imap(Some(me.clone())), b"* OK IMAP4rev1"),
-        (Protocol::Pop3(Some(me.clone())), b"+OK POP3"),
-        (Protocol::Nntp, b"200 post"),
-        (Protocol::Redis { login: None }, b"+PO"),
-        (Protocol::Mysql(Some(me.clone())), b"\x60\0\0\0\x0a10.11"),
-        (postgres, b"R\0\0\0\x08\0"),
-        (Protocol::Ldap { login: Some(me), base: None }, b"\x30\x0c\x02\x01\x02\x61"),
-        (Protocol::Dns(dns()), b"\0\x40\x12\x34\x81"),
-        (Protocol::Sip { user: "ping".to_owned() }, b"SIP/2.0 200 OK\r\nVia:"),
-        (Protocol::Agent { send: Vec::new() }, b"up 50"),
-        (expect("well"), b"all is we"),
-    ]
+#[test]
+fn a_server_that_refuses_is_bad() {
+    each(|kind| {
+        for here in HERE {
+            // Bound and not listening: nobody else gets the port.
+            let domain = if here.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+            let socket = Socket::new(domain, Type::STREAM, None).expect("a socket");
+            socket.bind(&SocketAddr::new(here, 0).into()).expect("loopback");
+            let address = socket.local_addr().expect("bound").as_socket().expect("of IP");
+            let refused = engine::ask(&kind.protocol, None, address);
+            assert_eq!(refused, bad("connection refused"), "{:?}", kind.protocol);
+        }
+    });
 }
 
 #[test]
 fn a_server_that_says_nothing_is_silent() {
-    for (protocol, _) in protocols() {
-        let what = ask_in_vain(&protocol, hasty(Rogue::Stalls(b""))).expect_err("bad");
-        assert!(what.starts_with("silent: connected, but "), "{protocol:?}: {what}");
-    }
+    each(|kind| {
+        let what = ask_in_vain(&kind.protocol, hasty(Rogue::Stalls(b""))).expect_err("bad");
+        assert!(what.starts_with("silent: connected, but "), "{:?}: {what}", kind.protocol);
+    });
 }
 
 #[test]
 fn a_server_that_stops_in_the_middle_is_silent() {
-    for (protocol, first) in protocols() {
-        let what = ask_in_vain(&protocol, hasty(Rogue::Stalls(first))).expect_err("bad");
-        assert!(what.starts_with("silent: "), "{protocol:?}: {what}");
-        assert!(!what.contains("connected, but"), "{protocol:?}: {what}");
-    }
+    each(|kind| {
+        let what = ask_in_vain(&kind.protocol, hasty(Rogue::Stalls(kind.first)));
+        let what = what.expect_err("bad");
+        assert!(what.starts_with("silent: "), "{:?}: {what}", kind.protocol);
+        assert!(!what.contains("connected, but"), "{:?}: {what}", kind.protocol);
+    });
+}
+
+#[test]
+fn a_server_that_drips_gets_no_more_time_than_others() {
+    each(|kind| {
+        let drips = Rogue::Drips(kind.first, b"x");
+        let probe = Probe::Speak { protocol: kind.protocol.clone(), tls: None };
+        let begun = Instant::now();
+        let outcome = made_within(probe, hasty_over_six(drips), Duration::from_millis(500));
+        assert!(matches!(outcome, Outcome::Bad(_)), "{:?}: {outcome:?}", kind.protocol);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", kind.protocol);
+    });
 }
 
 #[test]
 fn a_server_that_closes_in_the_middle_is_bad() {
-    for (protocol, first) in protocols() {
-        // What an agent said is taken for its line.
-        if matches!(protocol, Protocol::Agent { .. }) {
-            continue;
-        }
-        for said in [b"", first] {
-            let what = ask(&protocol, hasty(Rogue::Says(said))).expect_err("bad");
+    each(|kind| {
+        for said in [b"", kind.first] {
+            // What an agent said is taken for its line.
+            if matches!(kind.protocol, Protocol::Agent { .. }) && !said.is_empty() {
+                continue;
+            }
+            let what = ask(&kind.protocol, hasty(Rogue::Says(said))).expect_err("bad");
             // Either was first: its goodbye, or that it does not take what we said.
-            let found = ["it closed the connection, and ", "silent: "];
-            assert!(found.iter().any(|word| what.starts_with(word)), "{protocol:?}: {what}");
+            let found = ["it closed the connection, and ", "the connection was closed", "silent: "];
+            let found = found.iter().any(|word| what.starts_with(word));
+            assert!(found, "{:?}: {what}", kind.protocol);
         }
-    }
+    });
 }
 
 #[test]
 fn a_server_that_tears_the_connection_down_is_no_good() {
-    for (protocol, first) in protocols() {
-        let what = ask(&protocol, hasty(Rogue::Resets(first))).expect_err("bad");
-        assert!(what.starts_with("silent: "), "{protocol:?}: {what}");
-    }
+    each(|kind| {
+        let what = ask(&kind.protocol, hasty(Rogue::Resets(kind.first))).expect_err("bad");
+        assert!(what.starts_with("silent: "), "{:?}: {what}", kind.protocol);
+    });
 }
 
+/// What no server says, whatever its kind.
+const JUNK: [&[u8]; 3] = [
+    b"\x15\x03\x03\0\x02\x02\x28\x15\x03\x03\0\x02\x01\0",
+    b"<html>\r\n\r\n</html>\r\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
+    b"\xff\xfe\xfd\xfc\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+];
+
 #[test]
-fn a_server_of_another_protocol_is_bad() {
-    for words in [
-        &b"\x15\x03\x03\0\x02\x02\x28\x15\x03\x03\0\x02\x01\0"[..],
-        b"<html>\r\n\r\n</html>\r\n\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        b"\xff\xfe\xfd\xfc\r\n\r\n\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
-    ] {
-        for (protocol, _) in protocols() {
-            assert!(ask(&protocol, hasty(Rogue::Says(words))).is_err(), "{protocol:?}");
+fn a_server_of_another_protocol_is_bad_over_ipv4_and_ipv6() {
+    each(|kind| {
+        for words in JUNK {
+            let what = ask(&kind.protocol, hasty(Rogue::Says(words))).expect_err("bad");
+            let six = engine::ask(&kind.protocol, None, hasty_over_six(Rogue::Says(words)));
+            let six = six.expect_err("bad");
+            // Its reset may be faster than what it said.
+            let torn = |what: &str| what.contains("reset") || what.starts_with("silent: ");
+            assert!(six == what || torn(&six) || torn(&what), "{:?}: {what}, {six}", kind.protocol);
         }
-    }
+    });
 }
 
 #[test]
 fn a_server_that_never_ends_is_found_out() {
-    for again in [&b"x"[..], b"\0", b"220-more\r\n", b"* more\r\n", b"N\0\0\0\x05x"] {
-        for (protocol, first) in protocols() {
-            // They are over with their first line, and what follows is not waited for.
-            let short = matches!(protocol, Protocol::Agent { .. } | Protocol::Nntp);
-            if short && again.contains(&b'\n') {
+    each(|kind| {
+        for again in [&b"x"[..], b"\0", b"220-more\r\n", b"* more\r\n", b"N\0\0\0\x05x"] {
+            // An agent is done with its first line, and what follows is not waited for.
+            if matches!(kind.protocol, Protocol::Agent { .. }) && again.contains(&b'\n') {
                 continue;
             }
-            let what = ask(&protocol, hasty(Rogue::Repeats(first, again))).expect_err("bad");
-            assert!(!what.starts_with("silent: "), "{protocol:?} {}: {what}", again.escape_ascii());
+            let endless = hasty(Rogue::Repeats(kind.first, again));
+            let what = ask(&kind.protocol, endless).expect_err("bad");
+            let words = again.escape_ascii();
+            assert!(!what.starts_with("silent: "), "{:?} {words}: {what}", kind.protocol);
         }
-    }
+    });
 }
 
 #[test]
@@ -136,8 +148,8 @@ fn what_is_expected_has_to_come() {
 }
 
 /// One who answers each datagram with these, one after the other.
-fn parrot(answers: &'static [&'static [u8]]) -> SocketAddr {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback");
+fn parrot(here: IpAddr, answers: &'static [&'static [u8]]) -> SocketAddr {
+    let socket = UdpSocket::bind((here, 0)).expect("loopback");
     let address = socket.local_addr().expect("bound");
     spawn(move || {
         let (_, from) = socket.recv_from(&mut [0; 4096]).expect("a question");
@@ -151,10 +163,29 @@ fn parrot(answers: &'static [&'static [u8]]) -> SocketAddr {
 #[test]
 fn a_datagram_of_junk_is_no_answer() {
     const JUNK: &[&[u8]] = &[b"", b"\0", b"SIP/2.0 200 OK\r\n\r\n", &[0xff; 600]];
-    let radius = Datagram::Radius { login: login("me", ""), secret: "s".into() };
-    for datagram in [Datagram::Dns(dns()), Datagram::Sip { user: "ping".to_owned() }, radius] {
-        let what = ask_by_datagram_in_vain(&datagram, parrot(JUNK)).expect_err("bad");
-        assert!(what.starts_with("silent: no answer came"), "{datagram:?}: {what}");
+    for datagram in datagrams() {
+        for here in HERE {
+            let what = ask_by_datagram_in_vain(&datagram, parrot(here, JUNK)).expect_err("bad");
+            // With bytes of the operator's own, every datagram is an answer.
+            let wanted = match datagram {
+                Datagram::Udp { .. } => "a reply of 0 bytes, not 4 to 4",
+                Datagram::Dns(_) | Datagram::Sip { .. } => "silent: no answer came",
+                Datagram::Radius { .. } => "silent: no answer came; one that does not know us",
+            };
+            assert!(what.starts_with(wanted), "{datagram:?}: {what}");
+        }
+    }
+}
+
+#[test]
+fn who_refuses_datagrams_is_bad() {
+    for datagram in datagrams() {
+        for here in HERE {
+            let address = UdpSocket::bind((here, 0)).and_then(|socket| socket.local_addr());
+            let refused = engine::made(Probe::Ask(datagram.clone()), address.expect("bound"));
+            let Outcome::Bad(failure) = refused else { panic!("{datagram:?}: {refused:?}") };
+            assert!(failure.what.contains("port unreachable"), "{datagram:?}: {failure}");
+        }
     }
 }
 
@@ -163,10 +194,10 @@ fn a_reply_has_to_be_as_expected() {
     let begins = vec![Some(b'a'), None, Some(b'c')];
     let reply = Some(Reply { begins, shortest: 0, longest: 255 });
     let udp = Datagram::Udp { payload: b"hello".to_vec(), reply };
-    assert_eq!(ask_by_datagram(&udp, parrot(&[b"abcd"])), WELL);
-    let other = ask_by_datagram(&udp, parrot(&[b"abd"]));
+    assert_eq!(ask_by_datagram(&udp, parrot(HERE[0], &[b"abcd"])), WELL);
+    let other = ask_by_datagram(&udp, parrot(HERE[0], &[b"abd"]));
     assert_eq!(other, bad("a reply that begins otherwise: `abd`"));
-    assert_eq!(ask_by_datagram_in_vain(&udp, parrot(&[])), bad("silent: no answer came"));
+    assert_eq!(ask_by_datagram_in_vain(&udp, parrot(HERE[0], &[])), bad("silent: no answer came"));
     let any = Datagram::Udp { payload: b"hello".to_vec(), reply: None };
-    assert_eq!(ask_by_datagram_in_vain(&any, parrot(&[])), WELL);
+    assert_eq!(ask_by_datagram_in_vain(&any, parrot(HERE[0], &[])), WELL);
 }

@@ -314,13 +314,15 @@ fn after_a_partition_one_gives_way_and_the_other_announces_the_vip_again() {
 fn a_firewall_that_drops_the_protocol_makes_no_two_active_while_the_directors_reach_each_other() {
     let Some(segment) = Segment::new(&AB) else { return };
     let (mut a, mut b) = pair(&segment, "");
+    // Some advertisements have come through. Where they have not, on a busy computer, the other
+    // one does not even become Active, and says the same.
+    sleep(Duration::from_millis(2500));
     if !AB.iter().all(|host| segment.filter(host, true)) {
         crate::kinds::apart::skipped("a test of a firewall", "neither nft nor iptables works");
         return;
     }
-    b.await_log("protocol 112 seems blocked");
-    held(&segment, "a", &a, &b);
     b.await_log("a firewall or security group");
+    held(&segment, "a", &a, &b);
     let changes = |node: &Node<'_>| node.log().matches(" → ").count();
     let before = (changes(&a), changes(&b));
     for _ in 0..20 {

@@ -149,11 +149,15 @@ impl<'s> Node<'s> {
         )
     }
 
+    /// The process.
+    pub fn pid(&self) -> Pid {
+        let child = self.child.as_ref().expect("it was started");
+        Pid::from_raw(i32::try_from(child.id()).expect("a process id"))
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().expect("it was started");
-        let pid = i32::try_from(child.id()).expect("a process id");
-        kill(Pid::from_raw(pid), signal).expect("our own child");
+        kill(self.pid(), signal).expect("our own child");
     }
 
     /// Waits until it has ended; whether well.

@@ -15,8 +15,8 @@ use crate::failover::segment::Segment;
 const CHECK: &str = "kind = \"http\"\nevery = \"500ms\"\n";
 
 /// Both directors, of which `a` is Active; all servers are well.
-fn pair(segment: &Segment) -> (Node<'_>, Node<'_>) {
-    let role = proxied(CHECK);
+pub(super) fn pair<'s>(segment: &'s Segment, check: &str) -> (Node<'s>, Node<'s>) {
+    let role = proxied(check);
     let mut a = director(segment, "a", "", &role);
     let mut b = director(segment, "b", "", &role);
     for node in [&mut a, &mut b] {
@@ -27,7 +27,7 @@ fn pair(segment: &Segment) -> (Node<'_>, Node<'_>) {
     (a, b)
 }
 
-fn held(segment: &Segment, host: &str, [a, b]: [&Node<'_>; 2]) {
+pub(super) fn held(segment: &Segment, host: &str, [a, b]: [&Node<'_>; 2]) {
     let held = segment.await_holder(VIP, host);
     held.unwrap_or_else(|e| panic!("{e}\n---- a\n{}\n---- b\n{}", a.log(), b.log()));
 }
@@ -41,7 +41,7 @@ fn keeps(node: &Node<'_>) {
     assert!(pool(node, PROXIED).held, "{}", node.log());
 }
 
-fn never_left(node: &Node<'_>) {
+pub(super) fn never_left(node: &Node<'_>) {
     for web in WEBS {
         let seen = look(node, PROXIED, web).expect("it is reported");
         assert_eq!((seen.share.weight, seen.share.standing), (Some(1), Standing::Up), "{seen:?}");
@@ -53,7 +53,7 @@ fn never_left(node: &Node<'_>) {
 #[test]
 fn a_director_that_alone_lost_the_way_keeps_the_servers_and_gives_the_vip_to_one_that_sees() {
     let Some((segment, _webs)) = segment_with_nginx() else { return };
-    let (a, b) = pair(&segment);
+    let (a, b) = pair(&segment, CHECK);
     lose_the_way(&segment, "a", true);
     keeps(&a);
     a.await_log("→ Fault");
@@ -71,7 +71,7 @@ fn a_director_that_alone_lost_the_way_keeps_the_servers_and_gives_the_vip_to_one
 #[test]
 fn a_director_that_is_cut_off_from_all_empties_nothing() {
     let Some((segment, _webs)) = segment_with_nginx() else { return };
-    let (a, b) = pair(&segment);
+    let (a, b) = pair(&segment, CHECK);
     segment.cut("a", true);
     keeps(&a);
     b.await_log("→ Active");

@@ -8,6 +8,7 @@
 mod blindness;
 mod restart;
 mod site;
+mod stalls;
 mod steady;
 mod verdicts;
 mod web;

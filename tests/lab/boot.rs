@@ -21,7 +21,7 @@ fn a_reboot_converges_by_itself_from_systemd() {
         assert_eq!(world.pending(host), Vec::<String>::new());
         world.ok(host, "systemctl disable -q converge-apply");
     }
-    world.both_servers_answer_again();
+    world.both_servers_answer();
 }
 
 #[test]
@@ -33,5 +33,5 @@ fn a_machine_whose_plug_was_pulled_converges_when_it_boots() {
     assert!(!world.pending("web2").is_empty(), "the kernel's state is gone");
     assert!(world.converge("web2").success());
     assert_eq!(world.pending("web2"), Vec::<String>::new());
-    world.both_servers_answer_again();
+    world.both_servers_answer();
 }

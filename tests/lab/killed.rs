@@ -40,5 +40,5 @@ fn a_run_that_was_killed_anywhere_is_finished_by_the_next_one() {
             assert_eq!(world.pending(host), Vec::<String>::new());
         }
     }
-    world.both_servers_answer_again();
+    world.both_servers_answer();
 }

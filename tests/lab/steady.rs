@@ -82,7 +82,7 @@ fn whatever_is_damaged_by_hand_is_named_and_put_back() {
     for (host, damage, named) in DAMAGE {
         world.repairs(host, damage, named);
     }
-    world.both_servers_answer_again();
+    world.both_servers_answer();
 }
 
 /// Foreign things: how they are made, and what shows that they are there.
@@ -172,5 +172,5 @@ fn a_configuration_that_fails_its_test_is_not_kept_and_the_old_one_serves_on() {
     assert_eq!(output.status, 1, "{}{}", output.stdout, output.stderr);
     assert!(output.stdout.contains("oops"), "nginx's own words are shown:\n{}", output.stdout);
     assert_eq!(world.ok("web1", "cat /etc/nginx/conf.d/converge.conf"), good);
-    world.both_servers_answer_again();
+    world.both_servers_answer();
 }

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use converge::check::wire::config::WireConfig;
 use converge::check::wire::{Findings, Wire};
+use converge::vrrp::driver::Event;
+use converge::vrrp::router::{Notice, Start, State};
 use tokio::time::timeout;
 
 use super::host::{Host, Link, VIP, at};
 use crate::kinds::apart::each_in_a_namespace;
 use crate::kinds::sh;
+use crate::vrrp::lan::{Director, router, settings};
 
 /// Rounds and rests, and a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +41,8 @@ impl Watch {
         directors: Vec<(String, IpAddr)>,
     ) -> Watch {
         let vip = VIP.parse().expect("an address");
-        let config = WireConfig { vip, interface: "eth0".into(), servers, directors, direct: true };
+        let (interface, servers) = ("eth0".into(), servers.into());
+        let config = WireConfig { vip, interface, servers, directors, direct: true };
         let start = || Wire::start(vec![config]).expect("a link can be watched");
         let (wire, findings) = director.neighbour.within(start);
         Watch { wire, findings }
@@ -90,6 +94,22 @@ each_in_a_namespace! {
             format!("real server h11 ({mac}) no longer answers ARP for the VIP 10.77.0.100 on eth0")
         );
         watch.finds_nothing().await;
+    }
+
+    async fn what_a_server_answers_for_the_vip_is_no_director_s_word_to_vrrp(_host) {
+        let link = Link::new();
+        let (director, (one, _)) = (link.host(1), link.server(11));
+        one.sysctl("ipv4/conf/all/arp_ignore", 0);
+        let router = vec![(router("a", Duration::from_secs(1)), Start::Fresh)];
+        let speaker = Director::start(&director.neighbour, settings("a", false), router);
+        speaker.becomes(State::Active);
+        let mut watch = Watch::start(&director, &[&one], &[]);
+        let found = watch.finds().await;
+        assert!(found.contains("h11") && found.contains("answers ARP for the VIP"), "{found}");
+        let said = speaker.said();
+        let is_claim =
+            |event: &Event| matches!(event, Event::Noticed { notice: Notice::Claimed, .. });
+        assert!(!said.iter().any(is_claim), "{said:#?}");
     }
 
     async fn a_stranger_that_answers_for_the_vip_is_told_by_its_ethernet_address(_host) {

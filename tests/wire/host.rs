@@ -208,12 +208,12 @@ pub(crate) fn through_vip(server: IpAddr, way: Way) -> CheckConfig {
     let (vip, port) = if server.is_ipv4() { (VIP, 80) } else { (VIP6, 81) };
     let vip = vip.parse().expect("an address");
     let probe = Probe::ThroughVip(ThroughVip { vip, interface: "eth0".into(), way });
-    CheckConfig { target: Target { address: server, port }, probe, timing: timing() }
+    CheckConfig { target: Target { address: server, port }, probe: probe.into(), timing: timing() }
 }
 
 /// A ping.
 pub(crate) fn ping(address: IpAddr) -> CheckConfig {
-    CheckConfig { target: Target { address, port: 0 }, probe: Probe::Ping, timing: timing() }
+    CheckConfig { target: Target { address, port: 0 }, probe: Probe::Ping.into(), timing: timing() }
 }
 
 pub(crate) fn at(text: &str) -> SocketAddr {

@@ -95,7 +95,7 @@ fn expired(check: &CheckConfig) -> Outcome {
 }
 
 fn datagram(check: &CheckConfig) -> Option<&Datagram> {
-    match &check.probe {
+    match &*check.probe {
         Probe::Ask(datagram) => Some(datagram),
         Probe::Connect(_)
         | Probe::Speak { .. }

@@ -109,7 +109,7 @@ impl Lines {
     /// Begins a run. It may end at once.
     pub(super) fn begin(&mut self, run: Run, check: &Arc<CheckConfig>) -> Option<Outcome> {
         let to = check.target.socket();
-        let begun = match &check.probe {
+        let begun = match &*check.probe {
             Probe::Connect(None) => self.connect(to).map(|line| (line, Work::Look(run, to))),
             Probe::Ask(_) => self.ask(run, check),
             Probe::Connect(Some(_)) | Probe::Speak { .. } => self.connect(to).map(|line| {

@@ -29,6 +29,7 @@ mod vip;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread as threads;
 
@@ -77,6 +78,7 @@ pub enum CheckError {
 pub struct Checks {
     orders: Slot<Orders>,
     status: Arc<Mutex<Status>>,
+    heart: Arc<AtomicU64>,
 }
 
 impl Checks {
@@ -105,9 +107,9 @@ impl Checks {
     ) -> Result<(Checks, Events), CheckError> {
         let orders = Slot::new().map_err(CheckError::Epoll)?;
         let (teller, events) = events::channel();
-        let handle = Checks { orders, status: Arc::default() };
+        let handle = Checks { orders, status: Arc::default(), heart: Arc::default() };
         let (orders, status) = (handle.orders.clone(), Arc::clone(&handle.status));
-        let ways = Ways { orders, teller, status, onlooker };
+        let ways = Ways { orders, teller, status, heart: handle.heart(), onlooker };
         let thread = Thread::new(settings, ways).map_err(CheckError::Epoll)?;
         handle.configure(checks);
         let builder = threads::Builder::new().name("checks".to_owned()).stack_size(STACK);
@@ -120,7 +122,18 @@ impl Checks {
         self.orders.put(|orders| orders.checks = Some(checks));
     }
 
-    /// How the checks stood, at most a second ago while some are made.
+    /// Counts the turns of the thread, at least one a second: what does not move is stuck or dead.
+    pub fn heart(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.heart)
+    }
+
+    /// Has the thread do something in between, for tests of what becomes of it then.
+    #[cfg(test)]
+    pub(crate) fn plant(&self, plant: impl FnOnce() + Send + 'static) {
+        self.orders.put(|orders| orders.plant = Some(Box::new(plant)));
+    }
+
+    /// How the checks stood, at most a second ago while the thread turns.
     pub fn status(&self) -> Status {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

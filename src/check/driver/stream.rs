@@ -60,7 +60,7 @@ pub(super) enum Turn {
 impl Stream {
     /// One for a check over TCP. Its socket begins to connect.
     pub(super) fn new(run: Run, check: &Arc<CheckConfig>, random: [u8; 16]) -> Self {
-        let dialogue = match &check.probe {
+        let dialogue = match &*check.probe {
             Probe::Speak { protocol, tls } => {
                 Some(dialogue(protocol, &check.target, tls.as_ref(), random))
             }
@@ -160,7 +160,7 @@ impl Stream {
     }
 
     fn tls(&self) -> Option<&Tls> {
-        match &self.check.probe {
+        match &*self.check.probe {
             Probe::Connect(tls) | Probe::Speak { tls, .. } => tls.as_ref(),
             Probe::Ask(_)
             | Probe::Ping
@@ -334,7 +334,7 @@ impl Stream {
     }
 
     fn wants_h2(&self) -> bool {
-        let Probe::Speak { protocol: Protocol::Http(http), .. } = &self.check.probe else {
+        let Probe::Speak { protocol: Protocol::Http(http), .. } = &*self.check.probe else {
             return false;
         };
         http.version == HttpVersion::V2

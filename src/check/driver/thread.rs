@@ -3,11 +3,15 @@
 //!
 //! What is due is gathered for some milliseconds, and so is what comes back while much is under
 //! way: a thread that wakes for each of ten thousand connections has no time for anything else.
-//! Whatever came is taken in before time passes, so that a host that was held up does not take
-//! answers that lie in its sockets for silence.
+//! Time passes at moments that lie on a grid, so that what is due every second is begun a second
+//! apart, to the wake-up. Whatever came is taken in before time passes, so that a host that was
+//! held up does not take answers that lie in its sockets for silence. It turns at least once a
+//! second and counts that, so that others see when it no longer does; and it sees itself when it
+//! was not run for a while.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -29,11 +33,15 @@ use crate::clock::Moment;
 use crate::host::post::Slot;
 use crate::vrrp::driver::now;
 
-/// What is due is gathered for so long, if the shortest timeout allows it.
-const GATHER: Duration = Duration::from_millis(10);
+/// What is due is gathered for so many milliseconds: the most that the shortest timeout allows.
+/// Each is a whole part of a tenth of a second, as what checks are told mostly is a multiple of it.
+const GATHER: [u64; 5] = [20, 10, 5, 2, 1];
 
 /// At least as many times is time looked at within the shortest timeout.
 const LOOKS: u32 = 32;
+
+/// Where so much may be gathered a moment more is nothing.
+const PATIENT: Duration = Duration::from_millis(10);
 
 /// No wait is shorter.
 const LEAST: Duration = Duration::from_millis(1);
@@ -51,6 +59,13 @@ const CROWD: usize = 4;
 /// to all that was begun together come within it, and one wake-up does for them.
 const SEVERAL: usize = 4;
 
+/// The longest sleep: whoever watches the thread wants to see it turn.
+const BEAT: Duration = Duration::from_secs(1);
+
+/// A turn that takes so much longer than its sleep was a pause of the process or the host: what
+/// was under way then could not be gone on with. The work of a turn takes milliseconds.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How often the status is renewed.
 const PUBLISH: Duration = Duration::from_secs(1);
 
@@ -62,6 +77,9 @@ const ORDERS: u64 = u64::MAX;
 pub(super) struct Orders {
     pub(super) checks: Option<BTreeSet<Arc<CheckConfig>>>,
     pub(super) end: bool,
+    /// What a test has the thread do in between.
+    #[cfg(test)]
+    pub(super) plant: Option<Box<dyn FnOnce() + Send>>,
 }
 
 /// The ways to and from the daemon.
@@ -69,6 +87,8 @@ pub(super) struct Ways {
     pub(super) orders: Slot<Orders>,
     pub(super) teller: Teller,
     pub(super) status: Arc<Mutex<Status>>,
+    /// Counts the turns.
+    pub(super) heart: Arc<AtomicU64>,
     pub(super) onlooker: Option<Onlooker>,
 }
 
@@ -85,11 +105,13 @@ pub(super) struct Thread {
     unmade: u64,
     at_once: usize,
     gather: Duration,
-    /// When time passed for the last time.
-    passed: Moment,
+    /// When it last woke up.
+    woke: Moment,
     published: Moment,
     /// Much is under way, and some of it came.
     crowded: bool,
+    /// Something was begun, and may have come at once.
+    begun: bool,
     ended: bool,
 }
 
@@ -111,10 +133,11 @@ impl Thread {
             done: Vec::new(),
             unmade: 0,
             at_once,
-            gather: GATHER,
-            passed: now,
+            gather: LEAST,
+            woke: now,
             published: now,
             crowded: false,
+            begun: false,
             ended: false,
         })
     }
@@ -123,6 +146,7 @@ impl Thread {
     pub(super) fn run(mut self) {
         self.take_orders();
         while !self.ended {
+            self.ways.heart.fetch_add(1, Ordering::Relaxed);
             self.settle();
             self.take_in();
             self.pass_time();
@@ -131,7 +155,11 @@ impl Thread {
 
     /// Waits for something to come or to be due, and takes in what came.
     fn take_in(&mut self) {
-        let several = self.lines.busy() >= SEVERAL && self.gather == GATHER;
+        // A neighbour, a refusal by this host: it is there already, and nothing need be waited for.
+        if std::mem::take(&mut self.begun) {
+            self.drain(Duration::ZERO);
+        }
+        let several = self.lines.busy() >= SEVERAL && self.gather >= PATIENT;
         if self.crowded || several {
             std::thread::sleep(LEAST);
         }
@@ -139,31 +167,54 @@ impl Thread {
         self.crowded = came > 0 && self.lines.busy() >= CROWD;
         if self.lines.has_unread() {
             let now = now();
-            let checker = &mut self.checker;
-            self.lines.handle_unread(now, |run, outcome| checker.handle_outcome(run, outcome, now));
+            let done = &mut self.done;
+            self.lines.handle_unread(now, |run, outcome| done.push((run, outcome)));
+            self.conclude(now);
         }
     }
 
     /// Waits so long for something to come, and takes in all that did. How much it was, is
     /// answered.
-    fn drain(&mut self, mut timeout: EpollTimeout) -> usize {
+    fn drain(&mut self, mut timeout: Duration) -> usize {
         let mut came = 0;
         for _ in 0..BATCHES {
+            // Rounded up: a wake-up before it is due would be one in vain.
+            let millis = timeout.as_nanos().div_ceil(LEAST.as_nanos());
+            let wait = EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX);
             // A signal is no reason to do anything else than to look.
-            let found = self.epoll.wait(&mut self.events, timeout).unwrap_or(0);
-            self.handle_events(found);
+            let found = self.epoll.wait(&mut self.events, wait).unwrap_or(0);
+            let now = now();
+            self.notice_pause(timeout, now);
+            self.handle_events(found, now);
             came += found;
             if found < EVENTS || self.ended {
                 break;
             }
-            timeout = EpollTimeout::ZERO;
+            timeout = Duration::ZERO;
         }
         came
     }
 
+    /// After a pause servers may have given up on what was under way, for nobody went on with it.
+    fn notice_pause(&mut self, slept: Duration, now: Moment) {
+        let late = now.since(self.woke + slept);
+        self.woke = now;
+        if late < PAUSE {
+            return;
+        }
+        self.checker.handle_pause();
+        if self.notices.is_news("a pause", now) {
+            let late = late.as_secs_f64();
+            let text = format!(
+                "the checks stood still for {late:.1} s, as this host or the whole process did: \
+                 what was under way then is held against nobody"
+            );
+            self.ways.teller.note(Event::Noticed(text));
+        }
+    }
+
     /// Takes in what came.
-    fn handle_events(&mut self, found: usize) {
-        let now = now();
+    fn handle_events(&mut self, found: usize, now: Moment) {
         for number in 0..found {
             let event = self.events[number];
             match event.data() {
@@ -182,28 +233,25 @@ impl Thread {
     }
 
     /// How long there is nothing to do unless something comes.
-    fn timeout(&self) -> EpollTimeout {
-        let due = self.checker.poll_timeout().map(|due| due.max(self.passed + self.gather));
+    fn timeout(&self) -> Duration {
+        if self.lines.has_unread() {
+            return Duration::ZERO;
+        }
+        let due = self.checker.poll_timeout().map(|due| self.gathered(due));
         let due = due.into_iter().chain(self.stations.poll_timeout()).min();
-        let Some(due) = due.filter(|_| !self.lines.has_unread()) else {
-            return match self.lines.has_unread() {
-                true => EpollTimeout::ZERO,
-                false => EpollTimeout::NONE,
-            };
-        };
-        let wait = due.since(now());
-        // Rounded up: a wake-up before it is due would be one in vain.
-        let millis = wait.as_nanos().div_ceil(LEAST.as_nanos());
-        EpollTimeout::try_from(millis).unwrap_or(EpollTimeout::MAX)
+        due.map_or(BEAT, |due| due.since(now()).min(BEAT))
+    }
+
+    /// When what is due is done: with all else that is due about that time.
+    fn gathered(&self, due: Moment) -> Moment {
+        due.up_to_next(self.gather)
     }
 
     /// Whatever came up to a moment is taken in before the machines are told that it passed.
     fn pass_time(&mut self) {
         let now = now();
-        let is_due = self.checker.poll_timeout().is_some_and(|due| due <= now);
-        if is_due && now >= self.passed + self.gather {
-            self.drain(EpollTimeout::ZERO);
-            self.passed = now;
+        if self.checker.poll_timeout().is_some_and(|due| self.gathered(due) <= now) {
+            self.drain(Duration::ZERO);
             self.checker.handle_timeout(now);
         }
         self.stations.handle_timeout(now, &mut self.done);
@@ -236,6 +284,7 @@ impl Thread {
         if let Some(onlooker) = &mut self.ways.onlooker {
             onlooker.handle_begin(run, check, now);
         }
+        self.begun = true;
         match stations::sort(&check.probe) {
             None => {
                 if let Some(outcome) = self.lines.begin(run, check) {
@@ -282,9 +331,12 @@ impl Thread {
     fn take_orders(&mut self) {
         let Some(orders) = self.ways.orders.take() else { return };
         self.ended |= orders.end;
+        #[cfg(test)]
+        if let Some(plant) = orders.plant {
+            plant();
+        }
         if let Some(checks) = orders.checks {
-            let shortest = checks.iter().map(|check| check.timing.timeout).min();
-            self.gather = shortest.map_or(GATHER, |it| (it / LOOKS).clamp(LEAST, GATHER));
+            self.gather = gather(checks.iter().map(|check| check.timing.timeout));
             self.lines.desk.trust.forget();
             self.ways.teller.forget_others(&checks);
             self.checker.configure(&checks, now());
@@ -300,5 +352,28 @@ impl Thread {
             status.sockets = self.lines.open();
             self.published = now;
         }
+    }
+}
+
+/// How long what is due may be gathered where checks have these timeouts.
+fn gather(timeouts: impl Iterator<Item = Duration>) -> Duration {
+    let most = timeouts.min().map_or(Duration::MAX, |shortest| shortest / LOOKS);
+    GATHER.map(Duration::from_millis).into_iter().find(|span| *span <= most).unwrap_or(LEAST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_timeout_is_stretched_by_more_than_a_small_part_for_the_sake_of_gathering() {
+        let gather = |timeouts: &[u64]| {
+            gather(timeouts.iter().copied().map(Duration::from_millis)).as_millis()
+        };
+        assert_eq!(gather(&[1000]), 20);
+        assert_eq!(gather(&[5000, 400]), 10);
+        assert_eq!(gather(&[250]), 5);
+        assert_eq!(gather(&[10]), 1);
+        assert_eq!(gather(&[]), 20);
     }
 }

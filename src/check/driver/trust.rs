@@ -113,7 +113,7 @@ fn speaks(probe: &Probe, tls: &Tls) -> Option<&'static [u8]> {
         | Protocol::Ftp(_)
         | Protocol::Imap(_)
         | Protocol::Pop3(_)
-        | Protocol::Nntp
+        | Protocol::Nntp(_)
         | Protocol::Redis { .. }
         | Protocol::Mysql(_)
         | Protocol::Ldap { .. }

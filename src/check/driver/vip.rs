@@ -88,7 +88,7 @@ impl Vip {
     }
 
     fn knock(&mut self, run: Run, check: &CheckConfig, now: Moment) -> Result<(), String> {
-        let Probe::ThroughVip(through) = &check.probe else {
+        let Probe::ThroughVip(through) = &*check.probe else {
             return Err("this is no check through a VIP".to_owned());
         };
         let port = self.held(through.vip).ok_or("this host has no IPv6")?;

@@ -9,6 +9,7 @@ use super::Run;
 use super::beat::Beat;
 use super::judgement::Judgement;
 use crate::check::config::CheckConfig;
+use crate::check::outcome::Outcome;
 use crate::clock::Moment;
 
 /// One check.
@@ -22,6 +23,8 @@ pub(super) struct Entry {
     /// The beats up to then are done with.
     pub(super) reckoned: Moment,
     pub(super) flight: Option<Flight>,
+    /// The last run was forgiven.
+    pub(super) forgave: bool,
 }
 
 /// A run in flight.
@@ -34,6 +37,8 @@ pub(super) struct Flight {
     /// It began between beats: should it run into the next one, it makes way and counts for
     /// nothing, so that nothing ever puts a beat off.
     pub(super) yields: bool,
+    /// This process was not run for a while since it began.
+    pub(super) paused: bool,
 }
 
 impl Flight {
@@ -48,9 +53,19 @@ impl Entry {
     pub(super) fn begin(&mut self, run: Run, now: Moment) -> Moment {
         let yields = !self.beat.has(self.due) && self.beat.between(self.due, now) == 0;
         let ends = self.ends(now, yields);
-        self.flight = Some(Flight { run, began: now, ends, yields });
+        self.flight = Some(Flight { run, began: now, ends, yields, paused: false });
         self.reckoned = now;
         ends
+    }
+
+    /// A run that nobody went on with for a while may end badly for that alone, so it counts for
+    /// nothing. Once in a row: a process that is always late still finds who is dead.
+    pub(super) fn forgive(&mut self, flight: &Flight, outcome: Outcome) -> Outcome {
+        self.forgave = flight.paused && !self.forgave && matches!(outcome, Outcome::Bad(_));
+        match self.forgave {
+            true => Outcome::Unmade("it was not gone on with in time".to_owned()),
+            false => outcome,
+        }
     }
 
     /// How many beats are left out if it begins now: all that passed since the last run, but one.

@@ -115,6 +115,7 @@ impl Checker {
         let Some(flight) = entry.flight.take() else { return };
         self.ends.remove(&(flight.ends, run.index));
         self.tally.end();
+        let outcome = entry.forgive(&flight, outcome);
         let timing = &entry.check.timing;
         if entry.judgement.take(outcome, timing, now) {
             let health = entry.judgement.health.clone();
@@ -136,6 +137,13 @@ impl Checker {
             self.end(index, now);
         }
         self.begin_due(now);
+    }
+
+    /// This process was not run for a while, whatever the reason. Servers may have given up on what
+    /// is in flight.
+    pub fn handle_pause(&mut self) {
+        let flights = self.entries.iter_mut().flatten().filter_map(|entry| entry.flight.as_mut());
+        flights.for_each(|flight| flight.paused = true);
     }
 
     /// The time of a run is up, or it makes way for the next beat.

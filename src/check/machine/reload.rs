@@ -29,6 +29,9 @@ pub(super) fn configure(checker: &mut Checker, checks: &BTreeSet<Arc<CheckConfig
     let new: Vec<_> = new.map(|check| (check, like(checker, check))).collect();
     let gone = checker.by_check.keys().filter(|check| !checks.contains(*check));
     let gone: Vec<_> = gone.cloned().collect();
+    // To the last one: of ten thousand, room for twice as many would be megabytes.
+    let room = checker.free.len() + gone.len();
+    checker.entries.reserve_exact(new.len().saturating_sub(room));
     let mut going: BTreeSet<u32> =
         gone.iter().filter_map(|check| checker.by_check.remove(check)).collect();
     for (check, like) in new {
@@ -60,8 +63,15 @@ fn add(checker: &mut Checker, check: &Arc<CheckConfig>, like: Option<u32>, now: 
     let judgement = like.map_or_else(|| Judgement::new(now), |entry| entry.judgement.clone());
     let (due, beat) = place(checker, check, now);
     let check = Arc::clone(check);
-    let flight = None;
-    let entry = Entry { check: Arc::clone(&check), beat, judgement, due, reckoned: now, flight };
+    let entry = Entry {
+        check: Arc::clone(&check),
+        beat,
+        judgement,
+        due,
+        reckoned: now,
+        flight: None,
+        forgave: false,
+    };
     tell(checker, &entry);
     let index = checker.free.pop().unwrap_or_else(|| {
         checker.entries.push(None);

@@ -3,8 +3,11 @@
 //! `up`, `down`, `fail`, `stopped` are its health, `ready`, `drain`, `maint` what it wants to be
 //! done with it, `75%` the share of its weight; of each sort the last word holds. `maxconn:N` is of
 //! no use to IPVS and passed over. Between words stand spaces, tabs or commas; behind `#` the
-//! reason. Unlike HAProxy, which lets a drain stand until `ready` comes, each line here is the
-//! whole truth: an agent that was started anew need not know what it said before.
+//! reason. A real HAProxy 2.6 was asked about all of it (tests/checks/agents.rs), and differs in
+//! this: it lets a drain stand until `ready` comes, and what it had before where a line says
+//! nothing of it or is none at all, while here each line is the whole truth and one without any
+//! word of an agent bad: an agent that was started anew need not know what it said before. It
+//! takes no line without an end, which its manual calls optional, and does not know `failed`.
 
 use super::Step;
 use super::exchange::{Cut, Speaker};
@@ -57,11 +60,12 @@ impl Speaker for Agent {
 
 /// What a line says.
 fn judge(line: &[u8]) -> Outcome {
-    let line = line.trim_ascii();
-    let (words, reason) = match line.iter().position(|byte| *byte == b'#') {
-        // Only where a word could begin.
-        Some(at) if at == 0 || is_between(&line[at - 1]) => (&line[..at], &line[at + 1..]),
-        Some(_) | None => (line, &[][..]),
+    let line = line.strip_suffix(b"\n").or(line.strip_suffix(b"\r")).unwrap_or(line);
+    // Only where a word could begin.
+    let begins = |at: &usize| line[*at] == b'#' && (*at == 0 || is_between(&line[at - 1]));
+    let (words, reason) = match (0..line.len()).find(begins) {
+        Some(at) => (&line[..at], &line[at + 1..]),
+        None => (line, &[][..]),
     };
     let mut said = Said::default();
     words.split(is_between).filter(|word| !word.is_empty()).for_each(|word| said.take(word));
@@ -70,6 +74,13 @@ fn judge(line: &[u8]) -> Outcome {
 
 fn is_between(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t' | b',')
+}
+
+/// The number before a `%`. One that is too large is as large as can be.
+fn share(word: &str) -> Option<u16> {
+    let digits = word.strip_suffix('%').filter(|digits| !digits.is_empty())?;
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().unwrap_or(u16::MAX))
 }
 
 /// What the words of a line add up to.
@@ -89,8 +100,7 @@ struct Said {
 impl Said {
     fn take(&mut self, word: &[u8]) {
         let word = String::from_utf8_lossy(word).to_ascii_lowercase();
-        let share = word.strip_suffix('%').and_then(|digits| digits.parse::<u16>().ok());
-        match (word.as_str(), share) {
+        match (word.as_str(), share(&word)) {
             (_, Some(percent)) => self.share = Some(percent),
             ("up", _) => self.down = None,
             ("down" | "fail" | "failed" | "stopped", _) => self.down = Some(word),
@@ -160,9 +170,14 @@ mod tests {
             (b"maxconn:10\n", advice(None, None, None)),
             (b"up # all well\n", advice(None, None, None)),
             (b"drain #backup\n", advice(None, drain, Some("the agent says drain: `backup`"))),
+            (b"70000%\n", advice(Some(u16::MAX), None, None)),
             (
-                b"up wat 70000%\n",
-                advice(None, None, Some("the agent says `wat`, which means nothing")),
+                b"up wat 7% +5%\n",
+                advice(Some(7), None, Some("the agent says `wat`, which means nothing")),
+            ),
+            (
+                b"up fail#x # down\n",
+                advice(None, None, Some("the agent says `fail#x`, which means nothing")),
             ),
         ] {
             agent().hears(line).ends_as(|outcome| {
@@ -181,6 +196,9 @@ mod tests {
             (b"\n", "no word of an agent, but ``"),
             (b"# up\n", "no word of an agent, but `# up`"),
             (b"-5%\n", "no word of an agent, but `-5%`"),
+            (b"+5%\n", "no word of an agent, but `+5%`"),
+            (b"%\n", "no word of an agent, but `%`"),
+            (b"up\x0c\n", "no word of an agent, but `up`"),
             (
                 b"HTTP/1.1 400 Bad Request\r\n",
                 "no word of an agent, but `HTTP/1.1 400 Bad Request`",

@@ -4,14 +4,11 @@
 //! for none of its attributes, so that its answer is short. A login with an empty password counts
 //! as anonymous for most servers (RFC 4513 section 5.1.2), and proves nothing of the login.
 
-mod ber;
-
 use super::Step;
+use super::ber::{self, Element, put};
 use super::exchange::{Cut, Speaker, bad, good};
 use super::line;
 use crate::check::config::Login;
-
-use self::ber::{Element, put};
 
 /// The longest message: what we ask for has some hundred bytes.
 const LONGEST: usize = 32 * 1024;

@@ -10,6 +10,7 @@ use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 mod agent;
+mod ber;
 pub mod datagram;
 mod dns;
 mod exchange;
@@ -30,6 +31,8 @@ mod radius;
 mod redis;
 mod sip;
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 use exchange::Exchange;
 
@@ -81,11 +84,11 @@ pub fn dialogue(
         Protocol::Ftp(login) => Exchange::boxed(ftp::Ftp::new(login.clone(), upgrade)),
         Protocol::Imap(login) => Exchange::boxed(imap::Imap::new(login.clone(), upgrade)),
         Protocol::Pop3(login) => Exchange::boxed(pop3::Pop3::new(login.clone(), upgrade)),
-        Protocol::Nntp => Exchange::boxed(nntp::Nntp::new(upgrade)),
+        Protocol::Nntp(login) => Exchange::boxed(nntp::Nntp::new(login.clone(), upgrade)),
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
         Protocol::Mysql(login) => {
             let covered = tls.is_some() && !upgrade;
-            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered))
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered, random))
         }
         Protocol::Postgres { login, database, cleartext } => {
             let clear = *cleartext || tls.is_some() || target.address.is_loopback();

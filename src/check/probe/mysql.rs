@@ -2,11 +2,14 @@
 //!
 //! A client that goes after the greeting is counted against its host, and after some (100) the
 //! server blocks that host; so without a login an empty one is tried, and being refused is good.
-//! The login is by mysql_native_password or caching_sha2_password, of the latter what needs no
-//! public key: a server that has not seen the user lately wants the password itself, which it gets
-//! under TLS alone.
+//! The login is by mysql_native_password or caching_sha2_password. By the latter a server that has
+//! not seen the user lately wants the password itself, which it gets under TLS, else under the
+//! public key that it is asked for. Whose key that is nobody proves, so that without TLS a password
+//! is safe from those who listen, not from those who stand between, as other kinds' are from
+//! neither.
 
 mod packet;
+mod rsa;
 
 use ring::digest::{Algorithm, Digest, SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
@@ -33,6 +36,8 @@ mod mark {
 mod caching {
     pub(super) const KNOWN: u8 = 3;
     pub(super) const UNKNOWN: u8 = 4;
+    /// Asks for the public key.
+    pub(super) const KEY: u8 = 2;
 }
 
 /// A client that only logs in.
@@ -42,6 +47,7 @@ pub(super) struct Mysql {
     upgrade: bool,
     /// TLS stands.
     covered: bool,
+    random: [u8; 16],
     stage: Stage,
     greeting: Greeting,
 }
@@ -50,12 +56,18 @@ pub(super) struct Mysql {
 enum Stage {
     Greeting,
     Login,
+    Key,
 }
 
 impl Mysql {
-    pub(super) fn new(login: Option<Login>, upgrade: bool, covered: bool) -> Mysql {
+    pub(super) fn new(
+        login: Option<Login>,
+        upgrade: bool,
+        covered: bool,
+        random: [u8; 16],
+    ) -> Mysql {
         let greeting = Greeting::default();
-        Mysql { login, upgrade, covered, stage: Stage::Greeting, greeting }
+        Mysql { login, upgrade, covered, random, stage: Stage::Greeting, greeting }
     }
 
     fn greeted(&mut self, payload: &[u8], number: u8, out: &mut Vec<u8>) -> Step {
@@ -136,11 +148,37 @@ impl Mysql {
                 packet::put(number.wrapping_add(1), &password, out);
                 Step::More
             }
-            [mark::MORE, caching::UNKNOWN] => bad(
-                "it has not seen this user lately, and wants the password itself, which needs TLS",
-            ),
+            [mark::MORE, caching::UNKNOWN] => {
+                self.stage = Stage::Key;
+                packet::put(number.wrapping_add(1), &[caching::KEY], out);
+                Step::More
+            }
             _ => bad(format!("no answer to the login, but {}", line::quote(payload))),
         }
+    }
+
+    /// The server's key came, or why it has none.
+    fn encrypt(&mut self, payload: &[u8], number: u8, out: &mut Vec<u8>) -> Step {
+        let key = match payload {
+            [mark::MORE, key @ ..] => rsa::Key::read(key),
+            [mark::ERROR, ..] => return bad(packet::error(payload)),
+            _ => None,
+        };
+        let Some(key) = key else {
+            return bad(format!("no public key, but {}", line::quote(payload)));
+        };
+        // By itself the password would show in two logins which of its bytes are the same.
+        let seed = self.greeting.seed.iter().cycle();
+        let password = self.password().bytes().chain([0]);
+        let password: Vec<u8> = password.zip(seed).map(|(byte, seed)| byte ^ seed).collect();
+        let hash = digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.random);
+        let random = hash.as_ref().first_chunk().copied().unwrap_or_default();
+        match key.encrypt(&password, random) {
+            Some(encrypted) => packet::put(number.wrapping_add(1), &encrypted, out),
+            None => return bad("its public key is too small for the password"),
+        }
+        self.stage = Stage::Login;
+        Step::More
     }
 
     /// The user's plugin is another one.
@@ -185,6 +223,7 @@ impl Speaker for Mysql {
         match self.stage {
             Stage::Greeting => self.greeted(payload, *number, out),
             Stage::Login => self.answered(payload, *number, out),
+            Stage::Key => self.encrypt(payload, *number, out),
         }
     }
 
@@ -197,6 +236,7 @@ impl Speaker for Mysql {
         match self.stage {
             Stage::Greeting => "greeting",
             Stage::Login => "answer to the login",
+            Stage::Key => "public key",
         }
     }
 }

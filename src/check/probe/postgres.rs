@@ -197,6 +197,8 @@ impl Speaker for Postgres {
             (Stage::Login | Stage::Scram(_), Some(b'R')) => self.log_in(body, out),
             // Notices, parameters and the key to cancel with.
             (Stage::Login | Stage::Ready, Some(b'N' | b'S' | b'K' | b'v')) => Step::More,
+            // A notice may come at any time (protocol, section "Asynchronous Operations").
+            (Stage::Scram(_), Some(b'N')) => Step::More,
             (Stage::Ready, Some(b'Z')) => {
                 put(Some(b'X'), &[], out);
                 good()

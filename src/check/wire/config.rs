@@ -4,6 +4,7 @@
 //! addresses are those by which hosts are known on the link.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// A VIP and the hosts around it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,8 +13,8 @@ pub struct WireConfig {
     pub vip: IpAddr,
     /// The interface towards the servers.
     pub interface: String,
-    /// The real servers: host and address.
-    pub servers: Vec<(String, IpAddr)>,
+    /// The real servers: host and address. Who watches has the same ones as the role.
+    pub servers: Arc<[(String, IpAddr)]>,
     /// The directors, this one among them: host and address.
     pub directors: Vec<(String, IpAddr)>,
     /// Whether packets reach the servers by their Ethernet addresses, so that all have to be on

@@ -55,6 +55,9 @@ struct Orders {
     configs: Option<Vec<WireConfig>>,
     up: Option<BTreeSet<IpAddr>>,
     end: bool,
+    /// The thread is to fail, for tests of what becomes of it then.
+    #[cfg(test)]
+    fail: bool,
 }
 
 impl Wire {
@@ -71,6 +74,12 @@ impl Wire {
     /// What is to be watched from now on.
     pub fn configure(&self, configs: Vec<WireConfig>) {
         self.0.put(|orders| orders.configs = Some(configs));
+    }
+
+    /// Has the thread fail.
+    #[cfg(test)]
+    pub(crate) fn fail(&self) {
+        self.0.put(|orders| orders.fail = true);
     }
 
     /// The addresses of servers that answer checks, all of them: one that the link does not know
@@ -126,6 +135,8 @@ impl Thread {
                 if orders.end {
                     return;
                 }
+                #[cfg(test)]
+                assert!(!orders.fail, "on purpose");
                 if let Some(configs) = orders.configs {
                     // Old filters are only too narrow or too wide.
                     self.configure(configs).ok();

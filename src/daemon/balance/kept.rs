@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use crate::control::report::Report;
 use crate::host::IpvsError;
@@ -38,9 +39,9 @@ impl Inside {
 const READS: usize = 3;
 
 /// Looks.
-pub fn look(pools: &[PoolConfig], before: Option<&Report>) -> Kept {
+pub fn look(pools: &[Arc<PoolConfig>], before: Option<&Report>) -> Kept {
     let mut kept = Kept::new();
-    let is_table = |pool: &&PoolConfig| pool.name.parse::<VirtualServerId>().is_ok();
+    let is_table = |pool: &&Arc<PoolConfig>| pool.name.parse::<VirtualServerId>().is_ok();
     let servers = pools.iter().filter_map(|pool| pool.name.parse::<VirtualServerId>().ok());
     let servers: BTreeSet<VirtualServerId> = servers.collect();
     if !servers.is_empty() {
@@ -80,7 +81,7 @@ fn in_table(servers: &BTreeSet<VirtualServerId>) -> Result<Kept, IpvsError> {
     Ok(table?.iter().map(|(id, server)| (id.to_string(), weights(server))).collect())
 }
 
-fn all_inside(pool: &PoolConfig) -> (String, Inside) {
+fn all_inside(pool: &Arc<PoolConfig>) -> (String, Inside) {
     let all = pool.members.iter().map(|member| (member.server, 1));
     (pool.name.clone(), Inside::of(all))
 }

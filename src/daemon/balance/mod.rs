@@ -5,46 +5,51 @@
 //! go into the situation, and the one reconcile does the rest. Everything here is the whole truth
 //! each time, so nothing that is missed does lasting harm.
 
+mod again;
+mod checking;
+mod concerns;
+mod faults;
 mod kept;
 mod peers;
+mod steps;
+mod wiring;
 
-use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
 use super::sorry::Sorry;
 use super::{WatchError, log};
 use crate::check::config::{CheckConfig, Timing};
-use crate::check::driver::{Checks, Event, Events, Settings};
-use crate::check::machine::Limits;
+use crate::check::driver::Event;
 use crate::check::outcome::{Health, State};
-use crate::check::wire::finding::Finding;
-use crate::check::wire::{Findings, Wire};
 use crate::clock::Moment;
+use crate::control::checks::{Figures, Recorder};
 use crate::control::report::{self, PoolReport, Reporter};
 use crate::control::wall;
 use crate::control::words::{self, WordsWatch};
 use crate::host::{Host, chain};
+use crate::pool::config::PoolConfig;
 use crate::pool::standing::{Shares, Standing};
 use crate::pool::words::Words;
 use crate::pool::{Pool, Summary, View};
 use crate::role::Role;
 use crate::vrrp::driver::{MOST_SAID, Topic, now};
 
+use checking::Checking;
+use concerns::Concerns;
 use peers::Told;
+use steps::Steps;
+use wiring::Wiring;
 
 /// After the time in which every server should have been judged, for a busy host.
 const SPARE: Duration = Duration::from_secs(1);
 
 /// What a director told counts for so long: it tells every two seconds.
 const FRESH: Duration = Duration::from_secs(10);
-/// As many findings of the link are told within this time.
-const FOUND_MOST: u32 = 20;
-const FOUND_WITHIN: Duration = Duration::from_secs(60);
 /// From one report to the next, and how much of the time writing them may take: one part in so
 /// many.
 const REPORT_REST: Duration = Duration::from_millis(100);
@@ -59,43 +64,45 @@ pub struct Balance<'h> {
     host: &'h Host,
     name: String,
     pools: Vec<Pool>,
-    /// Which pools a check matters to.
-    concerns: BTreeMap<Arc<CheckConfig>, Vec<usize>>,
+    concerns: Concerns,
     witnesses: Vec<Arc<CheckConfig>>,
     health: Healths,
-    checks: Option<(Checks, Events)>,
-    wire: Option<(Wire, Findings)>,
+    checking: Checking,
+    wiring: Wiring,
+    /// Pools whose weights are taken at a price, and what they have by now.
+    priced: BTreeSet<String>,
+    steps: Steps,
     sorry: Sorry,
     words: Words,
     watch: WordsWatch,
     reporter: Reporter,
+    recorder: Recorder,
     /// What other directors told, and when.
     peers: BTreeMap<String, (Told, Instant)>,
     /// Until when a director waits for the first verdicts.
     judging: Moment,
+    /// How long that takes.
+    judged: Duration,
     due: Option<Instant>,
     /// When how things are is to be written down, if it is; and when it may be at the earliest.
     report_due: Option<Instant>,
     report_rest: Instant,
     /// Counts on, so that the other directors hear that this one lives.
     beats: u64,
-    /// How many findings there were of late.
-    found: u32,
-    found_since: Instant,
 }
 
 /// What it woke up for.
 pub enum News {
-    /// Checks say something.
-    Checks(Vec<Event>),
-    /// The thread of the checks is no more.
-    Died,
+    /// The checks, or their thread.
+    Checks(checking::Word),
     /// The operator may have said something.
     Words,
-    /// Something on the wire that nobody asked for.
-    Wire(Finding),
+    /// The watch over the links, or its thread.
+    Wire(wiring::Word),
     /// A step of a slow start, or the end of a grace.
     Due,
+    /// Weights that waited may be handed on.
+    Step,
     /// How things are is to be written down.
     Report,
 }
@@ -114,29 +121,31 @@ impl<'h> Balance<'h> {
             host,
             name: role.host.to_string(),
             pools: Vec::new(),
-            concerns: BTreeMap::new(),
+            concerns: Concerns::default(),
             witnesses: Vec::new(),
             health: BTreeMap::new(),
-            checks: None,
-            wire: None,
+            checking: Checking::new(),
+            wiring: Wiring::new(),
+            priced: BTreeSet::new(),
+            steps: Steps::default(),
             sorry: Sorry::default(),
             watch: WordsWatch::open(files)?,
             reporter: Reporter::start(files).await?,
+            recorder: Recorder::start(files)?,
             words: Words::default(),
             peers: BTreeMap::new(),
             judging: now(),
+            judged: Duration::ZERO,
             due: None,
             report_due: None,
             report_rest: Instant::now(),
             beats: 0,
-            found: 0,
-            found_since: Instant::now(),
         };
         balance.read_words();
         let kept = kept::look(role.pools(), before.as_ref().map(|seen| &seen.report));
-        let pool = |config: &crate::pool::config::PoolConfig| {
+        let pool = |config: &Arc<PoolConfig>| {
             let kept = kept.get(&config.name).cloned().unwrap_or_default();
-            Pool::new(config.clone(), kept.serving, now()).with_quiet(&kept.quiet)
+            Pool::new(Arc::clone(config), kept.serving, now()).with_quiet(&kept.quiet)
         };
         balance.pools = role.pools().iter().map(pool).collect();
         balance.adopt(role)?;
@@ -150,10 +159,10 @@ impl<'h> Balance<'h> {
         for config in role.pools() {
             self.pools.push(match before.remove(&config.name) {
                 Some(mut pool) => {
-                    pool.configure(config.clone(), now());
+                    pool.configure(Arc::clone(config), now());
                     pool
                 }
-                None => Pool::new(config.clone(), BTreeSet::new(), now()),
+                None => Pool::new(Arc::clone(config), BTreeSet::new(), now()),
             });
         }
         self.adopt(role)
@@ -162,27 +171,14 @@ impl<'h> Balance<'h> {
     fn adopt(&mut self, role: &Role) -> Result<(), WatchError> {
         let checks = role.checks();
         self.health = carried_over(std::mem::take(&mut self.health), &checks);
-        self.concerns = concerns(role);
+        self.concerns = Concerns::of(role);
         self.witnesses = role.witnesses().to_vec();
         let longest = checks.iter().map(|check| until_judged(&check.timing)).max();
-        self.judging = now() + longest.unwrap_or_default() + SPARE;
-        match &self.checks {
-            Some((running, _)) => running.configure(checks),
-            None if checks.is_empty() => {}
-            None => {
-                let tasks = Handle::current();
-                self.checks = Some(Checks::start(settings(tasks), checks)?);
-            }
-        }
-        match &self.wire {
-            Some((running, _)) => running.configure(role.wires().to_vec()),
-            None if role.wires().is_empty() => {}
-            None => match Wire::start(role.wires().to_vec()) {
-                Ok(wire) => self.wire = Some(wire),
-                // Nothing hangs on it but alarms.
-                Err(error) => tracing::error!(%error, "the link to the servers is not watched"),
-            },
-        }
+        self.judged = longest.unwrap_or_default() + SPARE;
+        self.judging = now() + self.judged;
+        self.checking.configure(checks)?;
+        self.wiring.configure(role.wires());
+        self.priced = role.reloading_pools();
         self.sorry.configure(&role.sorry(), role.sorry_page());
         self.reckon_all();
         Ok(())
@@ -190,42 +186,51 @@ impl<'h> Balance<'h> {
 
     /// Waits for what comes next. May be dropped and called again.
     pub async fn next(&mut self) -> News {
-        let Balance { checks, wire, watch, due, report_due, .. } = self;
+        let step = self.steps.due();
+        let Balance { checking, wiring, watch, due, report_due, .. } = self;
         tokio::select! {
-            events = checked(checks) => events.map_or(News::Died, News::Checks),
-            finding = found(wire) => News::Wire(finding),
+            word = checking.next() => News::Checks(word),
+            word = wiring.next() => News::Wire(word),
             () = watch.changed() => News::Words,
             () = at(*due) => News::Due,
+            () = at(step) => News::Step,
             () = at(*report_due) => News::Report,
         }
     }
 
-    /// Takes in what came.
-    pub fn take(&mut self, news: News) -> Result<(), WatchError> {
+    /// Takes in what came. Whether the servers may have other shares now is answered.
+    pub fn take(&mut self, news: News) -> bool {
+        let moves = !matches!(news, News::Wire(_) | News::Report);
         match news {
-            News::Died => return Err(WatchError::Died),
-            News::Checks(events) => {
-                let mut touched = BTreeSet::new();
-                for event in events {
-                    match event {
-                        Event::Changed(check, health) => {
-                            touched.extend(self.concerns.get(&check).into_iter().flatten());
-                            self.health.insert(check, health);
-                        }
-                        Event::Noticed(text) => tracing::warn!("{text}"),
-                    }
-                }
-                self.reckon(&touched);
-            }
-            News::Wire(finding) => self.found(&finding),
+            News::Checks(checking::Word::Said(events)) => self.heed(events),
+            News::Checks(checking::Word::Died) => self.checking.died(),
+            News::Checks(checking::Word::Due) => self.checking.start_again(),
+            News::Wire(word) => self.wiring.take(word),
             News::Words => {
                 self.read_words();
                 self.reckon_all();
             }
             News::Due => self.reckon_all(),
+            // Whoever asks for the shares next gets them.
+            News::Step => {}
             News::Report => self.report(),
         }
-        Ok(())
+        moves
+    }
+
+    /// Checks say something.
+    fn heed(&mut self, events: Vec<Event>) {
+        let mut touched = BTreeSet::new();
+        for event in events {
+            match event {
+                Event::Changed(check, health) => {
+                    touched.extend(self.concerns.pools(&check));
+                    self.health.insert(check, health);
+                }
+                Event::Noticed(text) => tracing::warn!("{text}"),
+            }
+        }
+        self.reckon(&touched);
     }
 
     /// Another director says how it sees its pools, or what its operator said.
@@ -268,22 +273,6 @@ impl<'h> Balance<'h> {
         });
     }
 
-    /// A thousand servers on the wrong link are one mistake and no thousand lines.
-    fn found(&mut self, finding: &Finding) {
-        if self.found_since.elapsed() > FOUND_WITHIN {
-            (self.found_since, self.found) = (Instant::now(), 0);
-        }
-        self.found += 1;
-        match self.found.cmp(&FOUND_MOST) {
-            Ordering::Less => log::finding(finding),
-            Ordering::Equal => tracing::warn!(
-                "there is more of this kind; CONVERGE_LOG=converge=debug tells all of it"
-            ),
-            Ordering::Greater => {}
-        }
-        tracing::debug!("{finding}");
-    }
-
     /// What was said before goes on to hold if the file cannot be read.
     fn read_words(&mut self) {
         match words::read(self.host.files()) {
@@ -292,9 +281,15 @@ impl<'h> Balance<'h> {
         }
     }
 
-    /// A director that has told nothing for long is stuck, and what it told says nothing of now.
+    /// A director that has told nothing for long is stuck, and what it told says nothing of now;
+    /// so is this one, if its checks are.
     pub fn age(&mut self) {
         self.beats += 1;
+        self.checking.look(self.judged, now());
+        let figures = Figures::new(self.checking.status(), self.checking.stalled());
+        if let Err(error) = self.recorder.write(self.host.files(), figures, Instant::now()) {
+            tracing::warn!(error = chain(&error), "the figures of the checks cannot be written");
+        }
         let before = self.peers.len();
         self.peers.retain(|_, (_, heard)| heard.elapsed() < FRESH);
         if self.peers.len() < before {
@@ -309,44 +304,38 @@ impl<'h> Balance<'h> {
         }
     }
 
+    /// What has to count up while real servers are checked; nothing, if they never were.
+    pub fn turns(&self) -> Option<Arc<AtomicU64>> {
+        self.checking.turns()
+    }
+
     /// What the other directors are to know.
     pub fn to_tell(&self, able: BTreeSet<String>) -> [(Topic, Vec<u8>); 2] {
-        let pools = self.pools.iter().map(|pool| (pool.config().name.clone(), pool.summary()));
-        let told = Told { pools: pools.collect(), able, beats: self.beats };
+        let blind = self.checking.is_blind();
+        let seen = |pool: &Pool| {
+            let summary = pool.summary();
+            // What was seen before says nothing of now.
+            let held = summary.held || blind;
+            (pool.config().name.clone(), Summary { held, ..summary })
+        };
+        let told = Told { pools: self.pools.iter().map(seen).collect(), able, beats: self.beats };
         let mut words = self.words.clone();
         words.prune(wall());
         let words = words.to_json_within(MOST_SAID).into_bytes();
         [(Topic::Pools, told.to_bytes(MOST_SAID)), (Topic::Words, words)]
     }
 
-    /// The shares of all pools.
-    pub fn shares(&self) -> BTreeMap<String, Shares> {
-        let shares = |pool: &Pool| (pool.config().name.clone(), pool.shares().clone());
-        self.pools.iter().map(shares).collect()
-    }
-
-    /// What keeps a router from being Active whose VIPs lead to these pools.
-    pub fn faults(&self, router: &str, pools: &[&str], active: bool) -> BTreeSet<String> {
-        let of_router = |pool: &&Pool| pools.contains(&pool.config().name.as_str());
-        let mut faults = BTreeSet::new();
-        for pool in self.pools.iter().filter(of_router) {
-            let name = &pool.config().name;
-            let serves = pool.shares().members.values().any(|share| share.weight > Some(0));
-            if !(active || serves || pool.is_judged()) && now() < self.judging {
-                faults.insert(format!("the real servers of {name} are still to be checked"));
-            }
-            let better = |told: &Told| {
-                let sees = told.pools.get(name).is_some_and(|pool| pool.up > 0 && !pool.held);
-                sees && told.able.contains(router)
-            };
-            let seer = self.peers.iter().find(|(_, (told, _))| better(told));
-            if let (true, Some((peer, _))) = (pool.is_blind(), seer) {
-                faults.insert(format!(
-                    "no real server of {name} answers here, but {peer} is answered"
-                ));
-            }
-        }
-        faults
+    /// The shares of all pools, as they are to be made so.
+    pub fn shares(&mut self) -> BTreeMap<String, Arc<Shares>> {
+        let shares = |pool: &Pool| (pool.config().name.clone(), Arc::clone(pool.shares()));
+        let all = self.pools.iter().map(shares);
+        let (priced, mut free): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            all.partition(|(name, _)| self.priced.contains(name));
+        let given = priced.keys().cloned().collect::<Vec<_>>();
+        self.steps.take(priced, Instant::now());
+        let given = given.into_iter().map(|name| (self.steps.given(&name).cloned(), name));
+        free.extend(given.filter_map(|(shares, name)| Some((name, shares?))));
+        free
     }
 
     /// Works out the shares of all pools.
@@ -375,29 +364,28 @@ impl<'h> Balance<'h> {
     fn report(&mut self) {
         let began = Instant::now();
         self.report_due = None;
-        let Balance { pools, peers, health, reporter, host, name, .. } = self;
+        let Balance { pools, peers, health, steps, reporter, host, name, .. } = self;
         let one = |pool: &Pool| {
             let name = &pool.config().name;
             let seen = |(peer, (told, _)): (&String, &(Told, Instant))| {
                 Some((peer.clone(), *told.pools.get(name)?))
             };
-            (name.clone(), PoolReport::new(pool, health, peers.iter().filter_map(seen).collect()))
+            let peers = peers.iter().filter_map(seen).collect();
+            let mut report = PoolReport::new(pool, health, peers);
+            if let Some(given) = steps.given(name) {
+                report.shares = Shares::clone(given);
+            }
+            (name.clone(), report)
         };
         let pools = pools.iter().map(one).collect();
         if let Err(error) = reporter.write(host.files(), name, pools) {
             tracing::warn!(error = chain(&error), "how real servers stand cannot be written down");
         }
-        self.tell_wire();
-        let rest = (began.elapsed() * SHARE).clamp(REPORT_REST, REPORT_REST_MOST);
-        self.report_rest = began + rest;
-    }
-
-    /// Who answers by IP has to be on the link, too.
-    fn tell_wire(&self) {
-        let Some((wire, _)) = &self.wire else { return };
         let well = self.pools.iter().flat_map(|pool| &pool.shares().members);
         let well = well.filter(|(_, share)| share.standing == Standing::Up);
-        wire.reachable(well.map(|(server, _)| server.ip()).collect());
+        self.wiring.reachable(well.map(|(server, _)| server.ip()));
+        let rest = (began.elapsed() * SHARE).clamp(REPORT_REST, REPORT_REST_MOST);
+        self.report_rest = began + rest;
     }
 
     fn next_due(&self, now: Moment, wall: u64) -> Option<Instant> {
@@ -421,15 +409,6 @@ impl<'h> Balance<'h> {
     }
 }
 
-/// No more at once than a host may have connections; there may be fewer descriptors than that.
-const AT_ONCE: usize = 16_384;
-
-fn settings(tasks: Handle) -> Settings {
-    // Beats of one start lie otherwise than those of the next, and of the other director.
-    let seed = now().since_start().as_nanos() as u64 ^ u64::from(std::process::id());
-    Settings { tasks, seed, limits: Limits { at_once: AT_ONCE } }
-}
-
 /// What is known of checks that stay, also of those that differ in their timing alone: the checker
 /// itself keeps that too.
 fn carried_over(known: Healths, checks: &BTreeSet<Arc<CheckConfig>>) -> Healths {
@@ -447,44 +426,9 @@ fn carried_over(known: Healths, checks: &BTreeSet<Arc<CheckConfig>>) -> Healths 
     checks.iter().filter_map(health).collect()
 }
 
-/// Which pools each check matters to, by their order in the role.
-fn concerns(role: &Role) -> BTreeMap<Arc<CheckConfig>, Vec<usize>> {
-    let mut concerns: BTreeMap<Arc<CheckConfig>, Vec<usize>> = BTreeMap::new();
-    for (at, pool) in role.pools().iter().enumerate() {
-        let members = pool.members.iter().flat_map(|member| &member.checks);
-        for check in members.chain(pool.spares.iter().flat_map(|spare| &spare.checks)) {
-            let pools = concerns.entry(Arc::clone(check)).or_default();
-            if pools.last() != Some(&at) {
-                pools.push(at);
-            }
-        }
-    }
-    let all: Vec<usize> = (0..role.pools().len()).collect();
-    concerns.extend(role.witnesses().iter().map(|witness| (Arc::clone(witness), all.clone())));
-    concerns
-}
-
 /// How long it takes at most until a target that does not answer is judged.
 fn until_judged(timing: &Timing) -> Duration {
     timing.every * u32::from(timing.fall.get()) + timing.timeout
-}
-
-async fn checked(checks: &mut Option<(Checks, Events)>) -> Option<Vec<Event>> {
-    match checks {
-        Some((_, events)) => events.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn found(wire: &mut Option<(Wire, Findings)>) -> Finding {
-    if let Some((_, findings)) = wire
-        && let Some(finding) = findings.next().await
-    {
-        return finding;
-    }
-    // Its thread has died. What it says is no reason to end for.
-    *wire = None;
-    std::future::pending().await
 }
 
 /// Waits until then; for ever if it is never.

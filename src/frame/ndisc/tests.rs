@@ -51,8 +51,8 @@ fn solicitation(source: Ipv6Addr) -> Vec<u8> {
     })
 }
 
-fn claim(address: Ipv6Addr, mac: [u8; 6]) -> Option<Claim> {
-    Some(Claim { address: IpAddr::V6(address), mac })
+fn claim(address: Ipv6Addr, mac: [u8; 6], how: How) -> Option<Claim> {
+    Some(Claim { address: IpAddr::V6(address), mac, how })
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn an_announcement_claims_its_target_whatever_its_source_is() {
     for source in [LINK_LOCAL, VIP] {
         for router in [false, true] {
             let frame = announcement(VIP, MAC, source, router);
-            assert_eq!(claimed(&frame), claim(VIP, MAC), "from {source}");
+            assert_eq!(claimed(&frame), claim(VIP, MAC, How::Announced), "from {source}");
         }
     }
 }
@@ -92,7 +92,7 @@ fn an_announcement_claims_its_target_whatever_its_source_is() {
 fn padding_behind_the_packet_is_not_part_of_it() {
     let mut padded = announcement(VIP, MAC, LINK_LOCAL, true);
     padded.extend([0xee; 7]);
-    assert_eq!(claimed(&padded), claim(VIP, MAC));
+    assert_eq!(claimed(&padded), claim(VIP, MAC, How::Announced));
 }
 
 #[test]
@@ -102,12 +102,12 @@ fn an_answer_claims_its_target_with_and_without_the_option() {
         frame[6..12].copy_from_slice(&OTHER);
         set_destination(frame, HOST);
     };
-    assert_eq!(claimed(&changed(answer)), claim(VIP, MAC));
+    assert_eq!(claimed(&changed(answer)), claim(VIP, MAC, How::Answering));
     let bare = changed(|frame| {
         answer(frame);
         frame.truncate(OPTIONS_AT);
     });
-    assert_eq!(claimed(&bare), claim(VIP, OTHER));
+    assert_eq!(claimed(&bare), claim(VIP, OTHER, How::Answering));
 }
 
 #[test]
@@ -118,12 +118,12 @@ fn options_of_other_kinds_are_passed_over() {
         frame.extend([option::SOURCE, 1, 1, 2, 3, 4, 5, 6]);
         frame.extend([253, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     });
-    assert_eq!(claimed(&frame), claim(VIP, MAC));
+    assert_eq!(claimed(&frame), claim(VIP, MAC, How::Announced));
 }
 
 #[test]
 fn a_solicitation_claims_the_address_that_it_is_asked_from() {
-    assert_eq!(claimed(&solicitation(HOST)), claim(HOST, MAC));
+    assert_eq!(claimed(&solicitation(HOST)), claim(HOST, MAC, How::Asking));
 }
 
 #[test]
@@ -198,12 +198,12 @@ fn a_solicitation_asks_all_whose_addresses_end_alike_or_the_one_who_had_it() {
     assert_eq!(asked[ETHERNET + 24..HEADERS], group);
     assert_eq!(asked[HEADERS + 8..HEADERS + 24], VIP.octets());
     // Whoever is asked learns the asker, and its sums are right.
-    let asker = Claim { address: IpAddr::V6(LINK_LOCAL), mac: MAC };
-    assert_eq!(claimed(&asked), Some(asker));
+    let asker = claim(LINK_LOCAL, MAC, How::Asking);
+    assert_eq!(claimed(&asked), asker);
     let single = super::solicitation(MAC, LINK_LOCAL, VIP, Some([2, 0, 0, 0, 0, 0x0b]));
     assert_eq!(single[..6], [2, 0, 0, 0, 0, 0x0b]);
     assert_eq!(single[ETHERNET + 24..HEADERS], VIP.octets());
-    assert_eq!(claimed(&single), Some(asker));
+    assert_eq!(claimed(&single), asker);
 }
 
 #[test]

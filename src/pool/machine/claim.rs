@@ -3,6 +3,8 @@
 //! The first is a function of its checks and of what was said of it, and knows nothing of the
 //! others; the second knows nothing of checks.
 
+use std::sync::Arc;
+
 use super::Pool;
 use super::look::Look;
 use super::memory::{Memory, STEPS, Stage};
@@ -24,7 +26,7 @@ impl Pool {
         now: Moment,
     ) -> Vec<Share> {
         let mut claims = Vec::with_capacity(looks.len());
-        let (config, memories) = (&self.config, &mut self.memories);
+        let (config, memories) = (&*self.config, &mut self.memories);
         for ((member, memory), look) in config.members.iter().zip(memories).zip(looks) {
             let word = view.words.of(&member.host, &config.name, view.wall);
             let rests = rests(look, word.as_ref());
@@ -85,7 +87,10 @@ impl Pool {
             memory.resting = claim.standing == Standing::Maintenance;
         }
         let servers = self.config.members.iter().map(|member| member.server);
-        self.shares = Shares { members: servers.zip(claims).collect(), spare };
+        let shares = Shares { members: servers.zip(claims).collect(), spare };
+        if *self.shares != shares {
+            self.shares = Arc::new(shares);
+        }
     }
 
     fn tell_members(&mut self, claims: &[Share], looks: &[Look<'_>]) {

@@ -45,13 +45,13 @@ fn timing(every: u64, rise: u8, fall: u8) -> Timing {
 /// A TCP check of server `n`.
 fn tcp(n: u8) -> Arc<CheckConfig> {
     let target = Target { address: address(n).ip(), port: 80 };
-    Arc::new(CheckConfig { target, probe: Probe::Connect(None), timing: timing(1000, 2, 3) })
+    Arc::new(CheckConfig { target, probe: Probe::Connect(None).into(), timing: timing(1000, 2, 3) })
 }
 
 /// A ping of server `n`, every ten seconds.
 fn ping(n: u8) -> Arc<CheckConfig> {
     let target = Target { address: address(n).ip(), port: 0 };
-    Arc::new(CheckConfig { target, probe: Probe::Ping, timing: timing(10_000, 1, 1) })
+    Arc::new(CheckConfig { target, probe: Probe::Ping.into(), timing: timing(10_000, 1, 1) })
 }
 
 fn member(n: u8, weight: u32) -> Member {

@@ -24,7 +24,7 @@ pub fn read(e: &Element<'_>, kind: &str) -> Option<Protocol> {
         "ftp" => Protocol::Ftp(login::optional(e)?),
         "imap" => Protocol::Imap(login::optional(e)?),
         "pop3" => Protocol::Pop3(login::optional(e)?),
-        "nntp" => Protocol::Nntp,
+        "nntp" => Protocol::Nntp(login::optional(e)?),
         "redis" => Protocol::Redis { login: login::redis(e) },
         "mysql" => Protocol::Mysql(login::optional(e)?),
         "postgres" => {

@@ -51,7 +51,7 @@ fn target(text: &str) -> Target {
 fn a_check_without_words_connects_every_second() {
     let check = check("");
     assert_eq!(check.target, target("192.0.2.3:80"));
-    assert_eq!(check.probe, Probe::Connect(None));
+    assert_eq!(*check.probe, Probe::Connect(None));
     let Timing { every, timeout, fast, rise, fall } = check.timing;
     assert_eq!((every, timeout), (Duration::from_secs(1), Duration::from_secs(1)));
     assert_eq!((fast, rise.get(), fall.get()), (Duration::from_millis(200), 2, 3));
@@ -66,7 +66,7 @@ fn http_has_one_request_for_each_path() {
          body = \"a\\\\r\\\\n\"\nport = 8080",
     );
     assert_eq!(check.target, target("192.0.2.3:8080"));
-    let Probe::Speak { protocol: Protocol::Http(http), tls: None } = check.probe else {
+    let Probe::Speak { protocol: Protocol::Http(http), tls: None } = &*check.probe else {
         panic!("http without TLS")
     };
     assert_eq!(http.version, HttpVersion::V10);
@@ -90,8 +90,8 @@ fn an_empty_text_counts_as_left_out() {
 #[test]
 fn tls_is_verified_where_somebody_says_by_whom() {
     let tls = |keys: &str| -> Tls {
-        match check(keys).probe {
-            Probe::Connect(Some(tls)) | Probe::Speak { tls: Some(tls), .. } => tls,
+        match &*check(keys).probe {
+            Probe::Connect(Some(tls)) | Probe::Speak { tls: Some(tls), .. } => tls.clone(),
             other => panic!("{other:?}"),
         }
     };

@@ -42,7 +42,7 @@ pub const UPGRADING: &[&str] =
     &["smtp", "ftp", "imap", "pop3", "nntp", "mysql", "postgres", "ldap"];
 
 /// The kinds whose password can be read by whoever is on the way, without TLS.
-pub const READABLE: &[&str] = &["ftp", "imap", "pop3", "redis", "postgres", "ldap"];
+pub const READABLE: &[&str] = &["ftp", "imap", "pop3", "nntp", "redis", "postgres", "ldap"];
 
 /// The keys that do not belong to every kind, each with those that it belongs to.
 const BELONGING: &[(&str, &[&str])] = &[
@@ -79,9 +79,12 @@ const BELONGING: &[(&str, &[&str])] = &[
     ("send", &["expect", "agent"]),
     (
         "user",
-        &["ftp", "imap", "pop3", "redis", "mysql", "postgres", "ldap", "radius", "sip", "script"],
+        &[
+            "ftp", "imap", "pop3", "nntp", "redis", "mysql", "postgres", "ldap", "radius", "sip",
+            "script",
+        ],
     ),
-    ("password", &["ftp", "imap", "pop3", "redis", "mysql", "postgres", "ldap", "radius"]),
+    ("password", &["ftp", "imap", "pop3", "nntp", "redis", "mysql", "postgres", "ldap", "radius"]),
     ("cleartext", READABLE),
     ("secret", &["radius"]),
     ("database", &["postgres"]),

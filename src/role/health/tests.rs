@@ -28,7 +28,7 @@ fn probes(role: &Role) -> Vec<String> {
 fn neighbours_that_serve_nothing_here_are_witnesses() {
     let witnesses = |host: &str| {
         let role = role(host, &cluster(""), None);
-        assert!(role.witnesses().iter().all(|check| check.probe == Probe::Ping));
+        assert!(role.witnesses().iter().all(|check| *check.probe == Probe::Ping));
         role.witnesses().iter().map(|w| w.target.address.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(witnesses("one"), ["192.0.2.6", "192.0.2.2"]);
@@ -50,7 +50,7 @@ fn direct_routing_is_checked_through_the_vip() {
     let through = |vars: &str| {
         let (role, _) = load("one", &cluster(vars), None).unwrap_or_else(|said| panic!("{said}"));
         let checks = &role.pools()[0].members[0].checks;
-        checks.iter().find_map(|check| match &check.probe {
+        checks.iter().find_map(|check| match &*check.probe {
             Probe::ThroughVip(through) => {
                 assert_eq!(check.target.socket().to_string(), "192.0.2.3:80");
                 assert_eq!(through.interface, "eth0");

@@ -1,5 +1,6 @@
 //! What the words of a pool become, and what is said of wrong ones.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::pool::config::{OnFailure, PoolConfig};
@@ -15,7 +16,7 @@ fn cluster(vars: &str) -> String {
     pair(vars).replace("[vars]", servers)
 }
 
-fn pools(vars: &str) -> Vec<PoolConfig> {
+fn pools(vars: &str) -> Vec<Arc<PoolConfig>> {
     role("one", &cluster(vars), None).pools().to_vec()
 }
 
@@ -70,7 +71,8 @@ fn a_quorum_needs_no_servers_as_long_as_there_are_none() {
 }
 
 fn spares(vars: &str) -> Vec<Vec<String>> {
-    let name = |pool: &PoolConfig| pool.spares.iter().map(|spare| spare.name.clone()).collect();
+    let name =
+        |pool: &Arc<PoolConfig>| pool.spares.iter().map(|spare| spare.name.clone()).collect();
     pools(vars).iter().map(name).collect()
 }
 

@@ -17,7 +17,7 @@ fn cluster(vars: &str) -> String {
 }
 
 fn desired(role: &Role, shares: Option<Shares>) -> Desired {
-    let pools = shares.map(|shares| ("upstream real_servers".to_owned(), shares));
+    let pools = shares.map(|shares| ("upstream real_servers".to_owned(), shares.into()));
     let situation = Situation { pools: pools.into_iter().collect(), ..role.at_start() };
     role.desired(&situation).unwrap_or_else(|wrong| panic!("{}", wrong.render(false)))
 }

@@ -1,7 +1,5 @@
 //! What the shares of a pool make of a virtual server.
 
-use std::collections::BTreeMap;
-
 use crate::pool::standing::{Share, Shares, Standing};
 use crate::resource::Resource;
 use crate::role::Role;
@@ -24,8 +22,8 @@ fn shares(members: &[(&str, Option<u32>)], spare: Option<usize>) -> Shares {
 
 /// The destinations of the only virtual server: address, how, weight.
 fn destinations(role: &Role, pools: &[(&str, Shares)]) -> Vec<String> {
-    let pools: BTreeMap<String, Shares> =
-        pools.iter().map(|(name, shares)| ((*name).to_owned(), shares.clone())).collect();
+    let pools = pools.iter().map(|(name, shares)| ((*name).to_owned(), shares.clone().into()));
+    let pools = pools.collect();
     let desired = role.desired(&Situation { pools, ..role.at_start() });
     let desired = desired.unwrap_or_else(|wrong| panic!("{}", wrong.render(false)));
     let servers = desired.state.iter().filter_map(|(_, resource)| match resource {

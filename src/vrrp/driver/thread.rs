@@ -31,6 +31,7 @@ use super::status::Status;
 use super::words::Words;
 use super::{Settings, starts};
 use crate::clock::Moment;
+use crate::frame::claim::How;
 use crate::frame::socket::Announcer;
 use crate::host::post::{Mail, Reader, Slot, Writer};
 use crate::vrrp::config::{Family, RouterConfig, Transport, Vip};
@@ -428,8 +429,15 @@ impl Thread {
                             && port.is_some_and(|p| p.index == index)
                     };
                     let mut vips = self.resolved.iter().flat_map(|config| &config.vips);
-                    if !ports.values().any(ours) && vips.any(there) {
-                        self.speaker.handle_claim(claim.address, now());
+                    if ports.values().any(ours) || !vips.any(there) {
+                        continue;
+                    }
+                    match claim.how {
+                        How::Announced => self.speaker.handle_claim(claim.address, now()),
+                        How::Asking => self.speaker.handle_use(claim.address, now()),
+                        // It answers whoever on this host asked, as the watch over real servers
+                        // does; nobody else was led astray, and no director speaks so.
+                        How::Answering => {}
                     }
                 }
                 Ok(None) | Err(Errno::EINTR) => {}

@@ -107,11 +107,11 @@ impl Station for Tasks {
             Some(Task::File(_)) => Arc::clone(&self.files),
             None => return done.push((run, Outcome::Unmade("no program and no file".to_owned()))),
         };
-        let (place, answers) = (self.place(check, now), self.answers.clone());
+        let place = self.place(check, now);
         let asked = Arc::clone(check);
+        let mut letter = Letter { answers: self.answers.clone(), run, outcome: None };
         let task = self.runtime.spawn(async move {
-            let outcome = ask(&asked, &place, room).await;
-            answers.put(|done| done.push((run, outcome)));
+            letter.end(ask(&asked, &place, room).await);
         });
         self.running.insert(run, Running { check: Arc::clone(check), task });
     }
@@ -149,6 +149,31 @@ impl Drop for Tasks {
     }
 }
 
+/// How a run ended, on its way to the thread. It leaves when its task ends, however that is.
+struct Letter {
+    answers: Slot<Done>,
+    run: Run,
+    outcome: Option<Outcome>,
+}
+
+impl Letter {
+    fn end(&mut self, outcome: Outcome) {
+        self.outcome = Some(outcome);
+    }
+}
+
+impl Drop for Letter {
+    fn drop(&mut self) {
+        let (run, outcome) = (self.run, self.outcome.take());
+        // Without a word the server would be blamed for what is a defect of ours.
+        let failed = || Outcome::Unmade("converge itself failed at a check".to_owned());
+        let outcome = outcome.or_else(|| std::thread::panicking().then(failed));
+        if let Some(outcome) = outcome {
+            self.answers.put(|done| done.push((run, outcome)));
+        }
+    }
+}
+
 /// Asks, within the time that the check has.
 async fn ask(check: &CheckConfig, place: &Mutex<Place>, room: Arc<Semaphore>) -> Outcome {
     let begun = Instant::now();
@@ -181,7 +206,7 @@ enum Task<'a> {
 
 impl Task<'_> {
     fn of(check: &CheckConfig) -> Option<Task<'_>> {
-        match &check.probe {
+        match &*check.probe {
             Probe::Script(script) => Some(Task::Program(script)),
             Probe::File(file) => Some(Task::File(file)),
             Probe::Connect(_) | Probe::Speak { .. } | Probe::Ask(_) => None,

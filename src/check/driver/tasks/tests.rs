@@ -95,7 +95,7 @@ fn check(probe: Probe, timeout: Duration) -> Arc<CheckConfig> {
     let one = NonZeroU8::MIN;
     let timing = Timing { every: timeout, timeout, fast: timeout, rise: one, fall: one };
     let target = Target { address: Ipv4Addr::new(192, 0, 2, 7).into(), port: 8080 };
-    Arc::new(CheckConfig { target, probe, timing })
+    Arc::new(CheckConfig { target, probe: probe.into(), timing })
 }
 
 fn program(argv: &[&str], dynamic: bool, timeout: Duration) -> Arc<CheckConfig> {
@@ -370,6 +370,21 @@ fn what_is_no_file_is_bad_and_is_not_waited_for() {
         assert!(text.ends_with("it is no regular file"), "{text}");
     }
     assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_defect_of_ours_is_held_against_no_program() {
+    let mut rig = Rig::new();
+    let check = shell("true", false);
+    let run = rig.name(&check);
+    let letter = Letter { answers: rig.tasks.answers.clone(), run, outcome: None };
+    let task = rig.runtime.spawn(async move {
+        let _letter = letter;
+        panic!("on purpose");
+    });
+    rig.tasks.running.insert(run, Running { check, task });
+    let done = rig.wait(LONG);
+    assert!(matches!(&done[..], [(of, Outcome::Unmade(_))] if *of == run), "{done:?}");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Servers that are well and servers that are not, over plain TCP and UDP.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::UdpSocket;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, mpsc};
 use std::thread;
 
 use super::servers::*;
@@ -141,6 +142,73 @@ fn what_is_no_longer_wanted_ends_in_flight_and_what_is_new_begins() {
     driven.configure([]);
     thread::sleep(Duration::from_millis(100));
     driven.configure([slow, other]);
+}
+
+#[test]
+fn a_thread_with_nothing_to_do_turns_all_the_same_and_not_without_end() {
+    let driven = Driven::start([]);
+    let turns = || driven.checks.heart().load(Ordering::Relaxed);
+    let begin = turns();
+    let end = Instant::now() + PATIENCE;
+    while turns() < begin + 2 {
+        assert!(Instant::now() < end, "it does not turn");
+        thread::sleep(Duration::from_millis(10));
+    }
+    assert!(turns() < begin + 20, "{}", turns());
+}
+
+#[test]
+fn a_server_that_gave_up_during_a_pause_of_ours_is_held_well() {
+    let (asks, asked) = mpsc::channel();
+    let (hangs, hung) = mpsc::channel::<()>();
+    let (waits, hung, served) = (AtomicBool::new(false), Mutex::new(hung), AtomicUsize::new(0));
+    let shared: &'static _ = Box::leak(Box::new((waits, hung, served)));
+    let (waits, hung, served) = shared;
+    // It says something once it may, and waits for an answer, but not for long.
+    let at = server(move |mut stream| {
+        stream.set_read_timeout(Some(Duration::from_millis(200))).expect("a limit");
+        if waits.swap(false, Ordering::Relaxed) {
+            asks.send(()).expect("somebody waits");
+            hung.lock().expect("one at a time").recv().expect("it hangs");
+        }
+        stream.write_all(b"ready\n").ok();
+        if stream.read(&mut [0; 9]).is_ok_and(|length| length > 0) {
+            stream.write_all(b"ok\n").ok();
+            served.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    let talk = conversation(at);
+    let mut driven = Driven::start([talk.clone()]);
+    let before = driven.verdict(&talk);
+    assert_eq!(before.state, State::Up);
+    waits.store(true, Ordering::Relaxed);
+    asked.recv_timeout(PATIENCE).expect("a check is under way");
+    driven.checks.plant(move || {
+        hangs.send(()).expect("somebody waits");
+        thread::sleep(Duration::from_millis(1_500));
+    });
+    driven.until("a pause is told", |driven| driven.pauses > 0);
+    let (already, end) = (served.load(Ordering::Relaxed), Instant::now() + PATIENCE);
+    while served.load(Ordering::Relaxed) < already + 2 {
+        assert!(Instant::now() < end, "it is not asked any more");
+        thread::sleep(Duration::from_millis(10));
+    }
+    // Whatever was told of the first is known when the second is.
+    let other = look(saying(""));
+    driven.configure([talk.clone(), other.clone()]);
+    driven.verdict(&other);
+    let now = &driven.health[&talk];
+    assert_eq!((now.state, now.since), (State::Up, before.since), "{now:?}");
+}
+
+/// It says `ready`, is asked something, and says `ok`.
+fn conversation(at: SocketAddr) -> CheckConfig {
+    let turn = |send: &[u8], text: &str| Turn {
+        send: send.to_vec(),
+        expect: Some(crate::check::config::Expectation::Text(text.into())),
+    };
+    let turns = vec![turn(b"", "ready"), turn(b"well?\n", "ok")];
+    check(at, Probe::Speak { protocol: Protocol::Expect(turns), tls: None })
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(super) struct Driven {
     events: Events,
     health: BTreeMap<Arc<CheckConfig>, Health>,
     noticed: Vec<String>,
+    /// Pauses that were noticed: a busy computer has some.
+    pauses: usize,
 }
 
 impl Driven {
@@ -41,7 +43,8 @@ impl Driven {
         let settings = Settings { tasks, seed: 7, limits: Limits { at_once } };
         let checks = checks.into_iter().map(Arc::new).collect();
         let (checks, events) = Checks::start(settings, checks).expect("a thread");
-        Driven { runtime, checks, events, health: BTreeMap::new(), noticed: Vec::new() }
+        let (health, noticed) = (BTreeMap::new(), Vec::new());
+        Driven { runtime, checks, events, health, noticed, pauses: 0 }
     }
 
     pub(super) fn configure(&self, checks: impl IntoIterator<Item = CheckConfig>) {
@@ -61,6 +64,7 @@ impl Driven {
             for event in events.expect("the thread lives") {
                 match event {
                     Event::Changed(check, health) => drop(self.health.insert(check, health)),
+                    Event::Noticed(notice) if notice.contains("stood still") => self.pauses += 1,
                     Event::Noticed(notice) => self.noticed.push(notice),
                 }
             }
@@ -106,7 +110,7 @@ pub(super) fn note(check: CheckConfig) -> Option<String> {
 
 pub(super) fn check(at: SocketAddr, probe: Probe) -> CheckConfig {
     let target = Target { address: at.ip(), port: at.port() };
-    CheckConfig { target, probe, timing: timing(500) }
+    CheckConfig { target, probe: probe.into(), timing: timing(500) }
 }
 
 pub(super) fn timing(millis: u64) -> Timing {

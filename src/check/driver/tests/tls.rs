@@ -211,7 +211,7 @@ fn what_is_no_tls_is_bad_in_plain_words() {
 fn a_conversation_goes_through_tls_whatever_its_length() {
     let long: &'static str = String::leak("x".repeat(60_000) + "ok");
     for text in ["ok", long] {
-        let spoken = expects(secure("www.test", 5, text), "ok").probe;
+        let spoken = Probe::clone(&expects(secure("www.test", 5, text), "ok").probe);
         let Probe::Speak { protocol, .. } = spoken else { panic!("a conversation") };
         let at = secure("www.test", 5, text);
         let probe = Probe::Speak { protocol, tls: Some(named("www.test")) };
@@ -282,7 +282,9 @@ fn what_comes_after_the_farewell_of_tls_ends_the_check_and_nothing_else() {
         stream.write_all(&[0; 20_000]).ok();
         stream.read_to_end(&mut Vec::new()).ok();
     });
-    let Probe::Speak { protocol, .. } = expects(at, "ok").probe else { panic!("a conversation") };
+    let Probe::Speak { protocol, .. } = Probe::clone(&expects(at, "ok").probe) else {
+        panic!("a conversation")
+    };
     let probe = Probe::Speak { protocol, tls: Some(named("www.test")) };
     let (what, evidence) = failure(CheckConfig { timing: timing(3_000), ..check(at, probe) });
     assert!(what.contains("did not come"), "{what}");

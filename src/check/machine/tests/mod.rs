@@ -6,6 +6,7 @@ mod cost;
 mod full;
 mod judged;
 mod model;
+mod pauses;
 mod reloaded;
 mod schedules;
 mod world;
@@ -39,7 +40,7 @@ fn timing() -> Timing {
 fn check(n: u16, timing: Timing) -> Arc<CheckConfig> {
     let address = Ipv4Addr::from(0x0a00_0000 + u32::from(n)).into();
     let target = Target { address, port: 80 };
-    Arc::new(CheckConfig { target, probe: Probe::Connect(None), timing })
+    Arc::new(CheckConfig { target, probe: Probe::Connect(None).into(), timing })
 }
 
 fn good() -> Outcome {

@@ -104,7 +104,7 @@ fn one_that_comes_beside_one_of_other_timing_knows_what_that_one_knows() {
     assert_eq!((rig.state(&beside), rig.state(&check(1, timing()))), (State::Up, State::Up));
     rig.configure(&[beside.clone(), third.clone()]);
     assert_eq!((rig.state(&beside), rig.state(&third)), (State::Up, State::Up));
-    let other = Arc::new(CheckConfig { probe: Probe::Ping, ..(*third).clone() });
+    let other = Arc::new(CheckConfig { probe: Probe::Ping.into(), ..(*third).clone() });
     rig.configure(&[Arc::clone(&other)]);
     assert_eq!(rig.state(&other), State::Unknown, "it asks something else");
 }

@@ -13,7 +13,7 @@ const USER_AGENT: &str = concat!("converge/", env!("CARGO_PKG_VERSION"));
 const WITH_BODY: [&str; 3] = ["POST", "PUT", "PATCH"];
 
 /// The Host header or `:authority` of a request to this target; none for HTTP/1.0, which had none,
-/// unless one is given.
+/// unless one is given or TLS asks for a name.
 pub(super) fn authority(
     version: HttpVersion,
     request: &HttpRequest,
@@ -23,12 +23,12 @@ pub(super) fn authority(
     if request.host.is_some() {
         return request.host.clone();
     }
-    if version == HttpVersion::V10 {
+    let name = tls.and_then(|tls| tls.name.clone());
+    if version == HttpVersion::V10 && name.is_none() {
         return None;
     }
     // A web server may refuse a request whose Host is not the name that TLS asked it for
-    // (RFC 9110 section 7.4).
-    let name = tls.and_then(|tls| tls.name.clone());
+    // (RFC 9110 section 7.4), and Apache refuses one without.
     let host = name.unwrap_or_else(|| match target.address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => format!("[{address}]"),

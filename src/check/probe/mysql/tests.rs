@@ -8,7 +8,7 @@ fn login(password: &str) -> Option<Login> {
 }
 
 fn mysql(password: &'static str) -> Ordeal {
-    Ordeal::new(move || Mysql::new(login(password), false, false))
+    Ordeal::new(move || Mysql::new(login(password), false, false, [7; 16]))
 }
 
 fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
@@ -79,15 +79,49 @@ fn a_sha2_password_that_the_server_has_seen_is_taken() {
         .hears(&packet(2, &[1, 3]))
         .hears(&packet(3, OK))
         .ends_good();
-    let unseen = mysql("secret").hears(&greeting(CACHING, false)).hears(&packet(2, &[1, 4]));
-    unseen.ends_bad(
-        "it has not seen this user lately, and wants the password itself, which needs TLS",
-    );
 }
 
 #[test]
+fn a_server_that_has_not_seen_the_user_gets_the_password_under_its_key() {
+    let asked = || {
+        mysql("secret")
+            .hears(&greeting(CACHING, false))
+            .says(&said(1, &caching(SEED), CACHING))
+            .hears(&packet(2, &[1, 4]))
+            .says(b"\x01\0\0\x03\x02")
+    };
+    let key = rsa::Key::read(PEM).expect("a key");
+    let seed = digest(&SHA1_FOR_LEGACY_USE_ONLY, &[7; 16]);
+    let seed = *seed.as_ref().first_chunk().expect("20 bytes");
+    let password = key.encrypt(&xor(b"secret\0", SEED), seed).expect("room");
+    asked()
+        .hears(&packet(4, &[b"\x01", PEM].concat()))
+        .says(&packet(5, &password))
+        .hears(&packet(6, OK))
+        .says(b"\x01\0\0\0\x01")
+        .ends_good();
+    let refused = b"\xff\x15\x04#28000Access denied";
+    asked().hears(&packet(4, refused)).ends_bad("error `Access denied` (1045)");
+    asked().hears(&packet(4, b"\x01---")).ends_bad("no public key, but `\\u{1}---`");
+    asked().silent("no public key came");
+    let long: &str = String::leak("x".repeat(86));
+    let long = mysql(long).hears(&greeting(CACHING, false)).hears(&packet(2, &[1, 4]));
+    let long = long.hears(&packet(4, &[b"\x01", PEM].concat()));
+    long.ends_bad("its public key is too small for the password");
+}
+
+/// A key of 1024 bits, made by OpenSSL.
+const PEM: &[u8] = b"-----BEGIN PUBLIC KEY-----
+MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDnAfuzjcB+Z5p+KtX53C/PlyT/
+weIktTxBx1Q0Y0urVKKIDNgQsFuREBM8AyrYd1pwTOH7hRzt+wxkrkvDGR+dk69Z
+EAH4qJ9C4OO7R54JUdIvpkUb9jXHzKIw1tvKCEg0z4RUyXuqWhXsSxwy4nu6fdzV
+leamo3a8dwRh2MbdAQIDAQAB
+-----END PUBLIC KEY-----
+";
+
+#[test]
 fn under_tls_the_password_itself_is_given() {
-    let covered = Ordeal::new(|| Mysql::new(login("secret"), true, false));
+    let covered = Ordeal::new(|| Mysql::new(login("secret"), true, false, [7; 16]));
     let asked = packet(1, &packet::opening(capability::TLS));
     let covered = covered.hears(&greeting(CACHING, true)).says(&asked).upgrades();
     let mut body = packet::opening(capability::TLS);
@@ -120,7 +154,8 @@ fn a_switch_to_the_users_own_plugin_is_followed() {
 
 #[test]
 fn without_a_login_being_refused_by_name_is_good() {
-    let nobody = || Ordeal::new(|| Mysql::new(None, false, false)).hears(&greeting(NATIVE, false));
+    let nobody =
+        || Ordeal::new(|| Mysql::new(None, false, false, [7; 16])).hears(&greeting(NATIVE, false));
     let refused = packet(2, b"\xff\x15\x04#28000Access denied for user ''@'localhost'");
     nobody().hears(&refused).ends_good();
     nobody().hears(&packet(2, b"\xfeunix_socket\0")).ends_good();
@@ -149,7 +184,7 @@ fn its_own_words_are_the_reason() {
     let denied = packet(2, b"\xff\x15\x04#28000Access denied for user 'me'@'h'");
     let wrong = mysql("x").hears(&greeting(NATIVE, false)).hears(&denied);
     wrong.ends_bad("error `Access denied for user 'me'@'h'` (1045)");
-    let tls = Ordeal::new(|| Mysql::new(None, true, false));
+    let tls = Ordeal::new(|| Mysql::new(None, true, false, [7; 16]));
     tls.hears(&greeting(NATIVE, false)).ends_bad("it has no TLS");
     mysql("").hears(b"HTTP/1.1 400 Bad\r\n").ends_bad("no MySQL, but `HTTP`");
     let junk = mysql("").hears(&greeting(NATIVE, false)).hears(&packet(2, b"\x02?"));

@@ -72,6 +72,7 @@ fn scram_is_proven_on_both_sides() {
         .says(&[START, &message(b'p', &initial)].concat())
         .hears(&message(b'R', challenge.as_bytes()))
         .says(&message(b'p', &proof))
+        .hears(&message(b'N', b"SNOTICE\0\0"))
         .hears(&last)
         .hears(&welcome())
         .ends_good();

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::frame::arp;
+use crate::frame::claim::How;
 use crate::frame::icmp::Refused;
 
 const OWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
@@ -29,7 +30,7 @@ fn origin() -> Origin {
 }
 
 fn claim(address: IpAddr, mac: [u8; 6]) -> Claim {
-    Claim { address, mac }
+    Claim { address, mac, how: How::Answering }
 }
 
 /// A knocker and what it had done.

@@ -1,6 +1,7 @@
 //! Links on which something is wrong, for how long, and what is said of it.
 
 use super::*;
+use crate::frame::claim::How;
 
 const OWN: Mac = [2, 0, 0, 0, 0, 1];
 const PEER: Mac = [2, 0, 0, 0, 0, 2];
@@ -19,7 +20,7 @@ fn config() -> WireConfig {
     WireConfig {
         vip: address(VIP),
         interface: "eth0".into(),
-        servers: vec![host("one", 11), host("two", 12)],
+        servers: [host("one", 11), host("two", 12)].into(),
         directors: vec![host("self", 1), host("peer", 2)],
         direct: true,
     }
@@ -73,7 +74,8 @@ impl Scene {
         assert_eq!((index, &frame[..6], &frame[6..12]), (3, &[0xff; 6][..], &OWN[..]));
         let wanted = <[u8; 4]>::try_from(&frame[38..42]).expect("four").into();
         for mac in self.answers.get(&wanted).into_iter().flatten() {
-            self.watcher.handle_claim(3, &Claim { address: wanted, mac: *mac });
+            let claim = Claim { address: wanted, mac: *mac, how: How::Answering };
+            self.watcher.handle_claim(3, &claim);
         }
     }
 
@@ -185,7 +187,7 @@ fn a_server_that_answers_checks_but_not_the_link_is_elsewhere_until_it_answers()
 fn in_a_tunnel_nobody_has_to_be_on_the_link() {
     let mut scene = Scene::well();
     let far: IpAddr = [192, 0, 2, 1].into();
-    let servers = vec![("far".to_owned(), far)];
+    let servers = [("far".to_owned(), far)].into();
     let mut config = WireConfig { servers, ..config() };
     scene.watcher.configure(vec![config.clone()], scene.now);
     let found = scene.rounds(4);
@@ -223,7 +225,7 @@ fn a_reload_keeps_the_faults_of_what_stays() {
     scene.answers.insert(address(VIP), vec![PEER, ONE]);
     assert_eq!(scene.rounds(3), [Finding::Found(leak(ONE, Some("one")))]);
     let mut other = config();
-    other.servers.truncate(1);
+    other.servers = other.servers[..1].into();
     scene.watcher.configure(vec![other], scene.now);
     assert_eq!(scene.rounds(3), []);
     scene.watcher.configure(Vec::new(), scene.now);

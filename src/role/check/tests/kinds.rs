@@ -21,7 +21,8 @@ fn protocols_over_a_connection_have_their_own_words() {
         ("ftp", named, Protocol::Ftp(Some(login("a", "b")))),
         ("imap", named, Protocol::Imap(Some(login("a", "b")))),
         ("pop3", "", Protocol::Pop3(None)),
-        ("nntp", "", Protocol::Nntp),
+        ("nntp", "", Protocol::Nntp(None)),
+        ("nntp", named, Protocol::Nntp(Some(login("a", "b")))),
         ("redis", "", Protocol::Redis { login: None }),
         ("redis", "password = \"b\"", Protocol::Redis { login: Some(login("", "b")) }),
         ("mysql", "user = \"a\"", Protocol::Mysql(Some(login("a", "")))),
@@ -37,14 +38,14 @@ fn protocols_over_a_connection_have_their_own_words() {
     ];
     for (kind, keys, protocol) in cases {
         let check = check(&format!("kind = \"{kind}\"\n{keys}"));
-        assert_eq!(check.probe, Probe::Speak { protocol, tls: None }, "{kind} {keys}");
+        assert_eq!(*check.probe, Probe::Speak { protocol, tls: None }, "{kind} {keys}");
         assert_eq!(check.target, target("192.0.2.3:80"));
     }
 }
 
 #[test]
 fn tls_begins_with_the_connection_or_after_a_word() {
-    let start = |keys: &str| match check(keys).probe {
+    let start = |keys: &str| match &*check(keys).probe {
         Probe::Speak { tls: Some(tls), .. } => tls.start,
         other => panic!("{other:?}"),
     };
@@ -58,12 +59,12 @@ fn turns_are_made_of_what_stands_at_the_same_place() {
         "kind = \"expect\"\nsend = [\"\", \"PING\\\\r\\\\n\", \"QUIT\"]\n\
          expect = [\"hello\", \"\"]\nmatches = [\"\", \"^PONG\"]",
     );
-    let Probe::Speak { protocol: Protocol::Expect(turns), .. } = check.probe else {
+    let Probe::Speak { protocol: Protocol::Expect(turns), .. } = &*check.probe else {
         panic!("turns")
     };
     let pong = Pattern::new("^PONG").map(Expectation::Matches).ok();
     let turn = |send: &str, expect| Turn { send: send.into(), expect };
-    assert_eq!(turns, [turn("", text("hello")), turn("PING\r\n", pong), turn("QUIT", None)]);
+    assert_eq!(*turns, [turn("", text("hello")), turn("PING\r\n", pong), turn("QUIT", None)]);
 }
 
 const NAMES: &str = "address = \"192.0.2.10\"\nports = 53\nprotocol = \"udp\"\nforward = \"dr\"";
@@ -72,7 +73,7 @@ const NAMES: &str = "address = \"192.0.2.10\"\nports = 53\nprotocol = \"udp\"\nf
 fn datagrams_are_asked_of_services_over_udp() {
     let one = |keys: &str| {
         let all = checks(NAMES, &format!("[[virtual-server.check]]\n{keys}"));
-        all.into_iter().next().expect("one check").probe
+        Probe::clone(&all.into_iter().next().expect("one check").probe)
     };
     let dns = Dns { name: "a.example".into(), record: 28, answer: Some("2001:db8::1".into()) };
     let keys = "kind = \"dns\"\nname = \"a.example\"\nrecord = \"aaaa\"\nanswer = \"2001:db8::1\"";
@@ -98,10 +99,10 @@ fn what_runs_or_lies_here_has_no_port() {
     );
     let argv = ["/usr/bin/try", "192.0.2.3", "80"].map(str::to_owned).to_vec();
     let probe = Script { argv, user: Some("nobody".into()), dynamic: true };
-    assert_eq!((script.probe, script.target.port), (Probe::Script(probe), 0));
+    assert_eq!((&*script.probe, script.target.port), (&Probe::Script(probe), 0));
     let file = check("kind = \"file\"\nfile = \"/run/{{server.name}}.weight\"\ndynamic = true");
     let probe = File { path: "/run/web.weight".into(), dynamic: true };
-    assert_eq!((file.probe, file.target.port), (Probe::File(probe), 0));
+    assert_eq!((&*file.probe, file.target.port), (&Probe::File(probe), 0));
 }
 
 #[test]
@@ -118,7 +119,7 @@ fn a_check_that_is_off_or_does_not_apply_is_none() {
     assert_eq!(none("when = \"{{server.vars.weight}}\""), 1);
     let two = checks(WEB, "[[virtual-server.check]]\n[[virtual-server.check]]\nkind = \"ping\"");
     assert_eq!(
-        two.iter().map(|check| &check.probe).collect::<Vec<_>>(),
+        two.iter().map(|check| &*check.probe).collect::<Vec<_>>(),
         [&Probe::Connect(None), &Probe::Ping]
     );
 }

@@ -85,6 +85,15 @@ fn a_claim_of_another_host_is_answered_by_announcing() {
 }
 
 #[test]
+fn a_host_that_asks_in_the_name_of_a_vip_is_answered_in_the_same_way() {
+    let mut bench = Bench::active(config(Version::V3));
+    bench.run(ms(10_000));
+    bench.router.handle_use(bench.now);
+    let outputs = bench.drain();
+    assert_eq!((announced(&outputs), noticed(&outputs)), (2, vec![Notice::Claimed]));
+}
+
+#[test]
 fn the_host_that_had_the_vips_may_answer_for_them_during_a_takeover() {
     let mut bench = Bench::active(config(Version::V3));
     let old = bench.now;
@@ -135,6 +144,7 @@ fn when_a_connection_is_back_the_active_one_announces_again() {
 fn a_backup_announces_nothing() {
     let mut bench = Bench::new(config(Version::V3));
     bench.router.handle_claim(bench.now);
+    bench.router.handle_use(bench.now);
     bench.router.handle_lost_vip(bench.now);
     assert_eq!(bench.drain(), []);
     assert_eq!(bench.left(), DEAD);

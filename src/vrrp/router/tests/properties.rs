@@ -11,6 +11,7 @@ enum Input {
     Condition { faults: bool, unreachable: bool, adjust: i16 },
     Peer { peer: usize, news: PeerNews },
     Claim,
+    Use,
     LostVip,
     Config(u8),
     GroupActive,
@@ -47,6 +48,7 @@ fn input() -> impl Strategy<Value = Input> {
         ),
         3 => (0..2usize, news()).prop_map(|(peer, news)| Input::Peer { peer, news }),
         1 => Just(Input::Claim),
+        1 => Just(Input::Use),
         1 => Just(Input::LostVip),
         1 => any::<u8>().prop_map(Input::Config),
         1 => Just(Input::GroupActive),
@@ -142,6 +144,7 @@ fn apply(bench: &mut Bench, input: &Input) {
         }
         Input::Peer { peer, news } => router.handle_peer(ip(PEERS[*peer]), *news, now),
         Input::Claim => router.handle_claim(now),
+        Input::Use => router.handle_use(now),
         Input::LostVip => router.handle_lost_vip(now),
         Input::Config(bits) => router.handle_config(any_config(*bits, version), now),
         Input::GroupActive => router.handle_group_active("other", now),

@@ -66,8 +66,9 @@ fn a_queued_advertisement_is_not_answered_after_a_stall() {
 
 #[test]
 fn whatever_comes_first_after_a_stall_finds_it() {
-    let inputs: [fn(&mut Bench); 6] = [
+    let inputs: [fn(&mut Bench); 7] = [
         |b| b.router.handle_claim(b.now),
+        |b| b.router.handle_use(b.now),
         |b| b.router.handle_lost_vip(b.now),
         |b| b.router.handle_restart(b.now),
         |b| b.router.handle_condition(Condition { adjust: 5, ..Condition::default() }, b.now),
@@ -135,6 +136,13 @@ fn a_claim_after_a_stall_ends_the_listening() {
     let mut bench = stalled();
     bench.router.handle_claim(bench.now);
     assert_eq!((bench.is(), bench.left()), ((State::Backup, false), DEAD));
+}
+
+#[test]
+fn a_real_server_that_has_the_vip_too_does_not_end_the_listening() {
+    let mut bench = stalled();
+    bench.router.handle_use(bench.now);
+    assert_eq!((bench.is(), bench.left()), ((State::Backup, true), LISTEN));
 }
 
 #[test]

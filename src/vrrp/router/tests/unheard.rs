@@ -60,6 +60,17 @@ fn without_its_announcements_the_segment_may_be_parted_and_nobody_yields() {
 }
 
 #[test]
+fn a_real_server_that_has_the_vip_too_proves_no_segment() {
+    let mut bench = Bench::active(config(Version::V3));
+    for _ in 0..10 {
+        bench.router.handle_use(bench.now);
+        bench.tell(HIGH, ACTIVE);
+        bench.run(SECOND);
+    }
+    assert_eq!(bench.is(), (State::Active, true));
+}
+
+#[test]
 fn the_better_one_stays_and_announces_for_the_other_to_know() {
     let mut bench = Bench::active(config(Version::V3));
     bench.present(LOW, State::Active, 50);

@@ -40,16 +40,20 @@ fn a_get_says_no_more_than_it_has_to() {
 }
 
 #[test]
-fn http_1_0_has_no_host_unless_one_is_given() {
+fn http_1_0_has_no_host_unless_one_is_given_or_tls_asks_for_a_name() {
     let mut request = get("/");
-    let host_of = |request: &HttpRequest| {
-        let lines = lines(&one(HttpVersion::V10, request.clone()), &target(), None);
+    let host_of = |request: &HttpRequest, tls: Option<&Tls>| {
+        let lines = lines(&one(HttpVersion::V10, request.clone()), &target(), tls);
         assert_eq!(lines[0], "GET / HTTP/1.0");
         lines.into_iter().find(|line| line.starts_with("Host"))
     };
-    assert_eq!(host_of(&request), None);
-    request.host = Some("www.example.com".to_owned());
-    assert_eq!(host_of(&request).as_deref(), Some("Host: www.example.com"));
+    assert_eq!(host_of(&request, None), None);
+    assert_eq!(host_of(&request, Some(&tls(None))), None);
+    let named = tls(Some("www.example.com"));
+    assert_eq!(host_of(&request, Some(&named)).as_deref(), Some("Host: www.example.com:8080"));
+    request.host = Some("www.example.org".to_owned());
+    assert_eq!(host_of(&request, None).as_deref(), Some("Host: www.example.org"));
+    assert_eq!(host_of(&request, Some(&named)).as_deref(), Some("Host: www.example.org"));
 }
 
 #[test]

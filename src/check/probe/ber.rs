@@ -1,4 +1,5 @@
-//! As much of BER (X.690) as LDAP takes: tags of one byte, definite lengths (RFC 4511 section 5.1).
+//! As much of BER (X.690) as LDAP and a key in DER take: tags of one byte, definite lengths (RFC
+//! 4511 section 5.1).
 //!
 //! Nothing is kept: an [`Element`] is a view of the bytes that it was read from, and reading one
 //! that is not whole gives none.
