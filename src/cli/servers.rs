@@ -115,6 +115,14 @@ pub fn run(global: &Global) -> Exit {
     })
 }
 
+/// How the running converge makes its checks.
+fn figures(host: &Host) -> Option<Figures> {
+    checks::read(host.files()).unwrap_or_else(|error| {
+        warn(&format!("how checks are made is not shown: {}", chain(&error)));
+        None
+    })
+}
+
 /// Whether the files are at fault, and not who asks.
 fn is_of_files(global: &Global, failure: &Failure) -> bool {
     let asked = global.host.is_some() || global.role.is_some();
@@ -144,14 +152,6 @@ fn stale(failure: &Failure) {
         "warning: {why}; this is what the running converge has, and a reload would not change it \
          (`converge lint` shows what is wrong)"
     );
-}
-
-/// How the running converge makes its checks.
-fn figures(host: &Host) -> Option<Figures> {
-    checks::read(host.files()).unwrap_or_else(|error| {
-        warn(&format!("how checks are made is not shown: {}", chain(&error)));
-        None
-    })
 }
 
 fn warn(line: &str) {

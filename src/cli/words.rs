@@ -133,8 +133,8 @@ async fn say(host: &Host, whom: &[Whom], said: Said) -> Result<(), Failure> {
     });
     if let Some((why, aside)) = changed.await?.damaged {
         let text = format!("{} was damaged: {}", words::WORDS, chain(&why));
-        let help = "what was said before is not known here any more; `converge servers` shows what \
-                    holds, and other directors may still know";
+        let help = "what can be read of it goes on to hold; `converge servers` shows what that is, \
+                    and other directors may know more";
         load::error_line(&text, Some(format!("it is kept as {}; {help}", aside.display())));
     }
     Ok(())

@@ -276,6 +276,7 @@ impl<'h> Resident<'h> {
         self.desire_due = None;
         match self.role.desired(&self.situation) {
             Ok(desired) => {
+                self.balance.report_upstreams();
                 let needs = |name: &str| self.role.vip_needs(name, &desired);
                 let routers = self.role.routers().iter();
                 self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();

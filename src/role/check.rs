@@ -251,12 +251,12 @@ fn needs(e: &Element<'_>, probe: &Asked) -> Vec<Need> {
     let Asked::This(probe) = probe else { return Vec::new() };
     let need = match &**probe {
         Probe::Script(_) => Need::program(e, "script"),
-        Probe::Connect(Some(tls)) | Probe::Speak { tls: Some(tls), .. } => {
-            let named = tls.verify && tls.ca.is_some();
-            if named { Need::certificates(e, "ca") } else { None }
+        Probe::Connect(Some(tls)) | Probe::Speak { tls: Some(tls), .. }
+            if tls.verify && tls.ca.is_some() =>
+        {
+            Need::certificates(e, "ca")
         }
-        Probe::Connect(None) | Probe::Speak { tls: None, .. } | Probe::Ask(_) => None,
-        Probe::Ping | Probe::ThroughVip(_) | Probe::File(_) => None,
+        _ => None,
     };
     need.into_iter().collect()
 }

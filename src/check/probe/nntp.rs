@@ -57,7 +57,7 @@ impl Nntp {
 impl Speaker for Nntp {
     fn open(&mut self, _out: &mut Vec<u8>) -> Step {
         let words = self.login.iter().flat_map(|login| [login.user.as_str(), &login.password]);
-        if !words.into_iter().all(|word| line::fits(word)) {
+        if !words.into_iter().all(line::fits) {
             return unmade("a login of more than one line");
         }
         Step::More

@@ -9,9 +9,9 @@ use super::{Dialogue, MOST_BYTES, Step, dialogue};
 use crate::check::config::{Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
-/// How many cases of each transcript a test looks at: what takes a second or two for all of them
+/// How many cases of each transcript a test looks at: what takes about a second for all of them
 /// without optimisation.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 100;
 
 /// What a check asks, and what a server said to it.
 struct Transcript {

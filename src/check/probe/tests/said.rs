@@ -54,7 +54,7 @@ fn me() -> Option<Login> {
 
 fn postgres() -> Protocol {
     let login = Login { user: "scram".into(), password: "secret".into() };
-    Protocol::Postgres { login, database: "data".into(), cleartext: true }
+    Protocol::Postgres { login, database: "data".into(), cleartext: false }
 }
 
 fn dns(name: &str, record: u16, answer: &str) -> Protocol {
