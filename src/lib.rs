@@ -6,7 +6,8 @@
 //! [`resource`] (one file per kind), [`plan`], [`reconcile`], [`host`] (the doors to kernel, disk
 //! and units), [`ipvs`], [`frame`] (codecs), [`vrrp`] (who holds the VIPs; time is [`clock`])
 //! with [`track`], [`hook`]; [`check`], [`pool`], [`control`] (which real servers get traffic),
-//! [`document`], [`diagnostic`] (how files are read), and at last [`cli`], [`probe`], [`lab`].
+//! [`document`], [`diagnostic`], [`secret`] (how files are read), and at last [`cli`], [`probe`],
+//! [`lab`].
 //!
 //! What always holds: role, plan, document and codecs do no I/O and read no clock. Only `host`, a
 //! resource kind's verbs and the drivers touch the machine. We remove only what we own. A crash
@@ -32,6 +33,7 @@ pub mod probe;
 pub mod reconcile;
 pub mod resource;
 pub mod role;
+pub mod secret;
 pub mod situation;
 pub mod track;
 pub mod vrrp;

@@ -15,6 +15,8 @@ use std::time::Duration;
 
 use regex::bytes::{Regex, RegexBuilder};
 
+use crate::frame::tunnel::Tunnel;
+use crate::secret::Secret;
 use crate::track::config::Statuses;
 
 /// A check of one target.
@@ -85,6 +87,21 @@ pub enum Probe {
     File(File),
 }
 
+impl Probe {
+    /// Whether a good end says that the target's own address answers: silence, a program or a file
+    /// can be good by themselves, and through the VIP another address answers.
+    pub fn is_answered_by_ip(&self) -> bool {
+        match self {
+            Probe::Ask(Datagram::Udp { reply, .. }) => reply.is_some(),
+            Probe::Ask(Datagram::Dns(_) | Datagram::Sip { .. } | Datagram::Radius { .. })
+            | Probe::Connect(_)
+            | Probe::Speak { .. }
+            | Probe::Ping => true,
+            Probe::ThroughVip(_) | Probe::Script(_) | Probe::File(_) => false,
+        }
+    }
+}
+
 /// A check through the VIP.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThroughVip {
@@ -101,8 +118,8 @@ pub struct ThroughVip {
 pub enum Way {
     /// By its Ethernet address.
     Direct,
-    /// In IP in IP.
-    Ipip,
+    /// Inside of other packets.
+    Tunnel(Tunnel),
 }
 
 /// TLS towards a target.
@@ -161,6 +178,9 @@ pub enum Protocol {
         login: Login,
         /// The database; empty is the user's name.
         database: String,
+        /// Whether the password is sent as it is where nobody but the wire could read it: not only
+        /// over TLS, or to this host itself.
+        cleartext: bool,
     },
     /// LDAP: bind, anonymously unless there is a login, and a search if there is a base.
     Ldap {
@@ -185,19 +205,13 @@ pub enum Protocol {
     },
 }
 
-/// A user and a password. The password is not shown.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A user and a password.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Login {
     /// The user.
     pub user: String,
     /// The password; empty for none.
-    pub password: String,
-}
-
-impl fmt::Debug for Login {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Login").field("user", &self.user).finish_non_exhaustive()
-    }
+    pub password: Secret,
 }
 
 /// An HTTP check: all of its requests have to be answered well, one connection for each.
@@ -282,7 +296,12 @@ impl Pattern {
                  of Unicode, and {1,9} less than {1,99}"
                     .to_owned(),
             ),
-            Err(error) => Err(error.to_string()),
+            // What is before it draws the place, over several lines.
+            Err(error) => {
+                let said = error.to_string();
+                let last = said.lines().last().unwrap_or_default();
+                Err(last.trim_start_matches("error: ").to_owned())
+            }
         }
     }
 
@@ -370,7 +389,7 @@ pub enum Datagram {
         /// The user. With a password, the answer has to be Access-Accept; without one any is good.
         login: Login,
         /// The secret that client and server share.
-        secret: String,
+        secret: Secret,
     },
 }
 

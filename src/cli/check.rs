@@ -13,6 +13,7 @@ use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
+use super::exit::Code;
 use super::load::{self, Failure, Loaded};
 use super::{Exit, Format, Global, pools, servers, whom};
 use crate::check::config::{CheckConfig, Timing};
@@ -25,13 +26,13 @@ use crate::probe::client::{Client, Manner};
 use crate::probe::target::Target;
 use crate::role::Role;
 
-/// What `--help` ends with.
-pub const CHECK_HELP: &str = "\
-Exit codes:
-  0   all is well; with --digest: the page came
-  1   something is not, or could not be checked
-  64  wrong arguments, or this host has no pool
-  78  the cluster file or a role file is wrong";
+/// How it ends.
+pub const CODES: &[Code] = &[
+    (Exit::Done, "all is well; with --digest: the page came"),
+    (Exit::Failed, "something is not, or could not be checked"),
+    (Exit::Usage, "wrong arguments, or this host has no pool"),
+    (Exit::BadConfig, "the cluster file or a role file is wrong"),
+];
 
 /// As many at the same time; fewer descriptors are fewer checks at a time.
 const AT_ONCE: usize = 4096;

@@ -24,7 +24,7 @@ use crate::role::{Catalog, Role};
 use crate::situation::{Situation, Standing};
 use crate::vrrp::config::{RouterConfig, Vip};
 
-use super::{Exit, Global};
+use super::{Exit, Global, need};
 
 /// How long somebody who is at work by hand is waited for, and how often he is looked after.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -104,6 +104,8 @@ pub struct Loaded {
     pub role: Role,
     /// What is not wrong but should be seen.
     pub warnings: Diagnostics,
+    /// Programs and certificates that are named and that this host has not got.
+    pub missing: Diagnostics,
     /// The cluster file.
     pub cluster: Cluster,
     /// The roles of all its hosts.
@@ -164,6 +166,13 @@ impl Loaded {
         (!routers.is_empty()).then(|| {
             format!("{} moved by VRRP, in which `converge --watch` takes part", routers.join("; "))
         })
+    }
+
+    /// Shows what should be seen, before anything is done.
+    pub fn print_warnings(&self) {
+        let mut all = self.warnings.clone();
+        all.merge(self.missing.clone());
+        print_warnings(&all);
     }
 
     /// What the host is to be before any word from a peer.
@@ -310,7 +319,8 @@ pub async fn this_host(global: &Global, host: &Host) -> Result<Loaded, Failure> 
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     warnings.merge(own_address(entry, &survey));
-    Ok(Loaded { role, warnings, cluster, catalog })
+    let missing = need::missing(role.needs());
+    Ok(Loaded { role, warnings, missing, cluster, catalog })
 }
 
 /// A host that does not have the address that the others know it by.
@@ -335,6 +345,23 @@ fn whoami<'a>(
     let entry = cluster
         .whoami(flag, &survey.hostname, &survey.addresses)
         .map_err(|error: WhoAmIError| Failure::WhoAmI(error.to_string()))?;
+    has_role(global, entry)?;
+    Ok(entry)
+}
+
+/// The host that `--host` names, with the role that `--role` says.
+pub fn named<'a>(global: &Global, cluster: &'a Cluster) -> Result<Option<&'a HostEntry>, Failure> {
+    let Some(flag) = global.host.as_deref() else {
+        return Ok(None);
+    };
+    let entry = cluster.whoami(Some(flag), "", &[]);
+    let entry = entry.map_err(|error| Failure::WhoAmI(error.to_string()))?;
+    has_role(global, entry)?;
+    Ok(Some(entry))
+}
+
+/// Refuses a host that has another role than `--role` says.
+pub fn has_role(global: &Global, entry: &HostEntry) -> Result<(), Failure> {
     match &global.role {
         Some(role) if role.as_str() != entry.role.value.as_str() => Err(Failure::WhoAmI(format!(
             "this host is {}, whose role is {}, not {role}; change its role in {} or name another \
@@ -343,7 +370,7 @@ fn whoami<'a>(
             entry.role.value,
             global.cluster.display(),
         ))),
-        Some(_) | None => Ok(entry),
+        Some(_) | None => Ok(()),
     }
 }
 

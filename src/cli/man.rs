@@ -3,11 +3,16 @@
 //! Nothing is written twice: clap has the commands, and the sections of the TOML files have their
 //! keys.
 
+use std::io;
+
 use clap::{CommandFactory, ValueEnum};
 use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
 
+use super::exit::ENVIRONMENT;
 use super::load::error_line;
-use super::{Cli, Exit};
+use super::{Cli, Exit, ending};
 use crate::document::schema;
 
 const VERSION: &str = concat!("converge ", env!("CARGO_PKG_VERSION"));
@@ -30,8 +35,7 @@ pub fn man(words: &[String]) -> Exit {
         return Exit::Usage;
     };
     let mut text = Vec::new();
-    let page = clap_mangen::Man::new(command.clone()).section("8").source(VERSION);
-    match page.manual("converge").render(&mut text) {
+    match page(command, words, &mut text) {
         Ok(()) => print(&text),
         Err(error) => {
             error_line(&format!("cannot make the man page: {error}"), None);
@@ -39,6 +43,71 @@ pub fn man(words: &[String]) -> Exit {
         }
     }
     Exit::Done
+}
+
+/// The page of a command: what clap knows of it, and below that how it ends, and what it reads of
+/// its environment.
+fn page(command: &clap::Command, words: &[String], text: &mut Vec<u8>) -> io::Result<()> {
+    let (note, codes) = ending(words.first().map_or("", String::as_str));
+    // Examples are those of all of a command's own commands.
+    let note = if words.len() > 1 { "" } else { note };
+    // The codes have a section of their own.
+    let shown = command.clone().after_help(note).after_long_help(note);
+    let page = Man::new(shown).section("8").source(VERSION).manual("converge");
+    page.render_title(text)?;
+    page.render_name_section(text)?;
+    page.render_synopsis_section(text)?;
+    page.render_description_section(text)?;
+    page.render_options_section(text)?;
+    if command.get_subcommands().any(|sub| !sub.is_hide_set()) {
+        page.render_subcommands_section(text)?;
+    }
+    if !note.is_empty() {
+        page.render_extra_section(text)?;
+    }
+    let codes = codes.iter().map(|(exit, meaning)| (exit.code().to_string(), *meaning));
+    list("EXIT STATUS", codes, text)?;
+    list("ENVIRONMENT", environment(command), text)?;
+    match command.get_version() {
+        Some(_) => page.render_version_section(text),
+        None => Ok(()),
+    }
+}
+
+/// The variables that stand for an option, and the others.
+fn environment(command: &clap::Command) -> impl Iterator<Item = (String, &'static str)> {
+    let of_options = command.get_arguments().filter_map(|argument| {
+        let name = argument.get_env()?.to_string_lossy().into_owned();
+        Some((name, argument.get_long()?.to_owned()))
+    });
+    let of_options: Vec<(String, String)> = of_options.collect();
+    let said = |option: &str| match option {
+        "cluster" => "the cluster file, as --cluster",
+        "host" => "which host of the cluster file this is, as --host",
+        "role" => "the role of this host, as --role",
+        _ => "as the option",
+    };
+    let of_options = of_options.into_iter().map(move |(name, option)| (name, said(&option)));
+    of_options.chain(ENVIRONMENT.iter().map(|(name, says)| ((*name).to_owned(), *says)))
+}
+
+fn list(
+    title: &str,
+    entries: impl Iterator<Item = (String, &'static str)>,
+    text: &mut Vec<u8>,
+) -> io::Result<()> {
+    let mut roff = Roff::new();
+    let mut any = false;
+    for (name, says) in entries {
+        if !any {
+            roff.control("SH", [title]);
+        }
+        any = true;
+        roff.control("TP", []);
+        roff.text([bold(name)]);
+        roff.text([roman(says)]);
+    }
+    if any { roff.to_writer(text) } else { Ok(()) }
 }
 
 /// The command that these words name, or a word on which there are.

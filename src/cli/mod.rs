@@ -12,6 +12,7 @@ mod lab;
 mod lint;
 mod load;
 mod man;
+mod need;
 mod plan;
 mod pools;
 mod render;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use exit::Code;
 pub use exit::Exit;
 
 /// Makes this host be what its role says, and keeps it so.
@@ -36,7 +38,8 @@ pub use exit::Exit;
 /// what differs, changes only that, and looks again. `converge plan` shows the same changes without
 /// making them.
 #[derive(Debug, Parser)]
-#[command(name = "converge", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(name = "converge", version, max_term_width = 100)]
+#[command(after_long_help = exit::ending(ending("converge")))]
 pub struct Cli {
     /// Stay: elect who holds the VIPs, track, and put right what drifts. The systemd unit does so.
     #[arg(long)]
@@ -47,22 +50,18 @@ pub struct Cli {
     command: Option<Command>,
 }
 
-const EXIT_CODES: &str = "\
-Exit codes:
-  0   converged, or nothing to do
-  1   something failed; each failure is named
-  2   plan: changes are pending
-  4   something is missing that only a package can bring; it is named
-  5   another converge is at work on this host
-  64  wrong arguments
-  77  no permission
-  78  the cluster file or a role file is wrong";
+const PROBE_CODES: &[Code] = &[
+    (Exit::Done, "every request was answered, and by as many servers as expected"),
+    (Exit::Failed, "not so"),
+    (Exit::Usage, "wrong arguments"),
+];
 
-const PROBE_EXIT_CODES: &str = "\
-Exit codes:
-  0   every request was answered, and by as many servers as expected
-  1   not so
-  64  wrong arguments";
+const LAB_CODES: &[Code] = &[
+    (Exit::Done, "it was done; `sh`: the command ended so"),
+    (Exit::Failed, "it was not, or what was to be seen was not seen"),
+    (Exit::Usage, "wrong arguments"),
+    (Exit::BadConfig, "the cluster file or a role file is wrong"),
+];
 
 const LAB_EXAMPLES: &str = "\
 Examples:
@@ -72,6 +71,19 @@ Examples:
   converge lab sh director ipvsadm -Ln  one command on one of them
   converge lab link web2 loss 30        lose 30 % of the frames on web2's cable
   converge lab down                     end it";
+
+/// What the help text and the man page of a command end with.
+fn ending(command: &str) -> (&'static str, &'static [Code]) {
+    match command {
+        "servers" => (servers::NOTE, servers::CODES),
+        "drain" | "maintenance" | "ready" => ("", words::CODES),
+        "check" => ("", check::CODES),
+        "probe" => ("", PROBE_CODES),
+        "lab" => (LAB_EXAMPLES, LAB_CODES),
+        "key" => (key::KEY_HELP, &[]),
+        _ => ("", exit::CODES),
+    }
+}
 
 /// Where the cluster file lies on a host.
 const CLUSTER: &str = "/etc/converge/cluster.toml";
@@ -140,35 +152,35 @@ enum Command {
     /// Show what would be changed, without changing it; exit 2 if there is anything.
     Plan,
     /// Show every server of every pool: what it gets, how it stands, why, and its connections.
-    #[command(after_help = servers::SERVERS_HELP)]
+    #[command(after_help = exit::ending(ending("servers")))]
     Servers,
     /// Let a server finish: it gets no new connections, those it has go on.
-    #[command(after_help = words::WORD_EXIT_CODES)]
+    #[command(after_help = exit::ending(ending("drain")))]
     Drain(words::DrainArgs),
     /// Take a server out: it gets no traffic at all.
-    #[command(after_help = words::WORD_EXIT_CODES)]
+    #[command(after_help = exit::ending(ending("maintenance")))]
     Maintenance(words::WordArgs),
     /// End a drain or maintenance: a server gets traffic again as its checks allow.
-    #[command(after_help = words::WORD_EXIT_CODES)]
+    #[command(after_help = exit::ending(ending("ready")))]
     Ready(words::WordArgs),
     /// Make every check of this host's role once, now and from here; or digest a page.
-    #[command(after_help = check::CHECK_HELP)]
+    #[command(after_help = exit::ending(ending("check")))]
     Check(check::CheckArgs),
     /// Check the cluster file and every role it uses, for all hosts.
     Lint,
     /// Print what a host is to be: its files, sysctls, addresses, IPVS table.
     Render(render::RenderArgs),
     /// Measure a VIP as a client sees it: who answers, errors, gaps in milliseconds.
-    #[command(after_help = PROBE_EXIT_CODES)]
+    #[command(after_help = exit::ending(ending("probe")))]
     Probe(crate::probe::cli::ProbeArgs),
     /// Boot a whole cluster on this machine: every host a user-mode Linux with its own kernel.
-    #[command(after_help = LAB_EXAMPLES)]
+    #[command(after_help = exit::ending(ending("lab")))]
     Lab {
         #[command(subcommand)]
         command: crate::lab::cli::LabCommand,
     },
     /// Print a fresh key for the directors of a cluster.
-    #[command(after_help = key::KEY_HELP)]
+    #[command(after_help = exit::ending(ending("key")))]
     Key,
     /// Print shell completions.
     Completion {

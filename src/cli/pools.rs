@@ -12,6 +12,7 @@ use super::routers::{fields, heading, pair};
 use crate::check::config::{
     CheckConfig, Datagram, Expectation, Http, Probe, Protocol, Target, Timing, Tls, TlsStart, Way,
 };
+use crate::frame::tunnel::Tunnel;
 use crate::pool::config::{Member, OnFailure, PoolConfig};
 use crate::role::Role;
 use crate::role::words::written;
@@ -126,7 +127,11 @@ pub(super) fn what(probe: &Probe) -> String {
         Probe::Ping => "ping".into(),
         Probe::ThroughVip(through) => match through.way {
             Way::Direct => format!("through {}", through.vip),
-            Way::Ipip => format!("through {} in ipip", through.vip),
+            Way::Tunnel(Tunnel::Ipip) => format!("through {} in ipip", through.vip),
+            Way::Tunnel(Tunnel::Gre) => format!("through {} in gre", through.vip),
+            Way::Tunnel(Tunnel::Gue(port)) => {
+                format!("through {} in gue to port {port}", through.vip)
+            }
         },
         Probe::Script(script) => format!("script {}", script.argv.join(" ")),
         Probe::File(file) => format!("file {}", file.path.display()),

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::load::{self, Failure, Loaded};
 use super::{Exit, Format, Global, pools, routers};
+use crate::diagnostic::Diagnostics;
 use crate::host::Host;
 use crate::host::survey::Survey;
 use crate::plan::Plan;
@@ -43,17 +44,20 @@ fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     let entry = cluster
         .whoami(global.host.as_deref(), &survey.hostname, &[])
         .map_err(|error| Failure::WhoAmI(error.to_string()))?;
+    load::has_role(global, entry)?;
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     load::print_warnings(&warnings);
-    let loaded = Loaded { role, warnings, cluster, catalog };
+    // What it has on its disk nobody looks at.
+    let missing = Diagnostics::default();
+    let loaded = Loaded { role, warnings, missing, cluster, catalog };
     let mut situation = loaded.role.at_start();
     if args.active {
         situation.elect_all();
     }
     let desired = loaded.role.desired(&situation)?;
     match &args.file {
-        Some(path) => Ok(one_file(&desired, path)),
+        Some(path) => Ok(one_file(global, &desired, path)),
         None => {
             all(global, &loaded, &situation, &desired);
             Ok(Exit::Done)
@@ -61,7 +65,7 @@ fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     }
 }
 
-fn one_file(desired: &Desired, path: &std::path::Path) -> Exit {
+fn one_file(global: &Global, desired: &Desired, path: &std::path::Path) -> Exit {
     let files = || {
         desired.state.iter().filter_map(|(_, r)| match r {
             Resource::File(file) => Some(file),
@@ -70,13 +74,24 @@ fn one_file(desired: &Desired, path: &std::path::Path) -> Exit {
     };
     match files().find(|file| file.path == path) {
         Some(file) => {
-            anstream::print!("{}", file.content);
+            match global.output {
+                Format::Text => anstream::print!("{}", file.content),
+                Format::Json => super::print(
+                    &json!({
+                        "schema": "converge.file/1",
+                        "path": file.path,
+                        "content": file.content,
+                    })
+                    .to_string(),
+                ),
+            }
             Exit::Done
         }
         None => {
             let written: Vec<String> = files().map(|f| f.path.display().to_string()).collect();
             anstream::eprintln!("error: the role writes no file {}", path.display());
-            anstream::eprintln!("help: it writes {}", written.join(", "));
+            let written = if written.is_empty() { "none".into() } else { written.join(", ") };
+            anstream::eprintln!("help: it writes {written}");
             Exit::Usage
         }
     }

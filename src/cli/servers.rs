@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::load::{self, Loaded};
+use super::exit::Code;
+use super::load::{self, Failure};
 use super::traffic::{self, Carried, Traffic};
 use super::wait::spoken;
 use super::whom;
@@ -22,18 +23,21 @@ use crate::host::{Host, chain};
 use crate::ipvs::Connections;
 use crate::pool::config::PoolConfig;
 use crate::pool::standing::{Share, Standing};
-use crate::pool::words::Words;
+use crate::pool::words::{Effective, Word, Words};
+use crate::role::Role;
 
-/// What `--help` ends with.
-pub const SERVERS_HELP: &str = "\
+/// What `--help` says beside.
+pub const NOTE: &str = "\
 The weight is that of the kernel's table now, then the one that the server has while all is well; a
-dash is a server that is not in the table.
+dash is a server that is not in the table.";
 
-Exit codes:
-  0   it is shown; without a running converge, what the role says
-  1   what is known cannot be read
-  64  this host has no pool
-  78  the cluster file or a role file is wrong";
+/// How it ends.
+pub const CODES: &[Code] = &[
+    (Exit::Done, "it is shown; without a running converge, what the role says"),
+    (Exit::Failed, "what is known cannot be read"),
+    (Exit::Usage, "this host has no pool"),
+    (Exit::BadConfig, "the cluster file or a role file is wrong, and no converge runs here"),
+];
 
 /// A pool as it is shown.
 struct Pool {
@@ -53,6 +57,8 @@ struct Server {
     standing: Standing,
     since: Option<u64>,
     why: String,
+    /// What an operator said of it.
+    word: Option<Effective>,
     connections: Option<Connections>,
 }
 
@@ -60,11 +66,22 @@ struct Server {
 pub fn run(global: &Global) -> Exit {
     load::with_runtime(async {
         let host = Host::this();
-        let loaded = load::this_host(global, &host).await?;
         let seen = report::read(host.files())?;
         let live = seen.as_ref().filter(|seen| seen.lives);
-        if loaded.role.pools().is_empty() && live.is_none_or(|seen| seen.report.pools.is_empty()) {
-            return Err(whom::no_pools(&loaded));
+        let loaded = match load::this_host(global, &host).await {
+            Ok(loaded) => Some(loaded),
+            // The running converge goes on with what it had, and so does who looks at it.
+            Err(failure) if live.is_some() && is_of_files(global, &failure) => {
+                stale(&failure);
+                None
+            }
+            Err(failure) => return Err(failure),
+        };
+        if let Some(loaded) = &loaded
+            && loaded.role.pools().is_empty()
+            && live.is_none_or(|seen| seen.report.pools.is_empty())
+        {
+            return Err(whom::no_pools(loaded));
         }
         let said = match words::read(host.files()) {
             Ok(said) => said,
@@ -78,12 +95,13 @@ pub fn run(global: &Global) -> Exit {
             warn(&format!("connections are not shown: {}", chain(&error)));
             Traffic::unknown()
         });
-        let mut pools = pools(&loaded, live, &said);
+        let role = loaded.as_ref().map(|loaded| &loaded.role);
+        let mut pools = pools(role, live, &said);
         pools.iter_mut().for_each(|pool| weigh(pool, &mut traffic));
         match global.output {
             Format::Json => {
                 let made = live.and_then(|_| figures(&host));
-                super::print(&as_json(&loaded, live, made.as_ref(), &pools).to_string());
+                super::print(&as_json(role, live, made.as_ref(), &pools).to_string());
             }
             Format::Text => {
                 text(&pools);
@@ -105,26 +123,60 @@ fn figures(host: &Host) -> Option<Figures> {
     })
 }
 
+/// Whether the files are at fault, and not who asks.
+fn is_of_files(global: &Global, failure: &Failure) -> bool {
+    let asked = global.host.is_some() || global.role.is_some();
+    match failure {
+        Failure::Config(_) | Failure::Unreadable(_) | Failure::NoCluster(_) => true,
+        Failure::WhoAmI(_) => !asked,
+        Failure::NotRoot
+        | Failure::Busy
+        | Failure::Host(_)
+        | Failure::Runtime(_)
+        | Failure::Key(_)
+        | Failure::Watch(_)
+        | Failure::Asked { .. }
+        | Failure::Words(_)
+        | Failure::Check(_)
+        | Failure::Report(_) => false,
+    }
+}
+
+/// Says that the files are not those that the running converge has.
+fn stale(failure: &Failure) {
+    let why = match failure {
+        Failure::Config(found) => found.count().unwrap_or_default(),
+        other => load::text(other),
+    };
+    anstream::eprintln!(
+        "warning: {why}; this is what the running converge has, and a reload would not change it \
+         (`converge lint` shows what is wrong)"
+    );
+}
+
 fn warn(line: &str) {
     anstream::eprintln!("note: {line}");
 }
 
 /// The pools of the role, and those that the resident converge has beside them.
-fn pools(loaded: &Loaded, live: Option<&Seen>, said: &Words) -> Vec<Pool> {
+fn pools(role: Option<&Role>, live: Option<&Seen>, said: &Words) -> Vec<Pool> {
+    let configs = role.map_or(&[][..], Role::pools);
     let reported = |name: &str| live.and_then(|seen| seen.report.pools.get(name));
-    let own = loaded.role.pools().iter().map(|config| match reported(&config.name) {
-        Some(report) => of_report(&config.name, report),
+    let own = configs.iter().map(|config| match reported(&config.name) {
+        Some(report) => of_report(&config.name, report, said),
         None => of_role(config, live.is_some(), said),
     });
-    let is_own = |name: &str| loaded.role.pools().iter().any(|config| config.name == name);
+    let is_own = |name: &str| configs.iter().any(|config| config.name == name);
     let others = live.into_iter().flat_map(|seen| &seen.report.pools);
     let others = others.filter(|(name, _)| !is_own(name));
-    own.chain(others.map(|(name, report)| of_report(name, report))).collect()
+    own.chain(others.map(|(name, report)| of_report(name, report, said))).collect()
 }
 
-fn of_report(name: &str, report: &PoolReport) -> Pool {
+fn of_report(name: &str, report: &PoolReport, said: &Words) -> Pool {
+    let now = wall();
     let server = |(at, member): (&SocketAddr, &MemberReport)| {
         let share = report.shares.members.get(at);
+        let word = said.of(&member.host, name, now);
         Server {
             host: member.host.clone(),
             at: *at,
@@ -132,7 +184,8 @@ fn of_report(name: &str, report: &PoolReport) -> Pool {
             now: share.and_then(|share| share.weight),
             standing: share.map_or(Standing::Unknown, |share| share.standing),
             since: Some(member.since),
-            why: why(share, member),
+            why: why(share, member, word.as_ref(), now),
+            word,
             connections: None,
         }
     };
@@ -143,11 +196,37 @@ fn of_report(name: &str, report: &PoolReport) -> Pool {
     }
 }
 
-/// The reason for how a server stands; else what fails although it still stands.
-fn why(share: Option<&Share>, member: &MemberReport) -> String {
-    match share {
+/// The reason for how a server stands; else what fails although it still stands; and what an
+/// operator said of it, whether or not that is the reason.
+fn why(share: Option<&Share>, member: &MemberReport, word: Option<&Effective>, now: u64) -> String {
+    let own = match share {
         Some(share) if !share.why.is_empty() => share.why.clone(),
         Some(_) | None => member.failing.join("; "),
+    };
+    match word {
+        None => own,
+        Some(said) => {
+            // What the resident converge says of a word is in the word.
+            let own = Some(own).filter(|own| !own.is_empty() && !own.starts_with("said on "));
+            own.into_iter().chain([spoken_word(said, now)]).collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+/// What an operator said: when, where, and how it goes on.
+fn spoken_word(said: &Effective, now: u64) -> String {
+    let span = |from: u64, to: u64| spoken(Duration::from_millis(to.saturating_sub(from)));
+    let (by, age) = (&said.by, span(said.at, now));
+    match (said.word, said.until) {
+        (Word::Ready, _) => String::new(),
+        (Word::Drain, None) => format!("drained on {by} {age} ago"),
+        (Word::Drain, Some(until)) => {
+            format!("drained on {by} {age} ago, out in {}", span(now, until))
+        }
+        (Word::Maintenance, None) => format!("taken out on {by} {age} ago"),
+        (Word::Maintenance, Some(until)) => {
+            format!("drained on {by} {age} ago, out for {}", span(until, now))
+        }
     }
 }
 
@@ -179,10 +258,6 @@ fn of_role(config: &PoolConfig, runs: bool, said: &Words) -> Pool {
     let now = wall();
     let server = |member: &crate::pool::config::Member| {
         let word = said.of(&member.host, &config.name, now);
-        let why = word.map(|said| {
-            let age = Duration::from_millis(now.saturating_sub(said.at));
-            format!("{}, said on {} {} ago", said.word, said.by, spoken(age))
-        });
         Server {
             host: member.host.clone(),
             at: member.server,
@@ -190,7 +265,8 @@ fn of_role(config: &PoolConfig, runs: bool, said: &Words) -> Pool {
             now: None,
             standing: Standing::Unknown,
             since: None,
-            why: why.unwrap_or_default(),
+            why: word.as_ref().map(|said| spoken_word(said, now)).unwrap_or_default(),
+            word,
             connections: None,
         }
     };
@@ -270,7 +346,7 @@ pub(super) fn table(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
 }
 
 fn as_json(
-    loaded: &Loaded,
+    role: Option<&Role>,
     live: Option<&Seen>,
     checks: Option<&Figures>,
     pools: &[Pool],
@@ -284,6 +360,12 @@ fn as_json(
             "standing": server.standing,
             "since": server.since,
             "why": server.why,
+            "word": server.word.as_ref().map(|said| json!({
+                "word": said.word,
+                "by": said.by,
+                "at": said.at,
+                "until": said.until,
+            })),
             "connections": server.connections,
         })
     };
@@ -298,9 +380,11 @@ fn as_json(
             "peers": report.map(|report| &report.peers),
         })
     };
+    let host = role.map(|role| role.host.to_string());
     json!({
         "schema": "converge.servers/1",
-        "host": loaded.role.host,
+        "host": host.or_else(|| live.map(|seen| seen.report.host.clone())),
+        "files": if role.is_some() { "right" } else { "wrong" },
         "service": live.is_some(),
         "at": live.map(|seen| seen.report.at),
         "checks": checks,

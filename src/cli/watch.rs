@@ -82,10 +82,13 @@ async fn configuration(global: &Global, host: &Host) -> Result<Configuration, Fa
     let key =
         if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
     let link = key.and_then(|key| link(&loaded, key));
+    let mut missing: Vec<String> = loaded.missing.iter().map(said).collect();
+    missing.dedup();
     Ok(Configuration {
         heading: loaded.heading(),
         vrrp: Settings { link },
         warnings,
+        missing,
         role: loaded.role,
     })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use serde_json::json;
 
+use super::exit::Code;
 use super::load::{self, Failure, Loaded};
 use super::wait::{self, End};
 use super::whom::{self, Asked, Meant};
@@ -18,14 +19,17 @@ use crate::host::{Host, chain};
 use crate::pool::words::{Said, Whom, Word};
 use crate::probe::cli::Span;
 
-/// What `--help` ends with.
-pub const WORD_EXIT_CODES: &str = "\
-Exit codes:
-  0   it was said, and with --wait it has been done
-  1   it could not be said; or --wait, and it was not done in time: what is left is named
-  64  wrong arguments: no such server, VIP or pool
-  77  no permission
-  78  the cluster file or a role file is wrong";
+/// How they end.
+pub const CODES: &[Code] = &[
+    (Exit::Done, "it was said, and with --wait it has been done"),
+    (
+        Exit::Failed,
+        "it could not be said; or --wait, and it was not done in time: what is left is named",
+    ),
+    (Exit::Usage, "wrong arguments: no such server, VIP or pool"),
+    (Exit::NoPermission, "no permission"),
+    (Exit::BadConfig, "the cluster file or a role file is wrong"),
+];
 
 /// Of which server, and whether to stay.
 #[derive(Args, Debug)]
@@ -43,7 +47,7 @@ pub struct WordArgs {
     #[arg(long)]
     pub wait: bool,
     /// How long to wait at most.
-    #[arg(long, value_name = "TIME", default_value = "5m")]
+    #[arg(long, value_name = "TIME", default_value = "5m", requires = "wait")]
     pub timeout: Span,
 }
 
@@ -129,8 +133,8 @@ async fn say(host: &Host, whom: &[Whom], said: Said) -> Result<(), Failure> {
     });
     if let Some((why, aside)) = changed.await?.damaged {
         let text = format!("{} was damaged: {}", words::WORDS, chain(&why));
-        let help = "what was said before is not known here any more; `converge servers` shows what \
-                    holds, and other directors may still know";
+        let help = "what can be read of it goes on to hold; `converge servers` shows what that is, \
+                    and other directors may know more";
         load::error_line(&text, Some(format!("it is kept as {}; {help}", aside.display())));
     }
     Ok(())

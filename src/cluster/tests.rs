@@ -215,7 +215,7 @@ fn what_does_not_fit_together_is_told() {
         ("version = 1\n", "", "`cluster.toml` lacks the key `version`"),
         ("[host.web1]", "[host.director1]", "`[host.director1]` stands here a second time"),
         ("[host.web1]", "[[host.web1]]", "write the header [host.web1], and its keys below it"),
-        ("vars = { port = 3306 }", "vars = { port = 33.06 }", "put it into quotation marks"),
+        ("vars = { port = 3306 }", "vars = { port = 33.06 }", "a text stands in quotation marks"),
         (
             "web = \"192.168.142.100\"",
             "web = [\"192.168.142.100\"]",

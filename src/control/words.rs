@@ -1,9 +1,9 @@
 //! The file of what operators said: read, changed under a lock, listened to.
 //!
 //! Whoever changes it reads it first, under a lock that is waited for but not for ever, and puts a
-//! whole file in its place. One that cannot be read is never overwritten: it is set aside under
-//! another name, and whoever did so is told. Nothing but the file is kept here; what words mean is
-//! in [`crate::pool::words`].
+//! whole file in its place. One that is damaged is never overwritten: it is set aside under another
+//! name, what can be read of it goes on to hold, and whoever did so is told. Nothing but the file
+//! is kept here; what words mean is in [`crate::pool::words`].
 
 use std::fs::File;
 use std::path::PathBuf;
@@ -12,9 +12,9 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::wall;
-use crate::host::FileError;
 use crate::host::directory::FileNews;
 use crate::host::files::Files;
+use crate::host::{FileError, chain};
 use crate::pool::words::{Words, WordsError};
 
 /// The file.
@@ -62,27 +62,35 @@ pub fn read(files: &Files) -> Result<Words, WordsFileError> {
     }
 }
 
-/// Changes what was said. A file that is damaged is set aside first, and its words are not known.
+/// Reads what can be read, and says what is wrong with the rest.
+pub fn salvage(files: &Files) -> Result<(Words, Option<WordsError>), FileError> {
+    let Some(text) = files.read_text(WORDS)? else {
+        return Ok((Words::default(), None));
+    };
+    Ok(match Words::from_json(&text) {
+        Ok(words) => (words, None),
+        Err(why) => (Words::salvage(&text).0, Some(why)),
+    })
+}
+
+/// Changes what was said. A file that is damaged is set aside first; what can be read of it holds.
 pub async fn change(
     files: &Files,
     edit: impl FnOnce(&mut Words),
 ) -> Result<Changed, WordsFileError> {
     let _lock = lock(files).await?;
+    let (before, wrong) = salvage(files)?;
+    let is_damaged = wrong.is_some();
     let mut damaged = None;
-    let before = match read(files) {
-        Ok(words) => words,
-        Err(WordsFileError::Damaged(why)) => {
-            let aside = PathBuf::from(format!("{WORDS}.damaged-{}", wall()));
-            files.rename(WORDS, &aside)?;
-            damaged = Some((why, aside));
-            Words::default()
-        }
-        Err(error) => return Err(error),
-    };
+    if let Some(why) = wrong {
+        let aside = PathBuf::from(format!("{WORDS}.damaged-{}", wall()));
+        files.rename(WORDS, &aside)?;
+        damaged = Some((why, aside));
+    }
     let mut words = before.clone();
     edit(&mut words);
     words.prune(wall());
-    if words != before {
+    if is_damaged || words != before {
         files.replace(WORDS, words.to_json().as_bytes(), Some(0o644), None)?;
     }
     Ok(Changed { words, damaged })
@@ -109,13 +117,22 @@ pub struct WordsWatch {
 }
 
 impl WordsWatch {
-    /// Listens from now on. The directory is made if it is not there.
-    pub fn open(files: &Files) -> Result<Self, FileError> {
+    /// Listens from now on. The directory is made if it is not there; if it cannot be, or cannot be
+    /// listened to, that is said, and it is looked at all the time: real servers are checked
+    /// whatever the disk is like.
+    pub fn open(files: &Files) -> Self {
         let path = files.real(WORDS);
         let wrap = |source| FileError { doing: "listen to", path: WORDS.into(), source };
-        files.make_parents(WORDS)?;
-        let news = Some(FileNews::open(&path).map_err(wrap)?);
-        Ok(WordsWatch { path, news, due: Instant::now() + LOOK })
+        let made = files.make_parents(WORDS);
+        let news = match made.and_then(|()| FileNews::open(&path).map_err(wrap)) {
+            Ok(news) => Some(news),
+            Err(error) => {
+                tracing::error!(error = chain(&error), "what is said is heard a second late");
+                None
+            }
+        };
+        let due = Instant::now() + if news.is_some() { LOOK } else { AGAIN };
+        WordsWatch { path, news, due }
     }
 
     /// Waits until the words may have changed. May be dropped and called again.
@@ -195,6 +212,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_can_be_read_of_a_damaged_file_goes_on_to_hold() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        drain(host.files(), "web1").await;
+        let whole = drain(host.files(), "web2").await.words.to_json();
+        // As after a power cut on a disk that does not keep its word.
+        scratch.write(WORDS, &whole[..whole.len() - 30]);
+        let (words, why) = salvage(host.files()).expect("it can be read");
+        assert!(why.is_some() && words.len() == 1, "{words:?}");
+        let changed = change(host.files(), |_| {}).await.expect("it can be changed");
+        assert!(changed.damaged.is_some());
+        let words = read(host.files()).expect("it is whole again");
+        assert!(words.of("web1", "any", 0).is_some() && words.len() == 1);
+    }
+
+    #[tokio::test]
+    async fn who_cannot_listen_looks() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        // Something stands where the directory should be.
+        scratch.write("/var/lib/converge", "");
+        let mut watch = WordsWatch::open(host.files());
+        timeout(Duration::from_secs(5), watch.changed()).await.expect("it looks all the time");
+        std::fs::remove_file(scratch.real("/var/lib/converge")).expect("it is ours");
+        drain(host.files(), "web1").await;
+        timeout(Duration::from_secs(5), watch.changed()).await.expect("it is seen");
+    }
+
+    #[tokio::test]
     async fn changes_at_the_same_time_are_all_kept() {
         let scratch = Scratch::new();
         let host = scratch.host();
@@ -217,7 +263,7 @@ mod tests {
     async fn who_listens_hears_of_each_change_and_of_none_when_there_is_none() {
         let scratch = Scratch::new();
         let host = scratch.host();
-        let mut watch = WordsWatch::open(host.files()).expect("it can be listened to");
+        let mut watch = WordsWatch::open(host.files());
         let short = Duration::from_millis(50);
         assert!(timeout(short, watch.changed()).await.is_err(), "nothing has changed");
         for name in ["web1", "web2"] {

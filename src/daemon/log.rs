@@ -18,10 +18,14 @@ use crate::vrrp::driver::Event;
 use crate::vrrp::link::{Alarm, LINK_PORT};
 use crate::vrrp::router::{Notice, State};
 
-/// What a person should see of the files.
-pub fn warnings(texts: &[String]) {
-    for text in texts {
+/// What a person should see of the files, and what they name and this host has not got: whatever
+/// needs it will fail.
+pub fn files(warnings: &[String], missing: &[String]) {
+    for text in warnings {
         tracing::warn!("{text}");
+    }
+    for text in missing {
+        tracing::error!("{text} on this host");
     }
 }
 

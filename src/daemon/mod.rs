@@ -34,6 +34,8 @@ pub struct Configuration {
     pub vrrp: Settings,
     /// What a person should see, one text for each.
     pub warnings: Vec<String>,
+    /// What the role names and this host has not got, one text for each.
+    pub missing: Vec<String>,
 }
 
 /// Why it cannot stay, or not begin.

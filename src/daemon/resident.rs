@@ -152,7 +152,7 @@ impl<'h> Resident<'h> {
             memory: Spare::give_back(),
             ready: false,
         };
-        log::warnings(&first.warnings);
+        log::files(&first.warnings, &first.missing);
         resident.situation.pools = resident.balance.shares();
         resident.desire();
         if !resident.resumed.is_empty() {
@@ -276,6 +276,7 @@ impl<'h> Resident<'h> {
         self.desire_due = None;
         match self.role.desired(&self.situation) {
             Ok(desired) => {
+                self.balance.report_upstreams();
                 let needs = |name: &str| self.role.vip_needs(name, &desired);
                 let routers = self.role.routers().iter();
                 self.needs = routers.map(|r| (r.name.clone(), needs(&r.name))).collect();
@@ -396,7 +397,7 @@ impl<'h> Resident<'h> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {
-                log::warnings(&new.warnings);
+                log::files(&new.warnings, &new.missing);
                 self.heading = new.heading;
                 self.role = new.role;
                 self.settings = new.vrrp;

@@ -18,7 +18,15 @@ pub(super) fn fits(shape: &Shape, key: &str, text: &str) -> Result<(), String> {
         // Of a single number, such as a version, the type knows better what to say.
         Shape::Integer { min, max } if min == max => Ok(()),
         Shape::Integer { min, max } => within(text, *min, *max),
-        Shape::OneOf(words) if !words.contains(&text) => Err(unknown(key, text, words)),
+        Shape::OneOf(words) if !words.contains(&text) => Err(match (text, *words) {
+            ("true" | "yes", words) if words.contains(&"on") => {
+                format!("`{text}` is called `on` here")
+            }
+            ("false" | "no", words) if words.contains(&"off") => {
+                format!("`{text}` is called `off` here")
+            }
+            (text, words) => unknown(key, text, words),
+        }),
         Shape::Bool => bool::parse(text).map(drop),
         Shape::Address => IpAddr::parse(text).map(drop),
         Shape::Prefix => IpNet::parse(text).map(drop),
@@ -69,6 +77,10 @@ pub(super) fn advice(node: &Node, written: &str, path: &str, shape: &Shape) -> O
         (Shape::Integer { .. } | Shape::Duration, Content::Float) => {
             Some("write it without a fraction, in a smaller unit if need be".into())
         }
+        (Shape::Var, Content::Float) => Some(format!(
+            "write a whole number, in a smaller unit if need be; a text stands in quotation marks: \
+             \"{written}\""
+        )),
         (Shape::Integer { .. } | Shape::Bool, _) => None,
         (_, Content::Float | Content::Datetime | Content::HugeInteger) => {
             Some(format!("put it into quotation marks: \"{written}\""))

@@ -4,12 +4,13 @@
 //! shape. Nothing that is wrong stops the reading of what is right.
 
 mod keys;
+mod scalar;
 
 use std::ops::Range;
 
-use super::fit::{advice, fits, wanted};
+use super::fit::advice;
 use super::tree::{Content, Entry, Node, Table};
-use super::{Document, Field, Section, Shape, Spanned, Value, Var};
+use super::{Document, Field, Rendered, Section, Shape, Spanned, Value, Var};
 use crate::diagnostic::{Collector, Diagnostic, Place};
 use crate::role::facts::Facts;
 
@@ -120,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     fn check_scalar(&self, node: &Node, key: &str, shape: &Shape) {
-        self.scalar::<String>(node, key, shape);
+        self.scalar::<Rendered>(node, key, shape);
     }
 
     /// The facts that texts are rendered with.
@@ -159,6 +160,9 @@ impl<'a> Reader<'a> {
         let Some(node) = self.node(key).filter(|node| !self.is_blank(node)) else {
             return Vec::new();
         };
+        if let Some(items) = self.items(node) {
+            return items.iter().filter_map(|text| self.fitting(node, key, of, text)).collect();
+        }
         match (&node.content, field.shape) {
             (Content::List(items), _) => {
                 items.iter().filter_map(|item| self.scalar(item, key, of)).collect()
@@ -352,67 +356,6 @@ impl<'a> Reader<'a> {
         if root { key.to_owned() } else { format!("{inside}.{key}") }
     }
 
-    /// A text, whole number or truth value, rendered if it is a template, held against its shape.
-    fn scalar<T: Value>(&self, node: &Node, key: &str, shape: &Shape) -> Option<Spanned<T>> {
-        let place = self.document.place(node.span.clone());
-        let Some(written) = node.scalar() else {
-            self.wrong_type(node, key, shape);
-            return None;
-        };
-        let is_text = matches!(node.content, Content::Text(_));
-        let text = match is_text {
-            true => self.rendered(Spanned::new(written.clone(), place.clone()))?.value,
-            false => written.clone(),
-        };
-        let value = fits(shape, key, &text).and_then(|()| T::parse(&text));
-        match value {
-            Ok(value) => Some(Spanned::new(value, place)),
-            Err(wrong) => {
-                let wants = format!("`{key}` must be {}", wanted::<T>(shape));
-                if !self.report_where_set(&written, &text, &place, &wrong, &wants) {
-                    let diagnostic = Diagnostic::error(place, wrong).label(wants);
-                    self.report(match text == written {
-                        true => diagnostic,
-                        false => diagnostic.help(format!("`{written}` stands for `{text}` here")),
-                    });
-                }
-                None
-            }
-        }
-    }
-
-    /// Reports a wrong value where the cluster file sets it, if it comes from a variable.
-    fn report_where_set(
-        &self,
-        written: &str,
-        text: &str,
-        used: &Place,
-        wrong: &str,
-        wants: &str,
-    ) -> bool {
-        let Some(facts) = self.facts else { return false };
-        let names = crate::role::variables::named_in(written);
-        let places: Vec<&Place> = names.flat_map(|name| facts.set_at(name, text)).collect();
-        for place in &places {
-            let diagnostic = Diagnostic::error((*place).clone(), wrong).label(wants);
-            self.report(diagnostic.related(used.clone(), "this is where it is used"));
-        }
-        !places.is_empty()
-    }
-
-    fn rendered(&self, template: Spanned<String>) -> Option<Spanned<String>> {
-        let Some(facts) = self.facts else {
-            return Some(template);
-        };
-        match facts.render(&template) {
-            Ok(text) => Some(Spanned::new(text, template.place)),
-            Err(wrong) => {
-                wrong.into_iter().for_each(|diagnostic| self.report(diagnostic));
-                None
-            }
-        }
-    }
-
     fn wrong_type(&self, node: &Node, key: &str, shape: &Shape) {
         self.wrong(node, format!("`{key}`"), &self.path(key), shape);
     }
@@ -421,7 +364,9 @@ impl<'a> Reader<'a> {
     fn wrong(&self, node: &Node, named: String, path: &str, shape: &Shape) {
         let place = self.document.place(node.span.clone());
         let title = format!("{named} must be {}, not {}", shape.what(), node.what());
-        let advice = advice(node, place.text(), path, shape);
+        // A password is shown nowhere.
+        let secret = path.ends_with("password") || path.ends_with("secret");
+        let advice = advice(node, place.text(), path, shape).filter(|_| !secret);
         let diagnostic = Diagnostic::error(place, title);
         self.report(match advice {
             Some(advice) => diagnostic.help(advice),

@@ -19,7 +19,13 @@ pub struct Section {
     /// Whether an empty text counts as left out, so that a role can pass a variable on that may
     /// be empty.
     pub blank: bool,
+    /// Which keys are of use may hang on what one of them says: that one, and whether another
+    /// belongs to what it says.
+    pub by: Option<(&'static str, Belongs)>,
 }
+
+/// Whether a key, the second, belongs to what another key says, the first.
+pub type Belongs = fn(&str, &str) -> bool;
 
 /// Keys chosen by the author: names of sysctls, of variables.
 #[derive(Debug)]
@@ -90,7 +96,7 @@ pub enum Shape {
 impl Section {
     /// A section with fixed keys.
     pub const fn new(name: &'static str, doc: &'static str, fields: &'static [Field]) -> Section {
-        Section { name, doc, fields, open: None, short: None, blank: false }
+        Section { name, doc, fields, open: None, short: None, blank: false, by: None }
     }
 
     /// Allows keys of the author's choice.
@@ -106,6 +112,11 @@ impl Section {
     /// Takes an empty text for a key that is left out.
     pub const fn blank(self) -> Section {
         Section { blank: true, ..self }
+    }
+
+    /// Says which keys belong to what the key `by` says.
+    pub const fn by(self, by: &'static str, belongs: Belongs) -> Section {
+        Section { by: Some((by, belongs)), ..self }
     }
 
     /// The field of this key.

@@ -16,6 +16,9 @@ pub trait Value: Sized {
     /// What is wanted, for a message: "an IP address".
     const WHAT: &'static str;
 
+    /// Whether a list variable is one, which renders as `[a, b]`.
+    const LISTS: bool = false;
+
     /// The value, or what is wrong with the text and what would be right.
     fn parse(text: &str) -> Result<Self, String>;
 }
@@ -25,6 +28,19 @@ impl Value for String {
 
     fn parse(text: &str) -> Result<Self, String> {
         Ok(text.to_owned())
+    }
+}
+
+/// A text as it is rendered, a list variable as `[a, b]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered(pub String);
+
+impl Value for Rendered {
+    const WHAT: &'static str = "a text";
+    const LISTS: bool = true;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        Ok(Rendered(text.to_owned()))
     }
 }
 

@@ -95,6 +95,11 @@ impl Listener {
         let mut frame = [0u8; FRAME];
         let (length, from) = recvfrom::<LinkAddr>(self.socket.as_raw_fd(), &mut frame)?;
         let frame = &frame[..length.min(FRAME)];
+        // What is for another host is none of our business, and maybe of another VLAN: frames of
+        // one that this host has no interface for come in like this, without their tag.
+        if from.is_some_and(|from| from.pkttype() == libc::PACKET_OTHERHOST) {
+            return Ok(None);
+        }
         let claim = match self.family {
             Family::Ipv4 => arp::claimed(frame),
             Family::Ipv6 => ndisc::claimed(frame),

@@ -8,7 +8,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use super::checksum::Sum;
-use super::ndisc;
+use super::{ndisc, tunnel};
 
 /// The protocol number.
 pub(crate) const PROTOCOL: u8 = 6;
@@ -95,8 +95,7 @@ pub(crate) fn reset(answer: &Segment) -> Segment {
 
 /// A packet of either family in an Ethernet frame.
 pub(crate) fn framed(to: [u8; 6], from: [u8; 6], packet: &[u8]) -> Vec<u8> {
-    let is_ipv6 = packet.first().is_some_and(|first| first >> 4 == 6);
-    let ethertype = if is_ipv6 { ndisc::ETHERTYPE } else { IPV4_ETHERTYPE };
+    let ethertype = if tunnel::is_v6(packet) { ndisc::ETHERTYPE } else { IPV4_ETHERTYPE };
     [&to[..], &from, &ethertype.to_be_bytes(), packet].concat()
 }
 

@@ -27,9 +27,9 @@ impl Spare {
     }
 }
 
-/// From this size on, in bytes, what is freed goes back at once. Left alone, the allocator raises it
-/// to the largest that it has seen, and keeps megabytes of holes between what is still used; where
-/// VRRP has the memory locked nothing gives those back.
+/// From this size on, in bytes, what is freed goes back at once. Left alone, the allocator raises
+/// it to the largest that it has seen, and keeps megabytes of holes between what is still used;
+/// where VRRP has the memory locked nothing gives those back.
 #[cfg(target_env = "gnu")]
 const LARGE: libc::c_int = 128 * 1024;
 
@@ -46,8 +46,8 @@ fn keep_little() {
 #[cfg(not(target_env = "gnu"))]
 fn keep_little() {}
 
-/// Gives back what is free. Takes milliseconds for a hundred megabytes, and allocators' locks, so it
-/// is for what happens rarely.
+/// Gives back what is free. Takes milliseconds for a hundred megabytes, and allocators' locks, so
+/// it is for what happens rarely.
 #[cfg(target_env = "gnu")]
 #[expect(unsafe_code, reason = "a plain C function that no crate wraps")]
 fn give_back() {

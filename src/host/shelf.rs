@@ -36,6 +36,9 @@ const TEMPLATES: &[(&str, &str)] = embedded!("templates":
 /// Where the image puts its own roles and templates.
 pub const VENDOR: &str = "/usr/lib/converge";
 
+/// Ends the name of a text that comes with the program.
+pub const EMBEDDED: &str = " (embedded)";
+
 /// A text and the name that it is shown by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text {
@@ -59,7 +62,7 @@ impl Shelf {
     pub fn embedded() -> Self {
         let gather = |list: &[(&str, &str)], folder: &str, ending: &str| {
             let text = |(name, text): &(&str, &str)| {
-                let shown = format!("{folder}/{name}{ending} (embedded)");
+                let shown = format!("{folder}/{name}{ending}{EMBEDDED}");
                 ((*name).to_owned(), Text { shown, text: (*text).to_owned() })
             };
             list.iter().map(text).collect()

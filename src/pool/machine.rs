@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use notice::{Notice, Server, Severity, What};
-pub use view::{Summary, View};
+pub use view::{Peer, Summary, View};
 
 use self::guard::{Blindness, Guard};
 use self::look::{Look, look};
@@ -141,7 +141,7 @@ impl Pool {
     }
 
     /// When the view has to be told again, if nothing changes before. The operator's deadlines are
-    /// the wall clock's and not among it: [`super::words::Words::next_deadline`].
+    /// the wall clock's and not among it: [`super::words::Words::next_end`].
     pub fn poll_timeout(&self) -> Option<Moment> {
         self.timeout
     }
@@ -166,8 +166,8 @@ impl Pool {
         self.summary.unknown == 0
     }
 
-    /// Whether another director sees servers that are well and we see none, for longer than the
-    /// other can take to see what we see.
+    /// Whether another director sees servers that are well and we see none, and it said so after
+    /// the time that it can take to see what we see.
     pub fn is_blind(&self) -> bool {
         self.blindness.is_believed()
     }
@@ -207,7 +207,7 @@ impl Pool {
     fn next_timeout(&self, now: Moment) -> Option<Moment> {
         let climbs =
             self.memories.iter().filter_map(|memory| memory.next_step(self.config.slow_start, now));
-        let others = [self.guard.timeout(), self.blindness.timeout(), self.quorum.timeout(now)];
+        let others = [self.guard.timeout(), self.quorum.timeout(now)];
         climbs.chain(others.into_iter().flatten()).min()
     }
 }

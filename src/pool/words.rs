@@ -4,13 +4,19 @@
 //! as often as they like and all come to the same. What is taken back stays for a while as a
 //! tombstone; otherwise a director that was away would bring it back. Times are the wall clock's,
 //! for a word has to outlive a reboot; one that is said is always later than all that is known, so
-//! a clock that is wrong somewhere cannot make it void.
+//! a clock that is wrong somewhere cannot make it void. A drain whose time is over becomes
+//! maintenance for good, by the clock of the host that said it: a clock that is set back, or is
+//! another one, does not bring it to life again.
+
+mod json;
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use json::Entry;
 
 /// As many words at most: one for each server of the largest cluster.
 pub const MOST_WORDS: usize = 10_000;
@@ -113,7 +119,11 @@ impl Words {
         for (host, pool, theirs) in other.iter() {
             let is_new = self.get(host, pool).is_none();
             if is_new && room == 0 {
-                continue;
+                // What was taken back makes room for what holds, and for nothing else.
+                if theirs.word == Word::Ready || !self.forget_tombstone() {
+                    continue;
+                }
+                room += 1;
             }
             room -= usize::from(is_new);
             changed |= self.take(host, pool, theirs);
@@ -124,15 +134,20 @@ impl Words {
     /// What holds for a host in a pool at this time of the wall clock: the last that was said of
     /// it, in this pool or in all.
     pub fn of(&self, host: &str, pool: &str, wall: u64) -> Option<Effective> {
+        let mut holds = self.now(host, pool)?;
+        if holds.word == Word::Drain && holds.until.is_some_and(|until| until <= wall) {
+            holds.word = Word::Maintenance;
+        }
+        Some(holds)
+    }
+
+    /// The same, where drains whose time is over have been ended by [`Words::expire`].
+    pub fn now(&self, host: &str, pool: &str) -> Option<Effective> {
         let said = self.hosts.get(host)?.iter();
         let concerns = said.filter(|(of, _)| of.as_deref().is_none_or(|of| of == pool));
         let (_, said) = concerns.max_by_key(|(of, said)| (said.at, of.is_some()))?;
-        let word = match said.word {
-            Word::Ready => return None,
-            Word::Drain if said.until.is_some_and(|until| until <= wall) => Word::Maintenance,
-            word @ (Word::Drain | Word::Maintenance) => word,
-        };
-        Some(Effective { word, at: said.at, by: said.by.clone(), until: said.until })
+        let Said { word, at, until, .. } = *said;
+        (word != Word::Ready).then(|| Effective { word, at, by: said.by.clone(), until })
     }
 
     /// Forgets tombstones that have stood long enough.
@@ -145,10 +160,26 @@ impl Words {
         self.hosts.retain(|_, pools| !pools.is_empty());
     }
 
-    /// When the next drain becomes maintenance, of those that are not yet.
-    pub fn next_deadline(&self, wall: u64) -> Option<u64> {
+    /// Turns drains whose time is over into maintenance. `clock` is the wall clock of the host on
+    /// which a word was said. Returns whether there was one; it then wins over the drain wherever
+    /// it is merged.
+    pub fn expire(&mut self, clock: impl Fn(&str) -> u64) -> bool {
+        let mut is_any = false;
+        for said in self.hosts.values_mut().flat_map(BTreeMap::values_mut) {
+            let is_drain = said.word == Word::Drain;
+            if is_drain && said.until.is_some_and(|until| until <= clock(&said.by)) {
+                said.word = Word::Maintenance;
+                is_any = true;
+            }
+        }
+        is_any
+    }
+
+    /// How long it is until the next drain ends; nothing if it is over.
+    pub fn next_end(&self, clock: impl Fn(&str) -> u64) -> Option<Duration> {
         let drains = self.iter().filter(|(_, _, said)| said.word == Word::Drain);
-        drains.filter_map(|(_, _, said)| said.until).filter(|until| *until > wall).min()
+        let left = |said: &Said| Some(said.until?.saturating_sub(clock(&said.by)));
+        drains.filter_map(|(_, _, said)| left(said)).min().map(Duration::from_millis)
     }
 
     /// Every word: host, pool (none is all) and what was said.
@@ -166,50 +197,6 @@ impl Words {
     /// Whether nothing was ever said.
     pub fn is_empty(&self) -> bool {
         self.hosts.is_empty()
-    }
-
-    /// As JSON, for a file and for the other directors.
-    pub fn to_json(&self) -> String {
-        let entries: Vec<Entry> = self.clone().into();
-        let lines: Vec<String> = entries
-            .iter()
-            .map(|entry| serde_json::to_string(entry).expect("strings and numbers serialise"))
-            .collect();
-        match lines.is_empty() {
-            true => "[]\n".to_owned(),
-            // A line each, for whoever looks at the file.
-            false => format!("[\n{}\n]\n", lines.join(",\n")),
-        }
-    }
-
-    /// As JSON of at most so many bytes, at least those of an empty list: the newest words. Whoever
-    /// merges them loses nothing of what it knows.
-    pub fn to_json_within(&self, most: usize) -> String {
-        let whole = self.to_json();
-        if whole.len() <= most {
-            return whole;
-        }
-        let mut newest: Vec<_> = self.iter().collect();
-        newest.sort_by_key(|(_, _, said)| std::cmp::Reverse(said.at));
-        let mut count = newest.len();
-        loop {
-            // Fewer by what is too much, and by one in any case.
-            count = (count * most / (whole.len() + 1)).min(count.saturating_sub(1));
-            let mut words = Words::default();
-            for (host, pool, said) in newest.iter().take(count) {
-                words.take(host, *pool, said);
-            }
-            let text = words.to_json();
-            if text.len() <= most || count == 0 {
-                return text;
-            }
-        }
-    }
-
-    /// Out of JSON.
-    pub fn from_json(text: &str) -> Result<Self, WordsError> {
-        let entries: Vec<Entry> = serde_json::from_str(text).map_err(WordsError::Json)?;
-        Words::try_from(entries)
     }
 
     fn get(&self, host: &str, pool: Option<&str>) -> Option<&Said> {
@@ -230,9 +217,25 @@ impl Words {
         let age = |said: &Said| (said.word != Word::Ready, said.at);
         let oldest = self.iter().min_by_key(|(_, _, said)| age(said));
         let oldest = oldest.map(|(host, pool, _)| (host.to_owned(), pool.map(str::to_owned)));
-        let Some((host, pool)) = oldest else { return };
-        if let Some(pools) = self.hosts.get_mut(&host) {
-            pools.remove(&pool);
+        if let Some((host, pool)) = oldest {
+            self.forget(&host, &pool);
+        }
+    }
+
+    /// Forgets the oldest tombstone; whether there was one.
+    fn forget_tombstone(&mut self) -> bool {
+        let tombstones = self.iter().filter(|(_, _, said)| said.word == Word::Ready);
+        let oldest = tombstones.min_by_key(|(_, _, said)| said.at);
+        let oldest = oldest.map(|(host, pool, _)| (host.to_owned(), pool.map(str::to_owned)));
+        oldest.is_some_and(|(host, pool)| {
+            self.forget(&host, &pool);
+            true
+        })
+    }
+
+    fn forget(&mut self, host: &str, pool: &Option<String>) {
+        if let Some(pools) = self.hosts.get_mut(host) {
+            pools.remove(pool);
         }
         self.hosts.retain(|_, pools| !pools.is_empty());
     }
@@ -253,60 +256,6 @@ impl fmt::Display for Word {
             Word::Drain => "drain",
             Word::Maintenance => "maintenance",
         })
-    }
-}
-
-/// A word as it stands in JSON. A field that a newer converge adds is passed over.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Entry {
-    host: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pool: Option<String>,
-    word: Word,
-    at: u64,
-    by: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    until: Option<u64>,
-}
-
-impl From<Words> for Vec<Entry> {
-    fn from(words: Words) -> Self {
-        let entry = |(host, pool, said): (&str, Option<&str>, &Said)| Entry {
-            host: host.to_owned(),
-            pool: pool.map(str::to_owned),
-            word: said.word,
-            at: said.at,
-            by: said.by.clone(),
-            until: said.until,
-        };
-        words.iter().map(entry).collect()
-    }
-}
-
-impl TryFrom<Vec<Entry>> for Words {
-    type Error = WordsError;
-
-    fn try_from(entries: Vec<Entry>) -> Result<Self, WordsError> {
-        if entries.len() > MOST_WORDS {
-            return Err(WordsError::TooMany(entries.len()));
-        }
-        let mut words = Words::default();
-        for entry in entries {
-            let names = [Some(&entry.host), entry.pool.as_ref(), Some(&entry.by)];
-            let is_wrong = |name: &&&String| name.is_empty() || name.len() > LONGEST_NAME;
-            if let Some(name) = names.iter().flatten().find(is_wrong) {
-                return Err(WordsError::Name((*name).clone()));
-            }
-            if let Some(time) = [Some(entry.at), entry.until].into_iter().flatten().max()
-                && time > LATEST
-            {
-                return Err(WordsError::Time(time));
-            }
-            let Entry { host, pool, word, at, by, until } = entry;
-            // One that stands there twice counts as if it came from two directors.
-            words.take(&host, pool.as_deref(), &Said { word, at, by, until });
-        }
-        Ok(words)
     }
 }
 

@@ -64,16 +64,20 @@ impl Catalog {
         }
         // With a role that could not be read, nobody can say which variables are known.
         if !found.has_errors() {
-            variables::report_unread(cluster, &catalog.known_variables(&shelf.roles), &found);
+            let known = catalog.variables(shelf.roles.values());
+            let used = shelf.roles.iter().filter(|(name, _)| catalog.roles.contains_key(*name));
+            let used = catalog.variables(used.map(|(_, text)| text));
+            variables::report_unread(cluster, &known, &used, &found);
+            variables::report_untrue(cluster, &catalog.defaults(), &found);
         }
         found.into_diagnostics().refuse_or(Some(catalog))
     }
 
-    /// Every variable that a role at hand declares, or that a role or a template names.
-    fn known_variables(&self, shelf: &BTreeMap<String, Text>) -> BTreeSet<String> {
+    /// Every variable that one of these roles declares, or that it or a template names.
+    fn variables<'a>(&self, roles: impl Iterator<Item = &'a Text>) -> BTreeSet<String> {
         let mut known = BTreeSet::new();
         let ignored = Collector::default();
-        for text in shelf.values() {
+        for text in roles {
             let (document, _) = Document::parse(text.shown.clone(), text.text.clone());
             let table = document.read(&file::ROLE, None, &ignored).table("vars");
             known.extend(table.iter().flat_map(|t| t.vars()).map(|(name, _)| name.value));

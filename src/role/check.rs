@@ -19,6 +19,7 @@ use std::sync::{Arc, LazyLock};
 
 use super::command_line::CommandLine;
 use super::element::{Element, WHEN};
+use super::need::Need;
 use crate::check::config::{
     CheckConfig, Datagram, File, Http, Probe, Protocol, Script, Target, ThroughVip, Timing, Way,
 };
@@ -79,6 +80,13 @@ pub const SECTION: Section = Section::new(
         Field::optional("send", TEXTS, "expect, agent: what is sent, in turn."),
         Field::optional("user", Shape::Text, "Who it logs in as; script: who it runs as."),
         Field::optional("password", Shape::Text, "Of the login."),
+        Field::optional(
+            "cleartext",
+            Shape::Bool,
+            "Lets the password go unencrypted: postgres sends it so only then, over TLS, or to \
+             this host itself; of the others lint warns where the server is in another subnet.",
+        )
+        .default("false"),
         Field::optional("secret", Shape::Text, "radius: what client and server share."),
         Field::optional("database", Shape::Text, "postgres: the database.")
             .default("the user's name"),
@@ -92,13 +100,20 @@ pub const SECTION: Section = Section::new(
             .default("any, or none"),
         Field::optional("min-length", LENGTH, "udp: the answer has at least as many bytes."),
         Field::optional("max-length", LENGTH, "udp: the answer has at most as many bytes."),
-        Field::optional("script", Shape::Text, "script: a command line that ends with 0."),
+        Field::optional(
+            "script",
+            Shape::Text,
+            "script: a command line that ends with 0; no shell reads it. Its environment is PATH, \
+             HOME, USER, LOGNAME, SHELL, LANG and CONVERGE_TARGET_ADDRESS, the server's address. \
+             Everybody on the host can see its arguments: let it read a password from a file.",
+        ),
         Field::optional("file", Shape::Path, "file: without it, or empty, all is well."),
         Field::optional("dynamic", Shape::Bool, "script, file: the number is the weight.")
             .default("false"),
     ],
 )
-.blank();
+.blank()
+.by("kind", words::fits);
 
 /// Where the traffic goes that the checks are about.
 #[derive(Clone, Debug)]
@@ -122,6 +137,9 @@ pub struct Check {
     timing: Timing,
     port: Option<u16>,
     address: Option<IpAddr>,
+    needs: Vec<Need>,
+    /// A password of it can be read by whoever is on the way.
+    readable: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -150,6 +168,10 @@ pub fn of_each(e: &Element<'_>, traffic: &Traffic) -> Arc<[Check]> {
 impl Check {
     /// Reads the section. `None` if it is off, or wrong.
     pub fn read(e: &Element<'_>, traffic: &Traffic) -> Option<Check> {
+        if let Some(slip) = words::slip(e) {
+            e.report(slip);
+            return None;
+        }
         let kind = e.get::<String>("kind").map_or_else(|| "auto".into(), |kind| kind.value);
         if kind == "off" || (e.given("kind") && e.get::<String>("kind").is_none()) {
             return None;
@@ -161,17 +183,23 @@ impl Check {
         let probe = asked(e, &kind, traffic)?;
         let port = e.get::<u16>("port").map(|port| port.value);
         let address = e.get::<IpAddr>("address").map(|address| address.value);
-        let place = if e.given("kind") { e.mistake("kind", "").place } else { e.place() };
-        let check = Check { place, probe, timing: timing?, port, address };
+        let place = if e.given("kind") { e.set_place("kind") } else { e.place() };
+        let (needs, readable) = (needs(e, &probe), login::is_readable(e, &kind));
+        let check = Check { place, probe, timing: timing?, port, address, needs, readable };
+        if port.is_none() {
+            words::foreign(e, &kind, traffic.protocol);
+        }
         if traffic.portless && port.is_none() && check.has_port() {
-            e.report(no_port(e.place(), &kind));
+            e.report(no_port(e, &kind));
             return None;
         }
         Some(check)
     }
 
-    /// The check of a server that takes traffic there.
-    pub fn of(&self, server: SocketAddr) -> Arc<CheckConfig> {
+    /// The check of a server that takes traffic there. None where it makes no sense: a server of
+    /// another family than the VIP, in a tunnel, is not asked through it, since this host may have
+    /// no address of that family to ask from.
+    pub fn of(&self, server: SocketAddr) -> Option<Arc<CheckConfig>> {
         let address = self.address.unwrap_or(server.ip());
         let port = self.port.unwrap_or(server.port());
         let probe = match &self.probe {
@@ -179,7 +207,10 @@ impl Check {
             Asked::This(probe) => Arc::clone(probe),
         };
         let port = if has_port(&probe) { port } else { 0 };
-        Arc::new(CheckConfig { target: Target { address, port }, probe, timing: self.timing })
+        let is_mixed = |through: &ThroughVip| through.vip.is_ipv4() != address.is_ipv4();
+        let senseless = matches!(&*probe, Probe::ThroughVip(through) if is_mixed(through));
+        let target = Target { address, port };
+        (!senseless).then(|| Arc::new(CheckConfig { target, probe, timing: self.timing }))
     }
 
     /// The check of a spare: that it answers in the same protocol at its own port. What it says may
@@ -198,7 +229,7 @@ impl Check {
             }
             Some(_) | None => self.probe.clone(),
         };
-        Some(Check { probe, port: None, address: None, ..self.clone() }.of(spare))
+        Check { probe, port: None, address: None, ..self.clone() }.of(spare)
     }
 
     /// Whether it is an echo that the role asks for by name.
@@ -206,9 +237,33 @@ impl Check {
         matches!(&self.probe, Asked::This(probe) if **probe == Probe::Ping)
     }
 
+    /// What it needs of this host.
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
+    }
+
+    /// Whether it says a password that whoever is on the way to the server can read.
+    pub fn is_readable(&self) -> bool {
+        self.readable && self.address.is_none()
+    }
+
     fn has_port(&self) -> bool {
         matches!(&self.probe, Asked::This(probe) if has_port(probe))
     }
+}
+
+fn needs(e: &Element<'_>, probe: &Asked) -> Vec<Need> {
+    let Asked::This(probe) = probe else { return Vec::new() };
+    let need = match &**probe {
+        Probe::Script(_) => Need::program(e, "script"),
+        Probe::Connect(Some(tls)) | Probe::Speak { tls: Some(tls), .. }
+            if tls.verify && tls.ca.is_some() =>
+        {
+            Need::certificates(e, "ca")
+        }
+        _ => None,
+    };
+    need.into_iter().collect()
 }
 
 /// Any status and any body will do.
@@ -228,11 +283,12 @@ fn has_port(probe: &Probe) -> bool {
     }
 }
 
-fn no_port(place: Place, kind: &str) -> Diagnostic {
+fn no_port(e: &Element<'_>, kind: &str) -> Diagnostic {
     let title = format!("a check of kind `{kind}` has no port to ask");
-    Diagnostic::error(place, title)
+    let (port, asked) = (e.called("port"), e.called("kind"));
+    e.mistake("kind", title)
         .label("the traffic has no port of its own")
-        .help("add `port`, or write `kind = \"ping\"`")
+        .help(format!("add `{port}`, or write `{asked} = \"ping\"`"))
 }
 
 /// What a check of this kind asks; `None` if it is wrong.
@@ -282,7 +338,7 @@ fn file(e: &Element<'_>) -> Option<File> {
 fn missing(e: &Element<'_>, key: &'static str, what: &str) {
     if !e.given(key) {
         let title = format!("a check of kind `{key}` needs `{key}`, {what}");
-        e.report(Diagnostic::error(e.place(), title));
+        e.report(words::needs(e, key, title));
     }
 }
 

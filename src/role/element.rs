@@ -13,7 +13,7 @@ use super::catalog::Catalog;
 use super::facts::{EachItem, Facts};
 use crate::cluster::{Cluster, HostEntry, HostName};
 use crate::diagnostic::{Diagnostic, Place, Source, suggest};
-use crate::document::{Field, Reader, Shape, Spanned, Value};
+use crate::document::{Field, Reader, Rendered, Shape, Spanned, Value};
 
 /// `for-each`, for the table of every section.
 pub const FOR_EACH: Field = Field::optional(
@@ -126,7 +126,7 @@ impl Element<'_> {
         if !self.reader.has("when") {
             return true;
         }
-        let when = self.reader.get::<String>("when").map(|w| w.value);
+        let when = self.reader.get::<Rendered>("when").map(|w| w.value.0);
         !matches!(when.as_deref().map(str::trim), None | Some("" | "false" | "0"))
     }
 
@@ -191,15 +191,15 @@ impl Element<'_> {
     }
 
     /// Where the cluster file sets a variable to the value that a template at `used` has.
-    fn set_at(&self, used: &Place, value: &str) -> Option<Place> {
+    pub fn set_at(&self, used: &Place, value: &str) -> Option<Place> {
         let mut names = super::variables::named_in(used.text());
-        names.find_map(|name| self.facts.set_at(name, value).next()).cloned()
+        names.find_map(|name| self.facts.set_at(name, value).into_iter().next()).cloned()
     }
 
     /// A mistake in the value of a key: where the cluster file sets it, if a variable gives it.
     pub fn mistake(&self, key: &'static str, title: impl Into<String>) -> Diagnostic {
         let used = self.place_of(key);
-        let text = self.reader.get::<String>(key).map(|text| text.value).unwrap_or_default();
+        let text = self.reader.shown(key).unwrap_or_default();
         match self.set_at(&used, &text) {
             Some(set) => {
                 let diagnostic = Diagnostic::error(set, title);
@@ -207,6 +207,33 @@ impl Element<'_> {
             }
             None => Diagnostic::error(used, title),
         }
+    }
+
+    /// Where a value stands: in the cluster file, if a variable gives it.
+    pub fn set_place(&self, key: &'static str) -> Place {
+        self.mistake(key, "").place
+    }
+
+    /// What a key's text renders to; nothing is reported.
+    pub fn shown(&self, key: &'static str) -> Option<String> {
+        self.reader.shown(key)
+    }
+
+    /// The variable that alone gives a key its value.
+    pub fn variable(&self, key: &'static str) -> Option<String> {
+        let place = self.place_of(key);
+        let variable = super::variables::alone_in(place.text()).filter(|_| self.has(key));
+        variable.map(str::to_owned)
+    }
+
+    /// What its author calls a key: the variable's name where one gives the value.
+    pub fn called(&self, key: &'static str) -> String {
+        self.variable(key).unwrap_or_else(|| key.to_owned())
+    }
+
+    /// The table's name as it stands in the file: `[[virtual-server.check]]`.
+    pub fn title(&self) -> &str {
+        self.reader.title()
     }
 
     /// Whether the key is there, right or wrong.

@@ -5,10 +5,10 @@
 //! `auto` is `sorry` where clients speak plain HTTP.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use super::element::{Element, items_of};
-use crate::document::{Field, Shape, Spanned, Value};
+use crate::document::{Field, Rendered, Shape, Spanned, Value, unknown};
 
 /// The port where clients speak plain HTTP.
 pub const PLAIN_HTTP: u16 = 80;
@@ -56,6 +56,7 @@ struct Several(Vec<Named>);
 
 impl Value for Several {
     const WHAT: &'static str = "sorry, local, or an address with a port such as 192.0.2.9:80";
+    const LISTS: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         // An address in brackets has its port behind them.
@@ -75,15 +76,26 @@ fn named(word: &str) -> Result<Named, String> {
             // What listens on this host takes what comes for the VIP.
             Ok(at) if at.ip().is_loopback() => Ok(Named::This(Fallback::Local)),
             Ok(at) => Ok(Named::This(Fallback::At(at))),
-            Err(_) => Err(format!("`{word}` is neither {}", Several::WHAT)),
+            Err(_) => Err(match word.parse::<IpAddr>() {
+                Ok(IpAddr::V4(_)) => format!("`{word}` has no port; write `{word}:80`"),
+                Ok(IpAddr::V6(_)) => format!("`{word}` has no port; write `[{word}]:80`"),
+                Err(_) => unknown("fallback", word, &["sorry", "local", "address:port"]),
+            }),
         },
     }
 }
 
-/// Reads the list.
+/// Reads the list. Each word is placed where the cluster file has it, if a variable gives it.
 pub fn read(e: &Element<'_>) -> Vec<Spanned<Named>> {
-    let all = e.words::<Several>("fallback").into_iter();
-    let each = all.flat_map(|Spanned { value: Several(all), place }| {
+    // What is wrong is reported here.
+    let fit = e.words::<Several>("fallback").len();
+    let texts = e.words::<Rendered>("fallback");
+    if fit < texts.len() {
+        return Vec::new();
+    }
+    let each = texts.into_iter().flat_map(|text| {
+        let place = e.set_at(&text.place, &text.value.0).unwrap_or(text.place);
+        let all = Several::parse(&text.value.0).map_or_else(|_| Vec::new(), |several| several.0);
         all.into_iter().map(move |one| Spanned::new(one, place.clone()))
     });
     each.collect()

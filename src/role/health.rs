@@ -16,6 +16,7 @@ use super::upstream::Upstream;
 use super::virtual_server::VirtualServers;
 use crate::check::config::{CheckConfig, Probe, Target, Timing};
 use crate::check::wire::config::WireConfig;
+use crate::check::wire::flow::FlowConfig;
 use crate::cluster::HostEntry;
 use crate::diagnostic::Collector;
 use crate::ipvs::VirtualServerId;
@@ -44,6 +45,7 @@ pub struct Health {
     vips: Vec<Option<IpAddr>>,
     witnesses: Vec<Arc<CheckConfig>>,
     wires: Vec<WireConfig>,
+    flows: Vec<FlowConfig>,
     sorry: BTreeSet<SocketAddr>,
     sorry_page: String,
 }
@@ -65,6 +67,7 @@ impl Health {
         health.sorry.extend(servers.iter().flat_map(VirtualServers::sorry));
         health.sorry.extend(upstreams.iter().filter_map(Upstream::sorry));
         health.wires = wires(servers, around);
+        health.flows = servers.iter().flat_map(VirtualServers::flows).collect();
         health.witnesses = health.find_witnesses(around);
         if let Some(page) = around.catalog.template(SORRY_PAGE).filter(|_| !health.sorry.is_empty())
         {
@@ -168,6 +171,11 @@ impl Role {
     /// What is watched on the wire, for each VIP whose real servers have it too.
     pub fn wires(&self) -> &[WireConfig] {
         &self.health.wires
+    }
+
+    /// What is counted of what masqueraded servers reply.
+    pub fn flows(&self) -> &[FlowConfig] {
+        &self.health.flows
     }
 
     /// The pools that get the traffic of a router's VIPs. One that hangs on no VIP, by a mark or

@@ -19,6 +19,7 @@ mod hold;
 mod ipvs_sync;
 mod lint;
 mod method;
+pub mod need;
 mod network;
 mod notify;
 mod pool;
@@ -56,6 +57,7 @@ use election::{Candidate, Election, Member};
 use element::{Element, Surroundings, each_element};
 use facts::{Facts, RoleDefaults};
 use health::Health;
+use need::Need;
 use notify::Notify;
 use want::Want;
 
@@ -81,6 +83,7 @@ pub struct Role {
     notify: Vec<Notify>,
     hooks: Vec<HookConfig>,
     health: Health,
+    needs: Vec<Need>,
 }
 
 impl Role {
@@ -106,6 +109,7 @@ impl Role {
         role.health = Health::new(&role.servers, &role.upstreams, &facts, around, &found);
         role.elect(own, around, &defaults, &found);
         role.hook(&found);
+        role.gather_needs();
         found.into_diagnostics().refuse_or(Some(role))
     }
 
@@ -127,6 +131,7 @@ impl Role {
             notify: Vec::new(),
             hooks: Vec::new(),
             health: Health::default(),
+            needs: Vec::new(),
         }
     }
 
@@ -159,14 +164,38 @@ impl Role {
     fn hook(&mut self, found: &Collector) {
         let own = self.election.of(&self.host).map(|member| member.config.name.as_str());
         let names: Vec<&str> = own.collect();
-        for Notify { router, config } in self.notify.drain(..) {
+        for Notify { router, config, need } in self.notify.drain(..) {
             match router {
                 Some(router) if !names.contains(&router.value.as_str()) => {
                     found.push(election::no_such_router(&router, &names));
                 }
-                Some(_) | None => self.hooks.push(config),
+                Some(_) | None => {
+                    self.hooks.push(config);
+                    self.needs.extend(need);
+                }
             }
         }
+    }
+
+    /// What the sections need of this host, each once.
+    fn gather_needs(&mut self) {
+        let stood_for = self.election.of(&self.host).filter(|m| !m.config.peers.is_empty());
+        let tracks = stood_for.flat_map(|m| &m.tracks).filter_map(|track| track.need.as_ref());
+        let checks = self.servers.iter().flat_map(|servers| servers.needs());
+        let checks = checks.chain(self.upstreams.iter().flat_map(|upstream| upstream.needs()));
+        let mut known: BTreeSet<String> = BTreeSet::new();
+        let all: Vec<Need> = checks.chain(tracks).cloned().collect();
+        // There may be a check of each of thousands of servers.
+        let mut is_new = |need: &Need| {
+            known
+                .insert(format!("{} {:?} {:?}", need.place.source.name, need.place.span, need.what))
+        };
+        self.needs.extend(all.into_iter().filter(|need| is_new(need)));
+    }
+
+    /// Programs and certificates that have to be on the host, with where they are named.
+    pub fn needs(&self) -> &[Need] {
+        &self.needs
     }
 
     /// The virtual routers that this host has together with others, by name. The VIPs of all

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::command_line::CommandLine;
 use super::element::{Element, FOR_EACH, WHEN};
+use super::need::Need;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Field, Section, Shape, Spanned, Value, one_of};
 use crate::hook::config::{HookConfig, On};
@@ -43,6 +44,8 @@ pub struct Notify {
     pub router: Option<Spanned<String>>,
     /// What it says.
     pub config: HookConfig,
+    /// The program that it needs.
+    pub need: Option<Need>,
 }
 
 impl Notify {
@@ -67,7 +70,7 @@ impl Notify {
             timeout: timeout.value,
             router: router.as_ref().map(|router| router.value.clone()),
         };
-        Some(Notify { router, config })
+        Some(Notify { router, config, need: Need::program(e, "run") })
     }
 }
 

@@ -68,7 +68,7 @@ impl Value for OnFailure {
 
 /// A server that takes traffic there, with what is asked of it.
 pub fn member(host: &str, server: SocketAddr, weight: u32, checks: &[Check]) -> Member {
-    let checks = checks.iter().map(|check| check.of(server)).collect();
+    let checks = checks.iter().filter_map(|check| check.of(server)).collect();
     Member { host: host.to_owned(), server, weight, checks }
 }
 

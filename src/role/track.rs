@@ -14,6 +14,7 @@ use reqwest::Url;
 
 use super::command_line::CommandLine;
 use super::element::{Element, FOR_EACH, WHEN};
+use super::need::Need;
 use crate::cluster::InterfaceName;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Field, Section, Shape, Spanned, Value, listed};
@@ -82,6 +83,8 @@ pub struct Track {
     pub routers: Vec<Spanned<String>>,
     /// What it says.
     pub config: TrackConfig,
+    /// The program that it needs.
+    pub need: Option<Need>,
 }
 
 impl Track {
@@ -110,7 +113,8 @@ impl Track {
             reverse: e.get::<bool>("reverse").is_some_and(|reverse| reverse.value),
             routers: routers.iter().map(|router| router.value.clone()).collect(),
         };
-        Some(Track { place: e.place(), weight: weight.place, routers, config })
+        let need = if e.has("script") { Need::program(e, "script") } else { None };
+        Some(Track { place: e.place(), weight: weight.place, routers, config, need })
     }
 }
 

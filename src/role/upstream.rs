@@ -16,6 +16,7 @@ use super::element::{Element, FOR_EACH, WHEN};
 use super::facts::Facts;
 use super::fallback::{self, FALLBACK, Fallback, Named};
 use super::lint::servers as lint;
+use super::need::Need;
 use super::pool::{self, GUARD, HYSTERESIS, ON_FAILURE, QUORUM, SLOW_START};
 use super::storage;
 use super::want::Want;
@@ -135,6 +136,11 @@ impl Upstream {
         format!("upstream {}", self.name)
     }
 
+    /// What its checks need of this host.
+    pub fn needs(&self) -> impl Iterator<Item = &Need> {
+        self.servers.iter().flat_map(|server| server.checks.iter().flat_map(Check::needs))
+    }
+
     /// The pool behind it.
     pub fn pool(&self) -> PoolConfig {
         let member = |s: &Server| pool::member(&s.host, s.at, s.weight, &s.checks);
@@ -201,8 +207,10 @@ fn servers(e: &Element<'_>) -> Option<Vec<Server>> {
     let interface = e.me().interface.value.to_string();
     let traffic = Traffic { protocol: Protocol::Tcp, portless: false, vip: None, interface };
     let of_all = check::of_all(e, &traffic);
-    let mut servers = Vec::new();
+    let own = e.me().address.value;
+    let (mut servers, mut far) = (Vec::new(), None);
     e.for_each_host(&role, "server", |host, server| {
+        far = far.or(Some(host).filter(|host| lint::is_outside(&own, host)));
         servers.push(Server {
             host: host.name.value.to_string(),
             at: SocketAddr::new(host.address.addr(), port),
@@ -211,7 +219,9 @@ fn servers(e: &Element<'_>) -> Option<Vec<Server>> {
         });
     });
     let checks = servers.first().map_or(&[][..], |server: &Server| &server.checks);
-    lint::lone_ping(checks, traffic.protocol).into_iter().for_each(|warning| e.report(warning));
+    let lone = lint::lone_ping(checks, traffic.protocol);
+    let readable = lint::readable_password(checks, far);
+    lone.into_iter().chain(readable).for_each(|warning| e.report(warning));
     Some(servers)
 }
 

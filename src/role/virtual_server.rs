@@ -18,15 +18,17 @@ use super::check;
 use super::element::{Element, FOR_EACH, WHEN};
 use super::fallback::{self, FALLBACK, Fallback, Named};
 use super::method::{Method, TunnelKind};
+use super::need::Need;
 use super::pool::{self, GUARD, HYSTERESIS, ON_FAILURE, QUORUM, SLOW_START};
 use super::want::Want;
+use crate::check::wire::flow::FlowConfig;
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Field, Section, Shape, Spanned};
 use crate::ipvs::model;
 use crate::ipvs::model::{
     Destination, DestinationId, Family, Forward, Protocol, ServerSettings, VirtualServerId, Weight,
 };
-use crate::pool::config::PoolConfig;
+use crate::pool::config::{Member, PoolConfig};
 use crate::pool::standing::Shares;
 use crate::resource::module::Module;
 use crate::resource::snat::Snat;
@@ -101,12 +103,12 @@ impl VirtualServers {
             e.report(port_cannot_change(port));
         }
         if method.value == Method::Fullnat && ids.iter().any(is_fwmark) {
-            e.report(no_snat_by_mark(method.place));
+            e.report(no_snat_by_mark(e));
             return None;
         }
         let forward = servers::forward(method.value, e.get::<TunnelKind>("tunnel"));
         if settings.persistence.is_none() && ids.iter().any(is_every_port) {
-            e.report(every_port_wants_persistence(e.place()));
+            e.report(every_port_wants_persistence(e));
             return None;
         }
         let port = real_port.map(|port| port.value);
@@ -126,6 +128,19 @@ impl VirtualServers {
         }
     }
 
+    /// Those of its virtual servers whose servers answer through this director. Not every datagram
+    /// wants an answer.
+    pub fn flows(&self) -> impl Iterator<Item = FlowConfig> {
+        let is_answered = |id: &VirtualServerId| {
+            matches!(id, VirtualServerId::Address { protocol: Protocol::Tcp, .. })
+        };
+        let nat = self.method == Method::Nat;
+        self.pools().filter(move |(id, _)| nat && is_answered(id)).map(|(id, pool)| {
+            let member = |member: Member| (member.host, member.server);
+            FlowConfig { id, servers: pool.members.into_iter().map(member).collect() }
+        })
+    }
+
     /// The interface towards the servers.
     pub fn interface(&self) -> &str {
         &self.interface
@@ -134,6 +149,11 @@ impl VirtualServers {
     /// The servers' hosts and addresses.
     pub fn hosts(&self) -> impl Iterator<Item = (&str, IpAddr)> {
         self.servers.iter().map(Server::host)
+    }
+
+    /// What its checks need of this host.
+    pub fn needs(&self) -> impl Iterator<Item = &Need> {
+        self.servers.iter().flat_map(Server::needs)
     }
 
     /// The virtual servers, each with the pool behind it.
@@ -256,19 +276,22 @@ fn is_fwmark(id: &VirtualServerId) -> bool {
     matches!(id, VirtualServerId::Fwmark { .. })
 }
 
+fn is_at(id: &VirtualServerId, at: SocketAddr) -> bool {
+    matches!(id, VirtualServerId::Address { addr, .. } if *addr == at.ip())
+}
+
 fn is_every_port(id: &VirtualServerId) -> bool {
     matches!(id, VirtualServerId::Address { port: 0, .. })
 }
 
-fn every_port_wants_persistence(place: Place) -> Diagnostic {
+fn every_port_wants_persistence(e: &Element<'_>) -> Diagnostic {
     let title = "port 0 takes every port, which the kernel does for persistent services alone";
-    Diagnostic::error(place, title)
-        .help("set `persistence`, for example \"300s\", or name the ports")
+    e.mistake("ports", title).help("set `persistence`, for example \"300s\", or name the ports")
 }
 
-fn no_snat_by_mark(place: Place) -> Diagnostic {
+fn no_snat_by_mark(e: &Element<'_>) -> Diagnostic {
     let title = "fullnat needs an address and a port: its source NAT cannot tell a mark";
-    Diagnostic::error(place, title).help("use forward = \"nat\" with `fwmark`")
+    e.mistake("forward", title).help("use forward = \"nat\" with `fwmark`")
 }
 
 fn own_port(id: &VirtualServerId) -> u16 {
@@ -318,6 +341,12 @@ fn fallbacks(e: &Element<'_>, ids: &[VirtualServerId]) -> Option<Vec<Named>> {
             Named::This(Fallback::At(at)) if !same_port(at) => {
                 let title = "a fallback server is reached at the virtual server's own port";
                 e.report(Diagnostic::error(named.place, title).label("another port"));
+                return None;
+            }
+            Named::This(Fallback::At(at)) if ids.iter().any(|id| is_at(id, at)) => {
+                let title = "the fallback is the VIP itself";
+                let help = "name another machine, or `local` for what listens on this host";
+                e.report(Diagnostic::error(named.place, title).help(help));
                 return None;
             }
             Named::This(Fallback::Sorry) if !tcp => {

@@ -15,6 +15,7 @@ use super::condition::{Verdicts, condition};
 use super::config::{TrackConfig, Watch};
 use super::tally::{Failure, Outcome, Tally, Verdict};
 use super::watch::watch;
+use crate::host::lasting::lasting;
 use crate::vrrp::config::RouterConfig;
 use crate::vrrp::router::Condition;
 
@@ -116,10 +117,11 @@ struct Watcher {
 impl Watcher {
     fn new(track: TrackConfig, verdict: Verdict, verdicts: watch::Sender<Verdicts>) -> Self {
         let licence = Arc::new(());
-        let tally = Tally::new(track.rise, track.fall, verdict);
         let licensed = Arc::downgrade(&licence);
-        let mut speaker = Speaker { name: track.name.clone(), tally, verdicts, licensed };
-        let watching = watch(track.clone(), move |outcome| speaker.tell(outcome));
+        let watching =
+            watch_on(track.clone(), verdict, verdicts, licensed, |track, mut speaker| {
+                watch(track, move |outcome| speaker.tell(outcome))
+            });
         Watcher { track, task: tokio::spawn(watching), _licence: licence }
     }
 }
@@ -128,6 +130,27 @@ impl Drop for Watcher {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Watches one thing for ever. After a defect of ours it is bad until it was looked at again.
+async fn watch_on<W>(
+    track: TrackConfig,
+    verdict: Verdict,
+    verdicts: watch::Sender<Verdicts>,
+    licensed: Weak<()>,
+    watching: impl Fn(TrackConfig, Speaker) -> W,
+) where
+    W: Future<Output = ()> + Send + 'static,
+{
+    let mut at_first = Some(verdict);
+    let begin = || {
+        let current = || verdicts.borrow().get(&track.name).cloned();
+        let verdict = at_first.take().or_else(current).unwrap_or(Verdict::Unknown);
+        let tally = Tally::new(track.rise, track.fall, verdict);
+        let (name, verdicts) = (track.name.clone(), verdicts.clone());
+        watching(track.clone(), Speaker { name, tally, verdicts, licensed: licensed.clone() })
+    };
+    lasting(&format!("the watch over track {}", track.name), begin).await;
 }
 
 struct Speaker {
@@ -161,7 +184,7 @@ impl Speaker {
 
 impl Drop for Speaker {
     fn drop(&mut self) {
-        // Nobody would look any more, and the last verdict would stand for ever.
+        // Nobody looks for a while, and the last verdict would stand.
         if std::thread::panicking() {
             self.say(&Verdict::Bad(Failure::new("converge itself failed to watch it")));
         }
@@ -195,6 +218,7 @@ fn is_akin(one: &TrackConfig, other: &TrackConfig) -> bool {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU8;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -211,5 +235,37 @@ mod tests {
         });
         assert!(watching.join().is_err());
         assert!(matches!(current.borrow()["it"], Verdict::Bad(_)));
+    }
+
+    #[tokio::test]
+    async fn after_a_fault_of_ours_it_is_watched_again() {
+        let (verdicts, mut current) =
+            watch::channel(Verdicts::from([("it".into(), Verdict::Good)]));
+        let (licence, one) = (Arc::new(()), NonZeroU8::MIN);
+        let track = TrackConfig {
+            name: "it".into(),
+            what: Watch::Unit("nginx.service".into()),
+            every: Duration::from_secs(1),
+            timeout: Duration::from_secs(1),
+            rise: one,
+            fall: one,
+            weight: 0,
+            reverse: false,
+            routers: Vec::new(),
+        };
+        let (fails, licensed) = (AtomicBool::new(true), Arc::downgrade(&licence));
+        let watching = watch_on(track, Verdict::Good, verdicts, licensed, move |_, mut speaker| {
+            let fails = fails.swap(false, Ordering::Relaxed);
+            async move {
+                assert!(!fails, "on purpose");
+                speaker.tell(Outcome::Good);
+                std::future::pending().await
+            }
+        });
+        let watching = tokio::spawn(watching);
+        let is_bad = |all: &Verdicts| matches!(all["it"], Verdict::Bad(_));
+        current.wait_for(is_bad).await.expect("it is told");
+        current.wait_for(|all| all["it"] == Verdict::Good).await.expect("it is told");
+        watching.abort();
     }
 }

@@ -26,7 +26,7 @@ pub(crate) type Answer = Result<Advice, String>;
 pub(crate) const WELL: Answer = Ok(Advice { weight: None, wish: None, note: None });
 
 pub(crate) fn login(user: &str, password: &str) -> Login {
-    Login { user: user.to_owned(), password: password.to_owned() }
+    Login { user: user.to_owned(), password: password.into() }
 }
 
 fn target(address: SocketAddr) -> Target {

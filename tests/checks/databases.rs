@@ -111,7 +111,8 @@ fn postgres_server() -> Option<Server> {
 }
 
 fn postgres(user: &str, password: &str, database: &str) -> Protocol {
-    Protocol::Postgres { login: login(user, password), database: database.to_owned() }
+    let database = database.to_owned();
+    Protocol::Postgres { login: login(user, password), database, cleartext: false }
 }
 
 #[test]

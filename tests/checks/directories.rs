@@ -264,7 +264,7 @@ server default {{
 }
 
 fn radius(password: &str, secret: &str) -> Datagram {
-    Datagram::Radius { login: login("nemo", password), secret: secret.to_owned() }
+    Datagram::Radius { login: login("nemo", password), secret: secret.into() }
 }
 
 #[test]

@@ -58,9 +58,10 @@ fn after(protocol: Option<&Protocol>) -> Option<Kind> {
         Some(Protocol::Pop3(_)) => (Protocol::Nntp(Some(me())), b"200 post"),
         Some(Protocol::Nntp(_)) => (Protocol::Redis { login: None }, b"+PO"),
         Some(Protocol::Redis { .. }) => (Protocol::Mysql(Some(me())), b"\x60\0\0\0\x0a10.11"),
-        Some(Protocol::Mysql(_)) => {
-            (Protocol::Postgres { login: me(), database: String::new() }, b"R\0\0\0\x08\0")
-        }
+        Some(Protocol::Mysql(_)) => (
+            Protocol::Postgres { login: me(), database: String::new(), cleartext: false },
+            b"R\0\0\0\x08\0",
+        ),
         Some(Protocol::Postgres { .. }) => {
             (Protocol::Ldap { login: Some(me()), base: None }, b"\x30\x0c\x02\x01\x02\x61")
         }
@@ -86,7 +87,7 @@ fn behind(datagram: Option<&Datagram>) -> Option<Datagram> {
         Some(Datagram::Udp { .. }) => Datagram::Dns(dns()),
         Some(Datagram::Dns(_)) => Datagram::Sip { user: "ping".to_owned() },
         Some(Datagram::Sip { .. }) => {
-            Datagram::Radius { login: login("me", ""), secret: "s".to_owned() }
+            Datagram::Radius { login: login("me", ""), secret: "s".into() }
         }
         Some(Datagram::Radius { .. }) => return None,
     })

@@ -4,6 +4,7 @@ mod check;
 mod files;
 mod key;
 mod pages;
+mod places;
 mod servers;
 
 use std::fs;

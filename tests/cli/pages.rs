@@ -55,7 +55,17 @@ fn every_command_has_a_man_page() {
         assert!(page.contains(&format!(".SH NAME\n{title} \\- ")), "{words}: {page}");
     }
     let top = desk.converge(&["man"]).ends(0).out;
-    assert!(top.contains("Exit codes:") && top.contains("converge\\-lab(8)"), "{top}");
+    assert!(top.contains("converge\\-lab(8)"), "{top}");
+    let drain = desk.converge(&["man", "drain"]).ends(0).out;
+    for (page, parts) in [
+        (&top, &["\\fB5\\fR\nanother converge is at work", "\\fBCONVERGE_LOG\\fR\n"][..]),
+        (&drain, &["\\fB1\\fR\nit could not be said", "\\fBCONVERGE_CLUSTER\\fR\nthe cluster"]),
+    ] {
+        for part in parts.iter().chain(&[".SH \"EXIT STATUS\"", ".SH ENVIRONMENT"]) {
+            assert!(page.contains(part), "no {part:?} in {page}");
+        }
+        assert!(!page.contains("Exit codes:"), "twice in {page}");
+    }
     let unknown = desk.converge(&["man", "lab", "upp"]).ends(64);
     unknown.complains(&["no command `converge lab upp`", "run, up, down"]);
 }

@@ -81,7 +81,7 @@ each_in_a_namespace! {
         assert_eq!(said[0].2.until, Some(said[0].2.at + 600_000));
         assert_eq!((said[1].0, said[1].1, said[1].2.word), ("web2", Some(POOL), Word::Maintenance));
         let shown = director(&desk, &["servers"]).ends(0);
-        for part in [POOL, "192.168.142.4:80", "-/1", "unknown", "drain, said on director"] {
+        for part in [POOL, "192.168.142.4:80", "-/1", "unknown", "drained on director"] {
             assert!(shown.out.contains(part), "no {part:?} in {}", shown.out);
         }
         shown.complains(&["no server is checked"]);
@@ -131,6 +131,46 @@ each_in_a_namespace! {
         assert_eq!(json["schema"], "converge.servers/1");
         let web2 = &json["pools"][0]["servers"][1];
         assert_eq!((&web2["standing"], &web2["weight"]), (&"down".into(), &Value::Null));
+    }
+
+    async fn what_was_said_is_shown_with_its_end_even_of_a_server_that_is_down(host) {
+        let desk = Desk::new("said", GOOD);
+        let _reporter = resident(host).await;
+        director(&desk, &["drain", "web2", "--deadline", "10m", "-q"]).ends(0);
+        director(&desk, &["maintenance", "web1", "-q"]).ends(0);
+        let shown = director(&desk, &["servers"]).ends(0).out;
+        let of = |host: &str| {
+            let line = shown.lines().find(|line| line.trim_start().starts_with(host));
+            line.unwrap_or_else(|| panic!("no {host} in {shown}")).to_owned()
+        };
+        assert!(of("web1").contains("taken out on director "), "{shown}");
+        let (begins, ends) = ("connection refused; drained on director ", " ago, out in 9 min");
+        assert!(of("web2").contains(begins) && of("web2").contains(ends), "{shown}");
+        let json = director(&desk, &["servers", "-o", "json"]).ends(0).out;
+        let json: Value = serde_json::from_str(&json).expect("JSON on standard output");
+        let word = &json["pools"][0]["servers"][1]["word"];
+        let at = word["at"].as_u64().expect("a time");
+        assert_eq!((&word["word"], &word["by"]), (&"drain".into(), &"director".into()));
+        assert_eq!(word["until"].as_u64(), Some(at + 600_000));
+    }
+
+    async fn what_runs_is_shown_while_the_files_are_wrong(host) {
+        let desk = Desk::new("stale", GOOD);
+        let reporter = resident(host).await;
+        let file = desk.0.join("cluster.toml");
+        for text in [&format!("{GOOD}check = \"htpp\"\n"), "", "[x"] {
+            std::fs::write(&file, text).expect("it is ours");
+            let said = director(&desk, &["servers"]).ends(0);
+            assert!(said.out.contains("connection refused"), "{}", said.out);
+            said.complains(&["warning: ", " in cluster.toml; this is what the running converge"]);
+        }
+        let json = director(&desk, &["servers", "-o", "json"]).ends(0).out;
+        let json: Value = serde_json::from_str(&json).expect("JSON on standard output");
+        assert_eq!((&json["host"], &json["files"]), (&"director".into(), &"wrong".into()));
+        std::fs::remove_file(&file).expect("it is ours");
+        director(&desk, &["servers"]).ends(0).complains(&["there is no cluster file"]);
+        drop(reporter);
+        director(&desk, &["servers"]).ends(78);
     }
 
     async fn a_damaged_file_of_words_is_set_aside_and_its_place_is_told(_host) {

@@ -6,6 +6,7 @@
 //! for a busy computer.
 
 mod blindness;
+mod chaos;
 mod restart;
 mod site;
 mod stalls;

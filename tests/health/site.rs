@@ -77,12 +77,21 @@ pub(crate) fn segment() -> Option<(Segment, [Web; 2])> {
 
 /// The same, if roles with nginx can be read here.
 pub(crate) fn segment_with_nginx() -> Option<(Segment, [Web; 2])> {
-    if !Path::new("/usr/sbin/nginx").exists() || !Path::new("/etc/nginx").exists() {
+    if has_nginx() { segment() } else { None }
+}
+
+/// A segment with these hosts and no servers, if roles with nginx can be read here.
+pub(crate) fn segment_of(hosts: &[&'static str]) -> Option<Segment> {
+    if has_nginx() { Segment::new(hosts) } else { None }
+}
+
+fn has_nginx() -> bool {
+    let has = Path::new("/usr/sbin/nginx").exists() && Path::new("/etc/nginx").exists();
+    if !has {
         let why = "nginx is missing: apt-get install nginx";
         crate::kinds::apart::skipped("a test of an upstream", why);
-        return None;
     }
-    segment()
+    has
 }
 
 /// What a director makes of a real server.

@@ -246,7 +246,7 @@ fn connections_are_counted_where_the_kernel_says_how_many() {
     }
     let length = u16::try_from(message.len() - at).expect("short");
     message[at..at + 2].copy_from_slice(&length.to_ne_bytes());
-    let has = Connections { active: 3, inactive: 40, persistent: 500 };
+    let has = Connections { active: 3, inactive: 40, persistent: 500, ..Default::default() };
     assert_eq!(Reply::decode(&message, Family::Ipv4), Ok(Reply::Destination(id, to, has)));
 }
 

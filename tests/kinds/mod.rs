@@ -14,7 +14,7 @@ mod route;
 mod rule;
 mod snat;
 mod sync_daemon;
-mod uml;
+pub(crate) mod uml;
 
 use std::process::Command;
 

@@ -24,6 +24,9 @@ fn a_tunnel_carries_traffic() {
         world.both_servers_answer();
         let web1 = world.ok("web1", "ip -br address show up; ip address show dev lo");
         assert!(!web1.contains("lo:0"), "the VIP of direct routing has left lo:\n{web1}");
+        // The director proves it before a client does.
+        let checked = world.ok("director", "converge check web1");
+        assert!(checked.contains(&format!("through {VIP} in {tunnel}")), "{checked}");
         let (damage, named) = match tunnel {
             "gre" => ("ip address del 192.168.142.100/32 dev gre0", "address VIP on gre0"),
             "gue" => ("ip fou del port 6080", "gue-port 6080"),

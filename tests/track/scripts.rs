@@ -39,7 +39,7 @@ async fn a_script_that_cannot_be_executed_has_failed() {
     let scratch = Scratch::new();
     let path = scratch.write("check", "#!/bin/sh\nexit 0\n", 0o644);
     let mut watched = Watched::new(track(script(&path)));
-    watched.until_bad_as("ermission denied").await;
+    watched.until_bad_as("is not executable").await;
     scratch.write("check", "#!/no/such/interpreter\n", 0o755);
     watched.until_bad_as("o such file").await;
     scratch.write("check", "#!/bin/sh\nexit 0\n", 0o755);

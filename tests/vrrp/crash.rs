@@ -83,7 +83,7 @@ each_in_a_namespace! {
         let begin = Instant::now();
         a.signal(Signal::SIGKILL);
         let active = b.becomes_since(begin, State::Active) - begin;
-        assert!(active < Duration::from_millis(50), "{active:?}");
+        assert!(active < SECOND, "longer than its silence would have taken: {active:?}");
         assert!(has_vip(&lan.a), "the kernel goes on answering until the neighbours know");
         eventually_within(9 * SECOND, "orphaned", || (!has_vip(&lan.a)).then_some(()));
         println!("killed: Active {active:?}, VIP gone {:?}", begin.elapsed());
@@ -97,7 +97,7 @@ each_in_a_namespace! {
         let begin = Instant::now();
         a.signal(Signal::SIGSTOP);
         let active = b.becomes_since(begin, State::Active) - begin;
-        assert!(active < Duration::from_millis(450), "{active:?}");
+        assert!(active < 2 * SECOND, "{active:?}");
         eventually_within(7 * SECOND, "orphaned", || (!has_vip(&lan.a)).then_some(()));
         println!("stalled: Active {active:?}, VIP gone {:?}", begin.elapsed());
         let begin = Instant::now();

@@ -55,7 +55,7 @@ each_in_a_namespace! {
         let added = arrivals.recv_timeout(SECOND).expect("it is there") - begin;
         let (active, announced) = (active - begin, announced - begin);
         println!("release: Active {active:?}, VIP {added:?}, announced {announced:?}");
-        assert!(announced < Duration::from_millis(50), "{announced:?}");
+        assert!(announced < SECOND, "{announced:?}");
         assert!(addresses(&lan.b).contains("10.77.0.100"));
     }
 
@@ -71,7 +71,7 @@ each_in_a_namespace! {
         let active = b.becomes_since(begin, State::Active);
         println!("link down: Active {:?}", active - begin);
         a.becomes_since(begin, State::Fault);
-        assert!(active - begin < Duration::from_millis(450), "{:?}", active - begin);
+        assert!(active - begin < 2 * SECOND, "{:?}", active - begin);
         eventually("still on a", || (!addresses(&lan.a).contains("10.77.0.100")).then_some(()));
         let begin = Instant::now();
         sh("ip link set to-a up");

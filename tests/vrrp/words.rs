@@ -39,7 +39,7 @@ each_in_a_namespace! {
         b.vrrp.tell(Topic::Pools, b"one up".to_vec()).expect("short");
         let heard = a.wait_since(begin, says("b", Topic::Pools, b"one up")) - begin;
         println!("a word took {heard:?}");
-        assert!(heard < Duration::from_millis(50), "{heard:?}");
+        assert!(heard < Duration::from_secs(1), "{heard:?}");
         b.vrrp.restart();
         b.wait(|event| *event == Event::Stopped);
         let b = start(&lan, "b");

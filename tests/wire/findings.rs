@@ -1,62 +1,21 @@
 //! What the watch over a link finds wrong, on links where it is.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use converge::check::wire::config::WireConfig;
-use converge::check::wire::{Findings, Wire};
 use converge::vrrp::driver::Event;
 use converge::vrrp::router::{Notice, Start, State};
-use tokio::time::timeout;
 
-use super::host::{Host, Link, VIP, at};
+use super::host::{Host, Layer, Link, VIP, VIP6, at};
+use super::watch::Watch;
 use crate::kinds::apart::each_in_a_namespace;
 use crate::kinds::sh;
 use crate::vrrp::lan::{Director, router, settings};
 
-/// Rounds and rests, and a loaded machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Three rounds and their rests.
-const QUIET: Duration = Duration::from_secs(8);
-
-struct Watch {
-    wire: Wire,
-    findings: Findings,
-}
-
-impl Watch {
-    /// By that director, over these servers and these other directors.
-    fn start(director: &Host, servers: &[&Host], others: &[&Host]) -> Watch {
-        let named = |host: &&Host| (host.name(), host.address());
-        let directors = [director].iter().chain(others).map(named).collect();
-        let servers = servers.iter().map(named).collect();
-        Watch::with(director, servers, directors)
-    }
-
-    fn with(
-        director: &Host,
-        servers: Vec<(String, IpAddr)>,
-        directors: Vec<(String, IpAddr)>,
-    ) -> Watch {
-        let vip = VIP.parse().expect("an address");
-        let (interface, servers) = ("eth0".into(), servers.into());
-        let config = WireConfig { vip, interface, servers, directors, direct: true };
-        let start = || Wire::start(vec![config]).expect("a link can be watched");
-        let (wire, findings) = director.neighbour.within(start);
-        Watch { wire, findings }
-    }
-
-    async fn finds(&mut self) -> String {
-        let found = timeout(PATIENCE, self.findings.next()).await;
-        found.expect("it finds something").expect("it lives").to_string()
-    }
-
-    async fn finds_nothing(&mut self) {
-        let found = timeout(QUIET, self.findings.next()).await;
-        assert!(found.is_err(), "{found:?}");
-    }
+/// A client tries to connect; nothing comes of it.
+fn try_to_connect(client: &Host, to: SocketAddr) {
+    let limit = Duration::from_millis(300);
+    client.neighbour.within(|| drop(TcpStream::connect_timeout(&to, limit)));
 }
 
 each_in_a_namespace! {
@@ -145,19 +104,14 @@ each_in_a_namespace! {
         client.sh(&format!("ip route add {VIP}/32 via 10.77.0.11 src 192.0.2.7"));
         one.sh("ip route add default via 10.77.0.1");
         let mut watch = Watch::start(&director, &[&one], &[]);
-        // The first round learns who is who.
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        let knock = || std::net::TcpStream::connect_timeout(&at("10.77.0.100:80"), QUIET / 4).ok();
-        for _ in 0..3 {
-            client.neighbour.within(knock);
-        }
-        let found = watch.finds().await;
+        let connect = || try_to_connect(&client, at("10.77.0.100:80"));
+        let found = watch.finds_while(connect).await;
         let named = format!(
             "real server h11 ({}) sends its replies from the VIP 10.77.0.100 through this director",
             one.mac()
         );
         assert!(found.starts_with(&named), "{found}");
-        client.neighbour.within(knock);
+        connect();
         watch.finds_nothing().await;
     }
 
@@ -170,17 +124,79 @@ each_in_a_namespace! {
         let far: IpAddr = [192, 0, 2, 11].into();
         let near: IpAddr = [10, 77, 0, 12].into();
         let servers = vec![("far".to_owned(), far), ("near".to_owned(), near)];
-        let mut watch = Watch::with(&director, servers, directors);
+        let mut watch = Watch::with(VIP, &director, servers, directors);
+        watch.reachable(&[far]);
         let found = watch.finds().await;
         let outside = "real server far (192.0.2.11) is not on the link of eth0: it lies outside";
         assert!(found.starts_with(outside), "{found}");
         // One of the same subnet that only a router answers for is on another link.
         watch.finds_nothing().await;
-        watch.wire.reachable(BTreeSet::from([near]));
+        watch.reachable(&[far, near]);
         let found = watch.finds().await;
         let named = "real server near (10.77.0.12) is not on the link of eth0: its own address";
         assert!(found.starts_with(named), "{found}");
         router.sh("ip addr add 10.77.0.12/24 dev eth0");
         assert_eq!(watch.finds().await, "real server near (10.77.0.12) is on the link of eth0");
     }
+
+    async fn over_ipv6_the_same_is_found(_host) {
+        tokio::join!(leak_v6(), duplicate_v6(), returns_v6(), elsewhere_v6());
+    }
+}
+
+async fn leak_v6() {
+    let link = Link::of("leak", Layer::Plain);
+    let (director, (one, _), (two, _)) = (link.host(1), link.server(11), link.server(12));
+    director.sh(&format!("ip addr add {VIP6}/64 dev eth0 nodad"));
+    one.sh(&format!("ip addr add {VIP6}/128 dev eth0 nodad"));
+    let mut watch = Watch::start_v6(&director, &[&one, &two], &[]);
+    assert_eq!(
+        watch.finds().await,
+        format!(
+            "real server h11 ({}) answers neighbour discovery for the VIP fd77::100 on eth0, so \
+             that clients pass the director by: the VIP belongs on lo there, `ip address add \
+             fd77::100/128 dev lo`, and nowhere else",
+            one.mac()
+        )
+    );
+}
+
+async fn duplicate_v6() {
+    let link = Link::of("twice", Layer::Plain);
+    let (director, other, (one, _)) = (link.host(1), link.host(2), link.server(11));
+    director.sh(&format!("ip addr add {VIP6}/128 dev eth0 nodad"));
+    other.sh(&format!("ip addr add {VIP6}/128 dev eth0 nodad"));
+    let mut watch = Watch::start_v6(&director, &[&one], &[&other]);
+    let found = watch.finds().await;
+    let names = "director h2 and this director hold the VIP fd77::100 on eth0";
+    assert!(found.starts_with(names), "{found}");
+}
+
+async fn returns_v6() {
+    let link = Link::of("back", Layer::Bridge);
+    let (director, (one, _listening), client) = (link.host(1), link.server(11), link.host(7));
+    director.sh(&format!("ip addr add {VIP6}/64 dev br0 nodad"));
+    client.sh("ip addr add 2001:db8::7/64 dev br0 nodad");
+    client.sh(&format!("ip route add {VIP6}/128 via fd77::11 src 2001:db8::7"));
+    one.sh("ip route add default via fd77::1");
+    let mut watch = Watch::start_v6(&director, &[&one], &[]);
+    let found = watch.finds_while(|| try_to_connect(&client, at("[fd77::100]:81"))).await;
+    let named = format!(
+        "real server h11 ({}) sends its replies from the VIP fd77::100 through this director",
+        one.mac()
+    );
+    assert!(found.starts_with(&named), "{found}");
+}
+
+async fn elsewhere_v6() {
+    let link = Link::of("far", Layer::Plain);
+    let (director, (one, _)) = (link.host(1), link.server(11));
+    let far: IpAddr = "2001:db8::11".parse().expect("an address");
+    let servers = vec![(one.name(), one.address6()), ("far".to_owned(), far)];
+    let directors = vec![(director.name(), director.address6())];
+    let mut watch = Watch::with(VIP6, &director, servers, directors);
+    watch.reachable(&[one.address6(), far]);
+    let found = watch.finds().await;
+    let outside = "real server far (2001:db8::11) is not on the link of eth0: it lies outside";
+    assert!(found.starts_with(outside), "{found}");
 }

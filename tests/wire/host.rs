@@ -1,7 +1,6 @@
 //! A bridge in the test's own namespace, and hosts in namespaces of their own on it.
 
 use std::collections::BTreeSet;
-use std::io::Read;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::num::NonZeroU8;
 use std::os::fd::AsRawFd;
@@ -27,25 +26,65 @@ pub(crate) const VIP6: &str = "fd77::100";
 /// Longer than anything takes on a loaded machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// What a host's addresses are on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Layer {
+    /// The interface that is plugged in, `eth0`.
+    Plain,
+    /// A VLAN of a bond of it, `bond0.5`.
+    VlanOfBond,
+    /// A bridge that it is a port of, `br0`.
+    Bridge,
+}
+
 /// A bridge.
-pub(crate) struct Link;
+pub(crate) struct Link {
+    name: String,
+    layer: Layer,
+}
 
 impl Link {
     pub(crate) fn new() -> Self {
-        sh("ip link set lo up && ip link add lan type bridge mcast_snooping 0");
-        sh("ip link set lan up");
-        Link
+        Link::of("lan", Layer::Plain)
     }
 
-    /// A host on it: 10.77.0.N and fd77::N on `eth0`.
+    /// One of several, whose hosts all have their addresses on such a thing.
+    pub(crate) fn of(name: &str, layer: Layer) -> Self {
+        sh(&format!("ip link set lo up && ip link add {name} type bridge mcast_snooping 0"));
+        sh(&format!("ip link set {name} up"));
+        Link { name: name.to_owned(), layer }
+    }
+
+    /// A host on it: 10.77.0.N and fd77::N.
     pub(crate) fn host(&self, number: u8) -> Host {
         let neighbour = Neighbour::new();
-        let port = format!("to-{number}");
-        neighbour.plug(&port, "eth0");
-        sh(&format!("ip link set {port} master lan"));
-        neighbour.sh(&format!("ip addr add 10.77.0.{number}/24 dev eth0"));
-        neighbour.sh(&format!("ip addr add fd77::{number}/64 dev eth0 nodad"));
-        Host { neighbour, number }
+        self.plug(&neighbour, number, "eth0");
+        let interface = match self.layer {
+            Layer::Plain => "eth0",
+            Layer::VlanOfBond => {
+                self.plug(&neighbour, number, "eth1");
+                neighbour.sh("ip link add bond0 type bond mode active-backup miimon 100");
+                neighbour.sh("for i in eth0 eth1; do ip link set $i down master bond0; done");
+                neighbour.sh("ip link set bond0 up");
+                neighbour.sh("ip link add link bond0 name bond0.5 type vlan id 5");
+                "bond0.5"
+            }
+            Layer::Bridge => {
+                neighbour.sh("ip link add br0 type bridge && ip link set eth0 master br0");
+                "br0"
+            }
+        };
+        neighbour.sh(&format!("ip link set {interface} up"));
+        neighbour.sh(&format!("ip addr add 10.77.0.{number}/24 dev {interface}"));
+        neighbour.sh(&format!("ip addr add fd77::{number}/64 dev {interface} nodad"));
+        Host { neighbour, number, interface }
+    }
+
+    /// A cable from here to such an interface of a host.
+    pub(crate) fn plug(&self, neighbour: &Neighbour, number: u8, interface: &str) {
+        let port = format!("{}-{number}-{interface}", self.name);
+        neighbour.plug(&port, interface);
+        sh(&format!("ip link set {port} master {}", self.name));
     }
 
     /// A real server as it should be, with a program on port 80.
@@ -55,7 +94,7 @@ impl Link {
         host.sysctl("ipv4/conf/all/arp_announce", 2);
         host.sh(&format!("ip addr add {VIP}/32 dev lo"));
         host.sh(&format!("ip addr add {VIP6}/128 dev lo nodad"));
-        let listening = vec![host.listen("0.0.0.0:80"), host.listen("[::]:81")];
+        let listening = host.serve();
         (host, listening)
     }
 }
@@ -64,6 +103,8 @@ impl Link {
 pub(crate) struct Host {
     pub(crate) neighbour: Neighbour,
     number: u8,
+    /// What its addresses are on.
+    pub(crate) interface: &'static str,
 }
 
 impl Host {
@@ -75,38 +116,26 @@ impl Host {
         self.sh(&format!("echo {value} > /proc/sys/net/{name}"));
     }
 
+    /// A program on port 80, and one of IPv6 on port 81.
+    pub(crate) fn serve(&self) -> Vec<TcpListener> {
+        vec![self.listen("0.0.0.0:80"), self.listen("[::]:81")]
+    }
+
     pub(crate) fn listen(&self, at: &str) -> TcpListener {
         self.neighbour.within(|| TcpListener::bind(at).expect("a port of its own"))
     }
 
-    /// Unwraps IP in IP as `tunl0` does, which not every kernel has: what comes in goes into a
-    /// cable whose other end is here as well.
-    pub(crate) fn unwrap_tunnels(&self) {
-        self.sh("ip link add inject type veth peer name tunnel");
-        self.sh("ip link set inject up && ip link set tunnel up");
-        for name in ["all", "default", "tunnel"] {
-            self.sysctl(&format!("ipv4/conf/{name}/rp_filter"), 0);
-        }
-        let (mut wrapped, cable, mac) = self.neighbour.within(|| {
-            let protocol = Some(socket2::Protocol::from(4));
-            let wrapped = Socket::new(Domain::IPV4, Type::RAW, protocol).expect("root");
-            let cable = Socket::new(Domain::PACKET, Type::RAW, None).expect("root");
-            let find = |name: &str| {
-                let mut all =
-                    getifaddrs().expect("interfaces").filter(|i| i.interface_name == name);
-                *all.find_map(|i| i.address?.as_link_addr().copied()).as_ref().expect("it is there")
-            };
-            bind(cable.as_raw_fd(), &find("inject")).expect("its own interface");
-            (wrapped, cable, find("tunnel").addr().expect("a MAC"))
-        });
-        std::thread::spawn(move || {
-            let mut packet = [0; 2000];
-            while let Ok(length) = wrapped.read(&mut packet) {
-                let inner = &packet[20..length];
-                let frame = [&mac[..], &[2, 0, 0, 0, 0, 0x77], &[8, 0], inner].concat();
-                cable.send(&frame).ok();
-            }
-        });
+    /// A socket by which whole frames leave one of its interfaces.
+    pub(crate) fn port(&self, interface: &str) -> Socket {
+        self.neighbour.within(|| {
+            let port = Socket::new(Domain::PACKET, Type::RAW, None).expect("root");
+            let mut all = getifaddrs().expect("interfaces");
+            let found = all.find(|i| i.interface_name == interface && i.address.is_some());
+            let address = found.and_then(|found| found.address).expect("it is there");
+            let address = *address.as_link_addr().expect("the first one is the link's");
+            bind(port.as_raw_fd(), &address).expect("its own interface");
+            port
+        })
     }
 
     pub(crate) fn name(&self) -> String {
@@ -123,7 +152,7 @@ impl Host {
 
     /// As people write it.
     pub(crate) fn mac(&self) -> String {
-        let shown = self.sh("ip -o link show dev eth0");
+        let shown = self.sh(&format!("ip -o link show dev {}", self.interface));
         let text = shown.split("link/ether ").nth(1).expect("a MAC").split(' ').next();
         text.expect("a MAC").to_owned()
     }
@@ -205,9 +234,15 @@ fn timing() -> Timing {
 
 /// A knock at that server.
 pub(crate) fn through_vip(server: IpAddr, way: Way) -> CheckConfig {
-    let (vip, port) = if server.is_ipv4() { (VIP, 80) } else { (VIP6, 81) };
+    let vip = if server.is_ipv4() { VIP } else { VIP6 };
+    through(vip, "eth0", server, way)
+}
+
+/// The same for another VIP, or by another interface.
+pub(crate) fn through(vip: &str, interface: &str, server: IpAddr, way: Way) -> CheckConfig {
+    let port = if server.is_ipv4() { 80 } else { 81 };
     let vip = vip.parse().expect("an address");
-    let probe = Probe::ThroughVip(ThroughVip { vip, interface: "eth0".into(), way });
+    let probe = Probe::ThroughVip(ThroughVip { vip, interface: interface.into(), way });
     CheckConfig { target: Target { address: server, port }, probe: probe.into(), timing: timing() }
 }
 

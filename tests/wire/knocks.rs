@@ -3,7 +3,7 @@
 use converge::check::config::Way;
 use converge::check::outcome::{Health, State};
 
-use super::host::{Link, VIP, VIP6, through_vip};
+use super::host::{Layer, Link, VIP, VIP6, through, through_vip};
 use crate::kinds::apart::each_in_a_namespace;
 
 each_in_a_namespace! {
@@ -106,15 +106,33 @@ each_in_a_namespace! {
         checked.until_down("port 81 is closed").await;
     }
 
-    async fn a_server_behind_a_tunnel_is_asked_through_it(_host) {
+    async fn over_ipv6_a_server_that_passes_packets_on_is_not_up_either(_host) {
         let link = Link::new();
-        let (director, (server, listening)) = (link.host(1), link.server(11));
-        let mut checked = director.checks(through_vip(server.address(), Way::Ipip));
-        checked.until_down("`ip address add 10.77.0.100/32 dev tunl0` there").await;
-        server.unwrap_tunnels();
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
+        let active = link.host(2);
+        active.sh(&format!("ip addr add {VIP6}/64 dev eth0 nodad"));
+        let _sorry = active.serve();
+        server.sh(&format!("ip addr del {VIP6}/128 dev lo"));
+        server.sysctl("ipv6/conf/all/forwarding", 1);
+        let mut checked = director.checks(through_vip(server.address6(), Way::Direct));
+        checked.until_down("it passes packets for fd77::100 on").await;
+    }
+
+    async fn over_ipv6_a_server_that_is_gone_is_silent_on_the_link(_host) {
+        let link = Link::new();
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
+        let mut checked = director.checks(through_vip(server.address6(), Way::Direct));
         checked.until_up().await;
-        drop(listening);
-        checked.until_down("port 80 is closed").await;
+        server.sh("ip link set eth0 down");
+        checked.until_down("no answer from fd77::100, nor from fd77::11").await;
+        checked.until_down("fd77::11 does not answer neighbour discovery").await;
+    }
+
+    async fn a_server_is_asked_by_a_bridge_of_the_director_s_own(_host) {
+        let link = Link::of("lan", Layer::Bridge);
+        let (director, (server, _listening)) = (link.host(1), link.server(11));
+        let check = through(VIP, director.interface, server.address(), Way::Direct);
+        director.checks(check).until_up().await;
     }
 
     async fn an_interface_that_is_not_there_is_no_fault_of_the_server(_host) {

@@ -6,4 +6,7 @@
 mod findings;
 mod host;
 mod knocks;
+mod layers;
+mod peace;
 mod pings;
+mod watch;

@@ -81,6 +81,7 @@ pub(super) fn of_certificate(error: &CertificateError, shown: Option<&[u8]>) -> 
             return misnamed(&expected.to_str(), presented);
         }
         CertificateError::UnknownIssuer => return untrusted(shown),
+        CertificateError::BadSignature => return forged(shown),
         CertificateError::Other(OtherError(other)) => {
             return match other.downcast_ref::<Refused>() {
                 Some(Refused(said)) => said.clone(),
@@ -91,7 +92,6 @@ pub(super) fn of_certificate(error: &CertificateError, shown: Option<&[u8]>) -> 
         CertificateError::NotValidYet => "its certificate is not valid yet",
         CertificateError::NotValidForName => "its certificate bears another name",
         CertificateError::BadEncoding => "its certificate cannot be read",
-        CertificateError::BadSignature => "the signature of its certificate does not fit",
         CertificateError::Revoked => "its certificate is revoked",
         CertificateError::UnsupportedSignatureAlgorithmContext { .. }
         | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
@@ -139,6 +139,17 @@ fn untrusted(shown: Option<&[u8]>) -> String {
         _ if itself => "its certificate is self-signed, and nobody here trusts it".to_owned(),
         Some(issuer) => format!("its certificate is signed by {issuer:?}, who is not trusted here"),
         None => "its certificate is signed by nobody who is trusted here".to_owned(),
+    }
+}
+
+/// Somebody of the name of one who is trusted here signed it, with another key.
+fn forged(shown: Option<&[u8]>) -> String {
+    match shown.and_then(certificate::issuer) {
+        _ if shown.is_some_and(certificate::is_signed_by_itself) => untrusted(shown),
+        Some(issuer) => {
+            format!("its certificate is signed by another {issuer:?} than is trusted here")
+        }
+        None => "the signature of its certificate does not fit".to_owned(),
     }
 }
 

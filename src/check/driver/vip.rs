@@ -22,12 +22,13 @@ use super::random::Random;
 use super::station::{Done, Station};
 use crate::check::config::{CheckConfig, Probe, ThroughVip, Way};
 use crate::check::machine::Run;
-use crate::check::outcome::{Failure, Outcome};
+use crate::check::outcome::{Advice, Failure, Outcome};
 use crate::check::wire::host;
 use crate::check::wire::knock::{Door, Knocker, Origin, Output};
 use crate::check::wire::ports::{Port, Ports};
 use crate::clock::Moment;
 use crate::frame::socket::{Announcer, Listener, Tap};
+use crate::frame::tunnel::{self, Carrier, Tunnel};
 use crate::frame::{filter, icmp, tcp};
 use crate::vrrp::config::Family;
 
@@ -41,16 +42,13 @@ const BATCH: usize = 512;
 /// Longer packets are no answers.
 const PACKET: usize = 256;
 
-/// IPv4 and IPv6 as payloads (IANA protocol numbers).
-const IPV4_INSIDE: i32 = 4;
-const IPV6_INSIDE: i32 = 41;
-
 /// All runs of such checks.
 pub(super) struct Vip {
     epoll: Epoll,
     announcer: Announcer,
     sides: Vec<Side>,
-    tunnels: BTreeMap<(bool, bool), Socket>,
+    /// By the family outside.
+    tunnels: BTreeMap<(Family, Carrier), Socket>,
     ports: Option<(Moment, Ports)>,
     knocker: Knocker<Run>,
 }
@@ -87,17 +85,28 @@ impl Vip {
         })
     }
 
-    fn knock(&mut self, run: Run, check: &CheckConfig, now: Moment) -> Result<(), String> {
+    /// Begins a run; its outcome, if that is known already.
+    fn knock(
+        &mut self,
+        run: Run,
+        check: &CheckConfig,
+        now: Moment,
+    ) -> Result<Option<Outcome>, String> {
         let Probe::ThroughVip(through) = &*check.probe else {
             return Err("this is no check through a VIP".to_owned());
         };
         let port = self.held(through.vip).ok_or("this host has no IPv6")?;
         let server = check.target.address;
+        // IPVS hands its own host's packets over without any link, and the VIP comes with the
+        // traffic: there is nothing to prove.
+        if self.ports(now)?.values().any(|port| port.has(server)) {
+            return Ok(Some(Outcome::Good(Advice::default())));
+        }
         let origin = self.origin(through, server, port, now)?;
         let vip = SocketAddr::new(through.vip, check.target.port);
         let door = Door { vip, server, way: through.way };
         self.knocker.begin(run, door, origin, check.timing.timeout, now);
-        Ok(())
+        Ok(None)
     }
 
     /// The port of ours that answers from this address go to.
@@ -114,7 +123,7 @@ impl Vip {
         now: Moment,
     ) -> Result<Origin, String> {
         let (vip, interface) = (through.vip, &through.interface);
-        let ports = self.ports(now).map_err(|errno| errno.desc().to_owned())?;
+        let ports = self.ports(now)?;
         let there: &Port = ports.get(interface).ok_or("there is no such interface")?;
         // The server's address may be of another family in a tunnel.
         let towards = if vip.is_ipv4() == server.is_ipv4() { server } else { vip };
@@ -122,17 +131,17 @@ impl Vip {
         let own = own.ok_or_else(|| format!("{interface} has no address to ask from"))?;
         let mac = match (there.mac, through.way) {
             (Some(mac), _) => mac,
-            (None, Way::Ipip) => [0; 6],
+            (None, Way::Tunnel(_)) => [0; 6],
             (None, Way::Direct) => return Err(format!("{interface} is not of Ethernet")),
         };
         Ok(Origin { index: there.index, mac, own: SocketAddr::new(own, port) })
     }
 
-    fn ports(&mut self, now: Moment) -> Result<&Ports, Errno> {
+    fn ports(&mut self, now: Moment) -> Result<&Ports, String> {
         let fresh = self.ports.take().filter(|(read, _)| now.since(*read) < BELIEVED);
         let known = match fresh {
             Some(known) => known,
-            None => (now, host::ports()?),
+            None => (now, host::ports().map_err(|errno| errno.desc().to_owned())?),
         };
         Ok(&self.ports.insert(known).1)
     }
@@ -142,7 +151,9 @@ impl Vip {
         while let Some(output) = self.knocker.poll_output() {
             let (run, sent) = match output {
                 Output::Frame { run, index, frame } => (run, self.announcer.send(index, &frame)),
-                Output::Tunnel { run, server, packet } => (run, self.tunnel(server, &packet)),
+                Output::Tunnel { run, tunnel, server, packet } => {
+                    (run, self.tunnel(tunnel, server, &packet))
+                }
                 Output::Done(run, outcome) => {
                     done.push((run, outcome));
                     continue;
@@ -158,16 +169,15 @@ impl Vip {
     }
 
     /// Sends a packet inside of another.
-    fn tunnel(&mut self, server: IpAddr, packet: &[u8]) -> Result<(), Errno> {
-        let inner_is_v6 = packet.first().is_some_and(|first| first >> 4 == 6);
-        let key = (server.is_ipv6(), inner_is_v6);
+    fn tunnel(&mut self, tunnel: Tunnel, server: IpAddr, packet: &[u8]) -> Result<(), Errno> {
+        let key = (Family::of(server), tunnel.carrier(tunnel::is_v6(packet)));
         let errno = |error: io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
         let socket = match self.tunnels.entry(key) {
             Entry::Occupied(open) => open.into_mut(),
-            Entry::Vacant(place) => place.insert(tunnel(key).map_err(errno)?),
+            Entry::Vacant(place) => place.insert(carrier(key).map_err(errno)?),
         };
-        let to = SockAddr::from(SocketAddr::new(server, 0));
-        socket.send_to(packet, &to).map(drop).map_err(errno)
+        let to = SockAddr::from(SocketAddr::new(server, tunnel.port()));
+        socket.send_to(&tunnel.wrap(packet), &to).map(drop).map_err(errno)
     }
 }
 
@@ -177,9 +187,8 @@ impl Station for Vip {
     }
 
     fn begin(&mut self, run: Run, check: &Arc<CheckConfig>, now: Moment, done: &mut Done) {
-        if let Err(why) = self.knock(run, check, now) {
-            done.push((run, Outcome::Unmade(why)));
-        }
+        let known = self.knock(run, check, now);
+        done.extend(known.unwrap_or_else(|why| Some(Outcome::Unmade(why))).map(|it| (run, it)));
         self.follow(done);
     }
 
@@ -251,13 +260,20 @@ impl Side {
     }
 }
 
-/// A raw socket that wraps packets: the family outside, the one inside.
-fn tunnel((outer_is_v6, inner_is_v6): (bool, bool)) -> io::Result<Socket> {
-    let domain = if outer_is_v6 { Domain::IPV6 } else { Domain::IPV4 };
-    let protocol = if inner_is_v6 { IPV6_INSIDE } else { IPV4_INSIDE };
-    let socket = Socket::new(domain, Type::RAW, Some(Protocol::from(protocol)))?;
+/// A socket that sends packets inside of others, of this family.
+fn carrier((outside, carrier): (Family, Carrier)) -> io::Result<Socket> {
+    let domain = match outside {
+        Family::Ipv4 => Domain::IPV4,
+        Family::Ipv6 => Domain::IPV6,
+    };
+    let socket = match carrier {
+        Carrier::Protocol(number) => {
+            Socket::new(domain, Type::RAW, Some(Protocol::from(i32::from(number))))?
+        }
+        Carrier::Udp => Socket::new(domain, Type::DGRAM, None)?,
+    };
     socket.set_nonblocking(true)?;
-    // It would hear every packet of the protocol: it hears none.
+    // It would hear every packet of its protocol: it hears none.
     crate::frame::socket::attach(&socket, &filter::nothing())?;
     Ok(socket)
 }

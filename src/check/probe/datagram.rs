@@ -78,6 +78,7 @@ fn matches(expected: Option<&Reply>, reply: &[u8]) -> Outcome {
 mod tests {
     use super::*;
     use crate::check::config::{Dns, Login};
+    use crate::secret::Secret;
 
     fn target() -> Target {
         Target { address: [192, 0, 2, 1].into(), port: 53 }
@@ -123,7 +124,7 @@ mod tests {
 
     #[test]
     fn every_kind_asks_with_a_number_of_its_own() {
-        let login = Login { user: "me".into(), password: String::new() };
+        let login = Login { user: "me".into(), password: Secret::default() };
         for datagram in [
             Datagram::Dns(Dns { name: ".".into(), record: 6, answer: None }),
             Datagram::Sip { user: "ping".into() },

@@ -57,7 +57,7 @@ impl Ftp {
             (Stage::Banner, 220) => self.log_in(out),
             (Stage::Auth, 234) => Step::Upgrade,
             (Stage::User, 331) => {
-                let password = self.login.as_ref().map_or("", |login| &login.password);
+                let password = self.login.as_ref().map_or("", |login| &*login.password);
                 let command = format!("PASS {password}");
                 self.say(Stage::Password, &command, out)
             }
@@ -76,8 +76,8 @@ impl Ftp {
 
 impl Speaker for Ftp {
     fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        let words = self.login.iter().flat_map(|login| [&login.user, &login.password]);
-        if !words.into_iter().all(|word| line::fits(word)) {
+        let words = self.login.iter().flat_map(|login| [login.user.as_str(), &login.password]);
+        if !words.into_iter().all(line::fits) {
             return unmade("a login of more than one line");
         }
         Step::More

@@ -96,8 +96,8 @@ fn quoted(text: &str) -> String {
 
 impl Speaker for Imap {
     fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        let words = self.login.iter().flat_map(|login| [&login.user, &login.password]);
-        if !words.into_iter().all(|word| line::fits(word)) {
+        let words = self.login.iter().flat_map(|login| [login.user.as_str(), &login.password]);
+        if !words.into_iter().all(line::fits) {
             return unmade("a login of more than one line");
         }
         Step::More
@@ -147,6 +147,7 @@ impl Speaker for Imap {
 mod tests {
     use super::*;
     use crate::check::probe::ordeal::{Ordeal, failure};
+    use crate::secret::Secret;
 
     fn login() -> Option<Login> {
         Some(Login { user: "me".into(), password: "a \"b\\".into() })
@@ -202,7 +203,7 @@ mod tests {
         plain().hears(b"220 mx\r\n").ends_bad("greeting `220 mx`");
         plain().silent("connected, but no greeting came");
         plain().ends().ends_bad("it closed the connection, and no greeting came");
-        let login = Login { user: "a\r\nb".into(), password: String::new() };
+        let login = Login { user: "a\r\nb".into(), password: Secret::default() };
         assert_eq!(failure(Imap::new(Some(login), false)), "a login of more than one line");
     }
 }

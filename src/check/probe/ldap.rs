@@ -110,7 +110,7 @@ impl Ldap {
 
     fn bind(&mut self, out: &mut Vec<u8>) -> Step {
         let (user, password) =
-            self.login.as_ref().map_or(("", ""), |login| (&login.user, &login.password));
+            self.login.as_ref().map_or(("", ""), |login| (login.user.as_str(), &*login.password));
         let mut body = Vec::new();
         put(tag::INTEGER, &[3], &mut body);
         put(tag::OCTETS, user.as_bytes(), &mut body);

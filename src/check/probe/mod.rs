@@ -16,8 +16,6 @@ mod dns;
 mod exchange;
 mod expect;
 mod ftp;
-#[cfg(test)]
-mod fuzz;
 pub mod http;
 mod imap;
 mod ldap;
@@ -33,6 +31,8 @@ mod radius;
 mod redis;
 mod sip;
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 use exchange::Exchange;
 
@@ -90,8 +90,9 @@ pub fn dialogue(
             let covered = tls.is_some() && !upgrade;
             Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered, random))
         }
-        Protocol::Postgres { login, database } => {
-            Exchange::boxed(postgres::Postgres::new(login, database, upgrade, random))
+        Protocol::Postgres { login, database, cleartext } => {
+            let clear = *cleartext || tls.is_some() || target.address.is_loopback();
+            Exchange::boxed(postgres::Postgres::new(login, database, upgrade, clear, random))
         }
         Protocol::Ldap { login, base } => {
             Exchange::boxed(ldap::Ldap::new(login.clone(), base.clone(), upgrade))

@@ -108,7 +108,7 @@ impl Mysql {
     }
 
     fn password(&self) -> &str {
-        self.login.as_ref().map_or("", |login| &login.password)
+        self.login.as_ref().map_or("", |login| &*login.password)
     }
 
     /// The password, as the plugin wants it mixed with what the server sent.
@@ -201,7 +201,7 @@ impl Mysql {
 
 impl Speaker for Mysql {
     fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        let words = self.login.iter().flat_map(|login| [&login.user, &login.password]);
+        let words = self.login.iter().flat_map(|login| [login.user.as_str(), &login.password]);
         if words.into_iter().any(|word| word.contains('\0')) {
             return unmade("a login with a zero byte");
         }

@@ -56,8 +56,8 @@ impl Nntp {
 
 impl Speaker for Nntp {
     fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        let words = self.login.iter().flat_map(|login| [&login.user, &login.password]);
-        if !words.into_iter().all(|word| line::fits(word)) {
+        let words = self.login.iter().flat_map(|login| [login.user.as_str(), &login.password]);
+        if !words.into_iter().all(line::fits) {
             return unmade("a login of more than one line");
         }
         Step::More
@@ -78,7 +78,7 @@ impl Speaker for Nntp {
             (Stage::Greeting, 200 | 201) => self.go_on(out),
             (Stage::StartTls, 382) => Step::Upgrade,
             (Stage::User, 381) => {
-                let password = self.login.as_ref().map_or("", |login| &login.password);
+                let password = self.login.as_ref().map_or("", |login| &*login.password);
                 let command = format!("AUTHINFO PASS {password}");
                 self.say(Stage::Password, &command, out)
             }

@@ -46,7 +46,7 @@ impl Pop3 {
                 self.say(Stage::User, &command, out)
             }
             (Stage::User, Some(login)) => {
-                let command = format!("PASS {}", login.password);
+                let command = format!("PASS {}", &*login.password);
                 self.say(Stage::Password, &command, out)
             }
             _ => self.say(Stage::Quit, "QUIT", out),
@@ -66,8 +66,8 @@ impl Pop3 {
 
 impl Speaker for Pop3 {
     fn open(&mut self, _out: &mut Vec<u8>) -> Step {
-        let words = self.login.iter().flat_map(|login| [&login.user, &login.password]);
-        if !words.into_iter().all(|word| line::fits(word)) {
+        let words = self.login.iter().flat_map(|login| [login.user.as_str(), &login.password]);
+        if !words.into_iter().all(line::fits) {
             return unmade("a login of more than one line");
         }
         Step::More

@@ -1,9 +1,9 @@
 //! PostgreSQL's protocol 3.0: start-up, login, until the server is ready for a query.
 //!
-//! The login is what the server asks for: nothing, the password in the clear, MD5, or SCRAM-SHA-256
-//! (in [`scram`]). What it says when it refuses is the reason of the failure: "the database system
-//! is starting up" as well as a wrong password. A goodbye is sent, so that the server does not log
-//! a lost connection.
+//! The login is what the server asks for: nothing, the password in the clear (where nobody else can
+//! read it, or the role allows it), MD5, or SCRAM-SHA-256 (in [`scram`]). What it says when it
+//! refuses is the reason of the failure: "the database system is starting up" as well as a wrong
+//! password. A goodbye is sent, so that the server does not log a lost connection.
 
 mod scram;
 
@@ -22,6 +22,9 @@ const TLS: u32 = 80_877_103;
 /// The longest message; notices and parameters have some hundred bytes.
 const LONGEST: usize = 16 * 1024;
 
+/// What is said where the password would be read on the way.
+const CLEAR: &str = "it wants the password unencrypted, which needs TLS or `cleartext = true`";
+
 /// What the server wants for a login.
 mod auth {
     pub(super) const OK: u32 = 0;
@@ -38,6 +41,8 @@ pub(super) struct Postgres {
     database: String,
     nonce: [u8; 16],
     stage: Stage,
+    /// Whether the password may be said as it is.
+    clear: bool,
 }
 
 enum Stage {
@@ -52,9 +57,16 @@ enum Stage {
 }
 
 impl Postgres {
-    pub(super) fn new(login: &Login, database: &str, upgrade: bool, nonce: [u8; 16]) -> Postgres {
+    /// With `clear` the server gets the password as it is, should it ask for that.
+    pub(super) fn new(
+        login: &Login,
+        database: &str,
+        upgrade: bool,
+        clear: bool,
+        nonce: [u8; 16],
+    ) -> Postgres {
         let stage = if upgrade { Stage::Tls } else { Stage::Login };
-        Postgres { login: login.clone(), database: database.to_owned(), nonce, stage }
+        Postgres { login: login.clone(), database: database.to_owned(), nonce, stage, clear }
     }
 
     fn start(&self, out: &mut Vec<u8>) -> Step {
@@ -80,6 +92,8 @@ impl Postgres {
         match (u32::from_be_bytes(*kind), &mut self.stage) {
             (auth::OK, Stage::Login) => self.stage = Stage::Ready,
             (auth::OK, Stage::Scram(scram)) if scram.is_proven() => self.stage = Stage::Ready,
+            // Whoever answers in the server's place would have the password.
+            (auth::CLEAR, Stage::Login) if !self.clear => return bad(CLEAR),
             (auth::CLEAR, Stage::Login) => put(Some(b'p'), &zero_ended(&self.login.password), out),
             (auth::MD5, Stage::Login) => match rest.first_chunk() {
                 Some(salt) => put(Some(b'p'), &md5_of(&self.login, *salt), out),
@@ -124,7 +138,7 @@ fn zero_ended(text: &str) -> Vec<u8> {
 
 /// The answer to a request for MD5.
 fn md5_of(login: &Login, salt: [u8; 4]) -> Vec<u8> {
-    let inner = hex(&Md5::digest(format!("{}{}", login.password, login.user)));
+    let inner = hex(&Md5::digest(format!("{}{}", &*login.password, login.user)));
     let outer = hex(&Md5::digest([inner.as_bytes(), &salt].concat()));
     zero_ended(&format!("md5{outer}"))
 }
@@ -148,8 +162,8 @@ fn error(body: &[u8]) -> String {
 
 impl Speaker for Postgres {
     fn open(&mut self, out: &mut Vec<u8>) -> Step {
-        if [&self.login.user, &self.login.password, &self.database].iter().any(|s| s.contains('\0'))
-        {
+        let words = [self.login.user.as_str(), &self.login.password, &self.database];
+        if words.iter().any(|s| s.contains('\0')) {
             return unmade("a login with a zero byte");
         }
         match self.stage {

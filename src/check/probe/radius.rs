@@ -143,6 +143,7 @@ fn is_signed(secret: &str, asked: &[u8; HEADER], reply: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
     use proptest::prelude::*;
 
     fn login(password: &str) -> Login {
@@ -238,7 +239,7 @@ mod tests {
     #[test]
     fn what_cannot_be_asked_says_why() {
         let long = "x".repeat(254);
-        let nobody = Login { user: String::new(), password: String::new() };
+        let nobody = Login { user: String::new(), password: Secret::default() };
         assert!(question(&nobody, "s", [0; 16]).is_err());
         assert!(question(&Login { user: long.clone(), ..nobody }, "s", [0; 16]).is_err());
         assert!(question(&login(&long), "s", [0; 16]).is_err());

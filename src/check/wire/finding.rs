@@ -4,7 +4,9 @@
 //! when it begins and once when it is over.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::ipvs::VirtualServerId;
 
 /// Word of a fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,15 @@ pub enum Fault {
         /// Whether its address lies outside of the interface's subnets.
         outside: bool,
     },
+    /// The replies of a masqueraded server go another way than through this director.
+    OneWay {
+        /// What is sent to it.
+        id: VirtualServerId,
+        /// Where it takes it.
+        server: SocketAddr,
+        /// Which it is.
+        host: String,
+    },
 }
 
 impl fmt::Display for Finding {
@@ -85,7 +96,8 @@ impl Fault {
             Fault::Leak { vip, interface, mac, host: None } => write!(
                 f,
                 "{}, neither a director nor a real server, answers {} for the VIP {vip} on \
-                 {interface}: the switch knows its port; take the VIP from it",
+                 {interface}: the switch knows its port; take the VIP from it, or have it not \
+                 answer for others",
                 Mac(mac),
                 asked(*vip)
             ),
@@ -115,6 +127,13 @@ impl Fault {
                     asked(*server)
                 )
             }
+            Fault::OneWay { id, server, host } => write!(
+                f,
+                "real server {host} ({server}) answers checks, but of what clients of {id} send it \
+                 nothing comes back through this director: with forward = \"nat\" its default \
+                 route has to lead through the director, `ip route replace default via DIRECTOR` \
+                 there, and clients on its own link cannot be served"
+            ),
         }
     }
 
@@ -141,6 +160,11 @@ impl Fault {
             Fault::Elsewhere { server, host, interface, .. } => {
                 write!(f, "real server {host} ({server}) is on the link of {interface}")
             }
+            Fault::OneWay { id, server, host } => write!(
+                f,
+                "what real server {host} ({server}) replies to clients of {id} comes back through \
+                 this director"
+            ),
         }
     }
 }

@@ -23,6 +23,7 @@ use crate::clock::Moment;
 use crate::frame::claim::Claim;
 use crate::frame::icmp::Refusal;
 use crate::frame::tcp::{self, Segment, flag};
+use crate::frame::tunnel::Tunnel;
 use neighbours::Neighbours;
 use words::Silence;
 
@@ -70,10 +71,12 @@ pub(in crate::check) enum Output<R> {
         /// Its bytes.
         frame: Vec<u8>,
     },
-    /// Send a packet to a server as the payload of another.
+    /// Send a packet to a server inside of another.
     Tunnel {
         /// The run that cannot be made without it.
         run: Option<R>,
+        /// In what.
+        tunnel: Tunnel,
         /// The server's own address.
         server: IpAddr,
         /// Its bytes.
@@ -92,7 +95,7 @@ pub(in crate::check) struct Knocker<R> {
     due: BTreeSet<(Moment, u32)>,
     doubting: BTreeSet<u32>,
     neighbours: Neighbours,
-    tunnelled: VecDeque<(u32, IpAddr)>,
+    tunnelled: VecDeque<(u32, Tunnel, IpAddr)>,
     outputs: VecDeque<Output<R>>,
 }
 
@@ -143,11 +146,11 @@ impl<R: Copy + Ord> Knocker<R> {
         self.numbers.insert(run, number);
         self.due.insert((due, number));
         match door.way {
-            Way::Ipip => {
+            Way::Tunnel(tunnel) => {
                 if self.tunnelled.len() == TUNNELLED {
                     self.tunnelled.pop_front();
                 }
-                self.tunnelled.push_back((number, door.server));
+                self.tunnelled.push_back((number, tunnel, door.server));
                 self.knock(number);
             }
             Way::Direct => {
@@ -250,7 +253,7 @@ impl<R: Copy + Ord> Knocker<R> {
         let heard = self.neighbours.heard(index, server);
         let answers_link = knock.again.is_some() && heard >= knock.again;
         let silence = match (knock.door.way, knock.sent) {
-            (Way::Ipip, _) => Silence::Tunnel,
+            (Way::Tunnel(_), _) => Silence::Tunnel,
             (Way::Direct, false) => Silence::Nowhere,
             (Way::Direct, true) if answers_link => Silence::OnlyLink,
             (Way::Direct, true) => Silence::Gone,
@@ -285,7 +288,7 @@ impl<R: Copy + Ord> Knocker<R> {
         let syn = tcp::syn(knock.origin.own, knock.door.vip, number).packet(HOPS);
         let (run, server) = (Some(knock.run), knock.door.server);
         let output = match knock.door.way {
-            Way::Ipip => Some(Output::Tunnel { run, server, packet: syn }),
+            Way::Tunnel(tunnel) => Some(Output::Tunnel { run, tunnel, server, packet: syn }),
             Way::Direct => {
                 let Origin { index, mac: own, .. } = knock.origin;
                 let mac = self.neighbours.mac(index, server);
@@ -307,15 +310,16 @@ impl<R: Copy + Ord> Knocker<R> {
         knock: Option<&Knock<R>>,
     ) {
         let reset = tcp::reset(answer).packet(HOPS);
-        let late = || self.tunnelled.iter().rev().find(|(late, _)| *late == number);
-        let tunnel = match knock.map(|knock| knock.door) {
-            Some(Door { way: Way::Ipip, server, .. }) => Some(server),
+        let late = || self.tunnelled.iter().rev().find(|(late, ..)| *late == number);
+        let through = match knock.map(|knock| knock.door) {
+            Some(Door { way: Way::Tunnel(tunnel), server, .. }) => Some((tunnel, server)),
             Some(Door { way: Way::Direct, .. }) => None,
-            None => late().map(|(_, server)| *server),
+            None => late().map(|(_, tunnel, server)| (*tunnel, *server)),
         };
-        match (tunnel, mac) {
-            (Some(server), _) => {
-                self.outputs.push_back(Output::Tunnel { run: None, server, packet: reset });
+        match (through, mac) {
+            (Some((tunnel, server)), _) => {
+                let packet = reset;
+                self.outputs.push_back(Output::Tunnel { run: None, tunnel, server, packet });
             }
             (None, Some(mac)) => {
                 let own = self.neighbours.asker(index);

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -16,12 +16,16 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::config::WireConfig;
 use super::finding::Finding;
+use super::flow::{Count, FlowConfig, Flows};
 use super::host;
 use super::watch::{Output, Watcher};
+use crate::clock::Moment;
 use crate::frame::filter;
 use crate::frame::socket::{Announcer, Listener, Tap};
 use crate::frame::tcp::Ip;
+use crate::host::ipvs::Client;
 use crate::host::post::Slot;
+use crate::ipvs::{Connections, DestinationId};
 use crate::vrrp::config::Family;
 use crate::vrrp::driver::now;
 
@@ -33,6 +37,9 @@ const BATCH: usize = 256;
 
 /// More than a look at the headers needs.
 const PACKET: usize = 128;
+
+/// From one look at what the kernel has counted to the next: some repeated SYNs of a client.
+const COUNTED_EVERY: Duration = Duration::from_secs(5);
 
 /// The stack; only what was touched is memory.
 const STACK: usize = 256 * 1024;
@@ -52,7 +59,7 @@ impl Findings {
 
 #[derive(Default)]
 struct Orders {
-    configs: Option<Vec<WireConfig>>,
+    configs: Option<(Vec<WireConfig>, Vec<FlowConfig>)>,
     up: Option<BTreeSet<IpAddr>>,
     end: bool,
     /// The thread is to fail, for tests of what becomes of it then.
@@ -62,18 +69,19 @@ struct Orders {
 
 impl Wire {
     /// Starts to watch, in the network namespace of the caller.
-    pub fn start(configs: Vec<WireConfig>) -> io::Result<(Wire, Findings)> {
+    pub fn start(configs: Vec<WireConfig>, flows: Vec<FlowConfig>) -> io::Result<(Wire, Findings)> {
         let wire = Wire(Slot::new()?);
         let (teller, findings) = mpsc::channel(ROOM);
-        let thread = Thread::open(wire.0.clone(), configs, teller)?;
+        let mut thread = Thread::open(wire.0.clone(), configs, teller)?;
+        thread.flows.configure(flows);
         let builder = std::thread::Builder::new().name("wire".to_owned()).stack_size(STACK);
         builder.spawn(move || thread.run())?;
         Ok((wire, Findings(findings)))
     }
 
     /// What is to be watched from now on.
-    pub fn configure(&self, configs: Vec<WireConfig>) {
-        self.0.put(|orders| orders.configs = Some(configs));
+    pub fn configure(&self, configs: Vec<WireConfig>, flows: Vec<FlowConfig>) {
+        self.0.put(|orders| orders.configs = Some((configs, flows)));
     }
 
     /// Has the thread fail.
@@ -99,6 +107,10 @@ struct Thread {
     orders: Slot<Orders>,
     teller: Sender<Finding>,
     watcher: Watcher,
+    flows: Flows,
+    /// When the counters are read next.
+    counted: Moment,
+    up: BTreeSet<IpAddr>,
     announcer: Announcer,
     listeners: Vec<Listener>,
     taps: Vec<(Family, Tap)>,
@@ -119,6 +131,9 @@ impl Thread {
             orders,
             teller,
             watcher: Watcher::new(Vec::new(), now()),
+            flows: Flows::default(),
+            counted: now(),
+            up: BTreeSet::new(),
             announcer: Announcer::open()?,
             listeners,
             taps: Vec::new(),
@@ -137,15 +152,18 @@ impl Thread {
                 }
                 #[cfg(test)]
                 assert!(!orders.fail, "on purpose");
-                if let Some(configs) = orders.configs {
+                if let Some((configs, flows)) = orders.configs {
                     // Old filters are only too narrow or too wide.
                     self.configure(configs).ok();
+                    self.flows.configure(flows);
                 }
                 if let Some(up) = orders.up {
+                    self.up.clone_from(&up);
                     self.watcher.handle_up(up);
                 }
             }
             self.hear();
+            self.count();
             self.watcher.handle_timeout(now());
             self.follow();
         }
@@ -153,7 +171,8 @@ impl Thread {
 
     /// Until something came or time is up.
     fn wait(&self) {
-        let timeout = match self.watcher.poll_timeout() {
+        let counted = (!self.flows.configs().is_empty()).then_some(self.counted);
+        let timeout = match self.watcher.poll_timeout().into_iter().chain(counted).min() {
             Some(due) => {
                 // A millisecond later rather than twice.
                 let left = due.since(now()) + Duration::from_millis(1);
@@ -226,6 +245,28 @@ impl Thread {
                     // Until the next round; without it only more is heard.
                     tap.follow(&filter::nothing()).ok();
                 }
+            }
+        }
+    }
+
+    /// Looks at what the kernel has counted, when it is time.
+    fn count(&mut self) {
+        if self.flows.configs().is_empty() || now() < self.counted {
+            return;
+        }
+        self.counted = now() + COUNTED_EVERY;
+        // Without a table nothing is sent to anybody.
+        let Ok(Some(mut client)) = Client::open_loaded() else { return };
+        for config in self.flows.configs().to_vec() {
+            let Ok(load) = client.load(config.id) else { continue };
+            let count = |(at, (_, has)): (&DestinationId, &(_, Connections))| {
+                let count = Count { sent: has.sent, returned: has.returned };
+                (SocketAddr::new(at.addr, at.port), count)
+            };
+            let counts = load.iter().map(count).collect();
+            for finding in self.flows.look(config.id, &counts, &self.up) {
+                // What nobody takes is lost: there is nobody to read it.
+                drop(self.teller.try_send(finding));
             }
         }
     }

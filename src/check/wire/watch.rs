@@ -2,11 +2,11 @@
 //! time.
 //!
 //! Each round asks the link for all VIPs, servers and directors, gives them a second to answer, and
-//! judges all answers together; so a director that takes a VIP over just then is not taken for a
-//! second one before it is seen so twice. What one round suspects the next one, which then comes
-//! soon, has to see again, and a fault is over when it was not seen for as long. Ethernet addresses
-//! tell who is who. What answers from an unknown one is a stranger only if the holder of the VIP
-//! is known: a peer may be reached by another link.
+//! judges all answers together. What one round suspects the next ones, which then come soon, have
+//! to see again, and a fault is over when it was not seen for as long. Ethernet addresses tell who
+//! is who. What answers from an unknown one is a stranger only beside one that may have the VIP:
+//! alone it may be the holder, a director that is in no file of ours. For a VIP outside of the
+//! link's subnets routers answer that do proxy ARP, so that nobody is a stranger there.
 
 mod episodes;
 
@@ -154,6 +154,12 @@ impl Watcher {
         });
         let seen = found.is_some();
         let told = found.and_then(|fault| self.episodes.saw(fault, now));
+        if let (None, Phase::Resting(until)) = (&told, self.phase)
+            && self.episodes.await_proof(now)
+        {
+            // The next one is heard after the next look.
+            self.phase = Phase::Resting(until.min(now + SHORT_REST));
+        }
         self.outputs.extend(told.map(Output::Tell));
         seen
     }
@@ -221,7 +227,7 @@ impl Watcher {
             Fault::Leak { interface, .. } | Fault::Duplicate { interface, .. } => {
                 self.heard(interface)
             }
-            Fault::Returns { .. } => true,
+            Fault::Returns { .. } | Fault::OneWay { .. } => true,
         };
         let told = episodes.judge(&seen, absent, now);
         self.episodes = episodes;
@@ -264,14 +270,15 @@ impl Watcher {
         let (vip, interface) = (config.vip, &config.interface);
         let none = BTreeSet::new();
         let claims = self.answers.get(&(port.index, vip)).unwrap_or(&none);
-        let mut holders = Vec::new();
+        // Each once: a host with two interfaces there may answer from both.
+        let mut holders = BTreeSet::new();
         let (mut leaks, mut strangers) = (Vec::new(), Vec::new());
         for mac in claims {
             let leak = |host| Fault::Leak { vip, interface: interface.clone(), mac: *mac, host };
             if let Some(director) = self.host_of(&config.directors, port.index, *mac) {
-                holders.push(format!("director {director}"));
+                holders.insert(format!("director {director}"));
             } else if VIRTUAL.iter().any(|prefix| mac.starts_with(prefix)) {
-                holders.push("a VRRP router".to_owned());
+                holders.insert(format!("virtual router {}", mac[5]));
             } else if let Some(server) = self.host_of(&config.servers, port.index, *mac) {
                 leaks.push(leak(Some(server)));
             } else {
@@ -279,12 +286,13 @@ impl Watcher {
             }
         }
         if port.has(vip) {
-            holders.push("this director".to_owned());
+            holders.insert("this director".to_owned());
         }
-        if !holders.is_empty() || self.knows_directors(config, port) {
+        if !holders.is_empty() && port.spans(vip) {
             leaks.extend(strangers);
         }
         if holders.len() > 1 {
+            let holders = holders.into_iter().collect();
             leaks.push(Fault::Duplicate { vip, interface: interface.clone(), holders });
         }
         leaks.extend(self.elsewhere(config, port));
@@ -300,8 +308,9 @@ impl Watcher {
         let fault = |(host, server): &(String, IpAddr)| {
             let outside = !port.spans(*server);
             let can_be_asked = port.own(*server, config.vip).is_some();
-            let is_wrong = can_be_asked && is_missing(*server);
-            (is_wrong && (outside || self.up.contains(server))).then(|| Fault::Elsewhere {
+            // A dead one does not answer either, wherever it is.
+            let is_wrong = can_be_asked && self.up.contains(server) && is_missing(*server);
+            is_wrong.then(|| Fault::Elsewhere {
                 server: *server,
                 host: host.clone(),
                 interface: config.interface.clone(),
@@ -310,15 +319,6 @@ impl Watcher {
         };
         let servers = if config.direct { &config.servers[..] } else { &[] };
         servers.iter().filter_map(fault).collect()
-    }
-
-    /// Whether all the other directors were heard on this link.
-    fn knows_directors(&self, config: &WireConfig, port: &Port) -> bool {
-        let mut others = config.directors.iter().map(|(_, address)| *address);
-        others.all(|address| {
-            self.ports.values().any(|port| port.has(address))
-                || self.known.contains_key(&(port.index, address))
-        })
     }
 
     /// Which of these hosts has that Ethernet address.
@@ -339,6 +339,8 @@ fn is_of(config: &WireConfig, fault: &Fault) -> bool {
         Fault::Returns { vip, interface, .. } => {
             config.direct && (*vip, interface) == (config.vip, &config.interface)
         }
+        // That is counted, not seen.
+        Fault::OneWay { .. } => false,
         Fault::Elsewhere { server, host, interface, .. } => {
             let mut servers = config.servers.iter();
             config.direct

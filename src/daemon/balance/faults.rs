@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::Balance;
-use super::peers::Told;
 use crate::pool::Pool;
+use crate::pool::peers::Heard;
 use crate::vrrp::driver::now;
 
 impl Balance<'_> {
@@ -42,11 +42,11 @@ impl Balance<'_> {
 
     /// Another director that could have the router's VIPs, and sees servers of that pool.
     fn seer(&self, router: &str, pool: &str) -> Option<&str> {
-        let sees = |told: &Told| {
-            let seen = told.pools.get(pool).is_some_and(|pool| pool.up > 0 && !pool.held);
-            seen && told.able.contains(router)
+        let sees = |heard: &Heard| {
+            let seen = heard.sees(pool, now()).map(|peer| peer.sees);
+            seen.is_some_and(|seen| seen.up > 0 && !seen.held) && heard.is_able(router)
         };
-        let seer = self.peers.iter().find(|(_, (told, _))| sees(told));
+        let seer = self.peers.iter().find(|(_, heard)| sees(heard));
         seer.map(|(peer, _)| peer.as_str())
     }
 }

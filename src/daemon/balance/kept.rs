@@ -1,8 +1,8 @@
 //! Which real servers had traffic before we started: until they are judged, they keep it.
 //!
 //! The kernel's table says it for virtual servers. For the upstreams of a proxy it is what the
-//! converge before this one had last written down. Servers in it without new connections, drained
-//! ones say, stay so: what they have begun is to end well.
+//! converge before this one had last written down; if that cannot be read, all of them. Servers
+//! without new connections, drained ones say, stay so: what they have begun is to end well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -35,11 +35,22 @@ impl Inside {
     }
 }
 
+/// What the converge before this one wrote down.
+#[derive(Clone, Debug)]
+pub enum Before {
+    /// Nothing, since the host was booted.
+    Nothing,
+    /// Something that nobody understands: another version's, or what a full disk has left.
+    Unreadable,
+    /// This.
+    Known(Report),
+}
+
 /// How often a table is read that cannot be read.
 const READS: usize = 3;
 
 /// Looks.
-pub fn look(pools: &[Arc<PoolConfig>], before: Option<&Report>) -> Kept {
+pub fn look(pools: &[Arc<PoolConfig>], before: &Before) -> Kept {
     let mut kept = Kept::new();
     let is_table = |pool: &&Arc<PoolConfig>| pool.name.parse::<VirtualServerId>().is_ok();
     let servers = pools.iter().filter_map(|pool| pool.name.parse::<VirtualServerId>().ok());
@@ -50,15 +61,26 @@ pub fn look(pools: &[Arc<PoolConfig>], before: Option<&Report>) -> Kept {
             // To take a server for one without traffic would end its connections.
             Err(error) => {
                 tracing::warn!(%error, "which real servers have traffic now cannot be seen");
-                kept.extend(pools.iter().filter(is_table).map(all_inside));
+                kept.extend(pools.iter().filter(|pool| is_table(pool)).map(all_inside));
             }
         }
     }
     for pool in pools.iter().filter(|pool| !is_table(pool)) {
-        let shares = before.and_then(|report| report.pools.get(&pool.name));
-        kept.extend(shares.map(|report| (pool.name.clone(), inside(&report.shares))));
+        match before {
+            Before::Nothing => {}
+            Before::Unreadable => kept.extend([all_inside(pool)]),
+            Before::Known(report) => {
+                let shares = report.pools.get(&pool.name).map(|pool| &pool.shares);
+                kept.extend(shares.map(|shares| (pool.name.clone(), inside(shares))));
+            }
+        }
     }
     kept
+}
+
+/// Whether the kernel's table has it.
+pub fn is_table(pool: &PoolConfig) -> bool {
+    pool.name.parse::<VirtualServerId>().is_ok()
 }
 
 fn in_table(servers: &BTreeSet<VirtualServerId>) -> Result<Kept, IpvsError> {
@@ -89,4 +111,48 @@ fn all_inside(pool: &Arc<PoolConfig>) -> (String, Inside) {
 fn inside(shares: &Shares) -> Inside {
     let weight = |(server, share): (&SocketAddr, &Share)| Some((*server, share.weight?));
     Inside::of(shares.members.iter().filter_map(weight))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::report::PoolReport;
+    use crate::pool::config::{Member, OnFailure};
+    use crate::pool::standing::Standing;
+
+    fn server(n: u8) -> SocketAddr {
+        ([192, 0, 2, n], 80).into()
+    }
+
+    fn upstream() -> PoolConfig {
+        let member = |n: u8| {
+            let (host, server) = (format!("web{n}"), server(n));
+            Member { host, server, weight: 1, checks: Vec::new() }
+        };
+        PoolConfig {
+            name: "upstream app".into(),
+            members: (1..=3).map(member).collect(),
+            quorum: 1,
+            hysteresis: 0,
+            on_failure: OnFailure::Remove,
+            guard: true,
+            slow_start: std::time::Duration::ZERO,
+            spares: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_report_that_nobody_understands_takes_no_server_out() {
+        let of = |before: &Before| look(&[Arc::new(upstream())], before).remove("upstream app");
+        assert_eq!(of(&Before::Nothing), None);
+        let all = of(&Before::Unreadable).expect("all of them");
+        assert_eq!(all.serving, [1, 2, 3].map(server).into());
+        let share = |weight| Share { weight, standing: Standing::Up, why: String::new() };
+        let shares = [(server(1), share(Some(2))), (server(2), share(Some(0)))];
+        let shares = Shares { members: shares.into(), spare: None };
+        let pool = PoolReport { shares, ..PoolReport::default() };
+        let pools = [("upstream app".to_owned(), pool)].into();
+        let some = of(&Before::Known(Report { pools, ..Report::default() })).expect("it is there");
+        assert_eq!((some.serving, some.quiet), ([server(1)].into(), [server(2)].into()));
+    }
 }

@@ -10,7 +10,7 @@ mod checking;
 mod concerns;
 mod faults;
 mod kept;
-mod peers;
+mod said;
 mod steps;
 mod wiring;
 
@@ -26,30 +26,29 @@ use super::{WatchError, log};
 use crate::check::config::{CheckConfig, Timing};
 use crate::check::driver::Event;
 use crate::check::outcome::{Health, State};
+use crate::check::wire::segment;
 use crate::clock::Moment;
 use crate::control::checks::{Figures, Recorder};
 use crate::control::report::{self, PoolReport, Reporter};
 use crate::control::wall;
-use crate::control::words::{self, WordsWatch};
 use crate::host::{Host, chain};
 use crate::pool::config::PoolConfig;
-use crate::pool::standing::{Shares, Standing};
-use crate::pool::words::Words;
-use crate::pool::{Pool, Summary, View};
+use crate::pool::peers::{Heard, Told};
+use crate::pool::standing::Shares;
+use crate::pool::{Peer, Pool, Summary, View};
 use crate::role::Role;
 use crate::vrrp::driver::{MOST_SAID, Topic, now};
 
 use checking::Checking;
 use concerns::Concerns;
-use peers::Told;
+use kept::Before;
+use said::Sayings;
 use steps::Steps;
 use wiring::Wiring;
 
 /// After the time in which every server should have been judged, for a busy host.
 const SPARE: Duration = Duration::from_secs(1);
 
-/// What a director told counts for so long: it tells every two seconds.
-const FRESH: Duration = Duration::from_secs(10);
 /// From one report to the next, and how much of the time writing them may take: one part in so
 /// many.
 const REPORT_REST: Duration = Duration::from_millis(100);
@@ -73,12 +72,12 @@ pub struct Balance<'h> {
     priced: BTreeSet<String>,
     steps: Steps,
     sorry: Sorry,
-    words: Words,
-    watch: WordsWatch,
+    said: Sayings,
     reporter: Reporter,
     recorder: Recorder,
+    is_reported: bool,
     /// What other directors told, and when.
-    peers: BTreeMap<String, (Told, Instant)>,
+    peers: BTreeMap<String, Heard>,
     /// Until when a director waits for the first verdicts.
     judging: Moment,
     /// How long that takes.
@@ -87,8 +86,10 @@ pub struct Balance<'h> {
     /// When how things are is to be written down, if it is; and when it may be at the earliest.
     report_due: Option<Instant>,
     report_rest: Instant,
-    /// Counts on, so that the other directors hear that this one lives.
+    /// Counts on, so that the other directors hear that this one lives; and what the wall clock
+    /// said then.
     beats: u64,
+    wall: u64,
 }
 
 /// What it woke up for.
@@ -113,10 +114,14 @@ impl<'h> Balance<'h> {
     pub async fn start(host: &'h Host, role: &Role) -> Result<Self, WatchError> {
         let files = host.files();
         // Before the next one takes its place.
-        let before = report::read(files).unwrap_or_else(|error| {
-            tracing::warn!(error = chain(&error), "how real servers stood before is not known");
-            None
-        });
+        let before = match report::read(files) {
+            Ok(None) => Before::Nothing,
+            Ok(Some(seen)) => Before::Known(seen.report),
+            Err(error) => {
+                tracing::warn!(error = chain(&error), "how real servers stood before is not known");
+                Before::Unreadable
+            }
+        };
         let mut balance = Balance {
             host,
             name: role.host.to_string(),
@@ -129,10 +134,10 @@ impl<'h> Balance<'h> {
             priced: BTreeSet::new(),
             steps: Steps::default(),
             sorry: Sorry::default(),
-            watch: WordsWatch::open(files)?,
+            said: Sayings::open(role.host.as_str(), files),
             reporter: Reporter::start(files).await?,
             recorder: Recorder::start(files)?,
-            words: Words::default(),
+            is_reported: true,
             peers: BTreeMap::new(),
             judging: now(),
             judged: Duration::ZERO,
@@ -140,9 +145,9 @@ impl<'h> Balance<'h> {
             report_due: None,
             report_rest: Instant::now(),
             beats: 0,
+            wall: wall(),
         };
-        balance.read_words();
-        let kept = kept::look(role.pools(), before.as_ref().map(|seen| &seen.report));
+        let kept = kept::look(role.pools(), &before);
         let pool = |config: &Arc<PoolConfig>| {
             let kept = kept.get(&config.name).cloned().unwrap_or_default();
             Pool::new(Arc::clone(config), kept.serving, now()).with_quiet(&kept.quiet)
@@ -177,7 +182,7 @@ impl<'h> Balance<'h> {
         self.judged = longest.unwrap_or_default() + SPARE;
         self.judging = now() + self.judged;
         self.checking.configure(checks)?;
-        self.wiring.configure(role.wires());
+        self.wiring.configure(role.wires(), role.flows());
         self.priced = role.reloading_pools();
         self.sorry.configure(&role.sorry(), role.sorry_page());
         self.reckon_all();
@@ -187,11 +192,11 @@ impl<'h> Balance<'h> {
     /// Waits for what comes next. May be dropped and called again.
     pub async fn next(&mut self) -> News {
         let step = self.steps.due();
-        let Balance { checking, wiring, watch, due, report_due, .. } = self;
+        let Balance { checking, wiring, said, due, report_due, .. } = self;
         tokio::select! {
             word = checking.next() => News::Checks(word),
             word = wiring.next() => News::Wire(word),
-            () = watch.changed() => News::Words,
+            () = said.changed() => News::Words,
             () = at(*due) => News::Due,
             () = at(step) => News::Step,
             () = at(*report_due) => News::Report,
@@ -207,7 +212,7 @@ impl<'h> Balance<'h> {
             News::Checks(checking::Word::Due) => self.checking.start_again(),
             News::Wire(word) => self.wiring.take(word),
             News::Words => {
-                self.read_words();
+                self.said.read();
                 self.reckon_all();
             }
             News::Due => self.reckon_all(),
@@ -230,7 +235,7 @@ impl<'h> Balance<'h> {
                 Event::Noticed(text) => tracing::warn!("{text}"),
             }
         }
-        self.reckon(&touched);
+        self.reckon(&touched, false);
     }
 
     /// Another director says how it sees its pools, or what its operator said.
@@ -238,62 +243,41 @@ impl<'h> Balance<'h> {
         match topic {
             Topic::Pools => match Told::from_bytes(bytes) {
                 Ok(told) => {
-                    self.peers.insert(peer, (told, Instant::now()));
+                    let clock = self.peers.entry(peer.clone()).or_default().take(told, now());
+                    if let Some(clock) = clock {
+                        self.said.clock(&peer, clock);
+                    }
                     self.reckon_all();
                 }
                 Err(error) => tracing::warn!(%error, "{peer} tells of its pools in other words"),
             },
-            Topic::Words => self.heard_words(&peer, bytes),
-        }
-    }
-
-    fn heard_words(&mut self, peer: &str, bytes: &[u8]) {
-        let text = String::from_utf8_lossy(bytes);
-        let words = match Words::from_json(&text) {
-            Ok(words) => words,
-            Err(error) => {
-                tracing::warn!(%error, "{peer} tells of its operator's word in other words");
-                return;
+            Topic::Words => {
+                if self.said.heard(&peer, bytes) {
+                    self.reckon_all();
+                }
             }
-        };
-        if !self.words.clone().merge(&words) {
-            return;
-        }
-        // Somebody may hold the file for a while; that it has changed is heard like any change.
-        let (files, peer) = (self.host.files().clone(), peer.to_owned());
-        tokio::spawn(async move {
-            if let Err(error) = words::change(&files, |own| {
-                own.merge(&words);
-            })
-            .await
-            {
-                let error = chain(&error);
-                tracing::error!(error, "what was said on {peer} cannot be kept here");
-            }
-        });
-    }
-
-    /// What was said before goes on to hold if the file cannot be read.
-    fn read_words(&mut self) {
-        match words::read(self.host.files()) {
-            Ok(words) => self.words = words,
-            Err(error) => tracing::error!(error = chain(&error), "what was said is not known"),
         }
     }
 
     /// A director that has told nothing for long is stuck, and what it told says nothing of now;
-    /// so is this one, if its checks are.
+    /// so is this one, if its checks are. A clock that was set has drains end sooner or later than
+    /// was thought.
     pub fn age(&mut self) {
         self.beats += 1;
+        self.wall = wall();
+        self.said.beat(self.beats);
         self.checking.look(self.judged, now());
         let figures = Figures::new(self.checking.status(), self.checking.stalled());
         if let Err(error) = self.recorder.write(self.host.files(), figures, Instant::now()) {
             tracing::warn!(error = chain(&error), "the figures of the checks cannot be written");
         }
         let before = self.peers.len();
-        self.peers.retain(|_, (_, heard)| heard.elapsed() < FRESH);
-        if self.peers.len() < before {
+        let now = now();
+        self.peers.retain(|_, heard| heard.is_fresh(now));
+        if self.peers.len() < before || self.said.next_end() == Some(Duration::ZERO) {
             self.reckon_all();
+        } else {
+            self.due = self.next_due(now);
         }
     }
 
@@ -318,11 +302,10 @@ impl<'h> Balance<'h> {
             let held = summary.held || blind;
             (pool.config().name.clone(), Summary { held, ..summary })
         };
-        let told = Told { pools: self.pools.iter().map(seen).collect(), able, beats: self.beats };
-        let mut words = self.words.clone();
-        words.prune(wall());
-        let words = words.to_json_within(MOST_SAID).into_bytes();
-        [(Topic::Pools, told.to_bytes(MOST_SAID)), (Topic::Words, words)]
+        let (pools, wall) = (self.pools.iter().map(seen).collect(), Some(self.wall));
+        let told = Told { pools, able, beats: self.beats, wall, more: false };
+        let pools = told.to_bytes(MOST_SAID, self.beats);
+        [(Topic::Pools, pools), (Topic::Words, self.said.to_tell(self.beats))]
     }
 
     /// The shares of all pools, as they are to be made so.
@@ -340,24 +323,37 @@ impl<'h> Balance<'h> {
 
     /// Works out the shares of all pools.
     fn reckon_all(&mut self) {
-        self.reckon(&(0..self.pools.len()).collect());
+        self.reckon(&BTreeSet::new(), true);
     }
 
-    fn reckon(&mut self, pools: &BTreeSet<usize>) {
-        let (now, wall, witness) = (now(), wall(), self.witness());
-        let Balance { health, words, peers, pools: all, .. } = self;
-        for at in pools {
-            let Some(pool) = all.get_mut(*at) else { continue };
+    fn reckon(&mut self, pools: &BTreeSet<usize>, all: bool) {
+        // The end of a drain may matter to any of them.
+        let all = self.said.expire() || all;
+        let (now, witness) = (now(), self.witness());
+        let Balance { health, said, peers, pools: every, .. } = self;
+        for (at, pool) in every.iter_mut().enumerate() {
+            if !(all || pools.contains(&at)) {
+                continue;
+            }
             let name = pool.config().name.as_str();
-            let peers = peers.values().filter_map(|(told, _)| told.pools.get(name).copied());
-            let peers: Vec<Summary> = peers.collect();
-            pool.handle(&View { health, words, wall, peers: &peers, witness }, now);
+            let peers: Vec<Peer> =
+                peers.values().filter_map(|heard| heard.sees(name, now)).collect();
+            pool.handle(&View { health, words: said.words(), peers: &peers, witness }, now);
             while let Some(notice) = pool.poll_notice() {
                 log::pool(&notice);
             }
         }
-        self.due = self.next_due(now, wall);
+        self.due = self.next_due(now);
         self.report_due.get_or_insert(self.report_rest);
+    }
+
+    /// Writes down what is to be made of upstreams before it is made: whoever comes after a crash
+    /// has no kernel's table to see who had traffic.
+    pub fn report_upstreams(&mut self) {
+        if self.report_due.is_some() && self.pools.iter().any(|pool| !kept::is_table(pool.config()))
+        {
+            self.report();
+        }
     }
 
     /// Writes down how things are, for `converge servers` and `converge plan`.
@@ -365,10 +361,11 @@ impl<'h> Balance<'h> {
         let began = Instant::now();
         self.report_due = None;
         let Balance { pools, peers, health, steps, reporter, host, name, .. } = self;
+        let now = now();
         let one = |pool: &Pool| {
             let name = &pool.config().name;
-            let seen = |(peer, (told, _)): (&String, &(Told, Instant))| {
-                Some((peer.clone(), *told.pools.get(name)?))
+            let seen = |(peer, heard): (&String, &Heard)| {
+                Some((peer.clone(), heard.sees(name, now)?.sees))
             };
             let peers = peers.iter().filter_map(seen).collect();
             let mut report = PoolReport::new(pool, health, peers);
@@ -377,22 +374,25 @@ impl<'h> Balance<'h> {
             }
             (name.clone(), report)
         };
-        if let Err(error) = reporter.write(host.files(), name, pools.iter().map(one)) {
-            tracing::warn!(error = chain(&error), "how real servers stand cannot be written down");
+        let written = reporter.write(host.files(), name, pools.iter().map(one));
+        match &written {
+            Err(error) if self.is_reported => tracing::warn!(
+                error = chain(error),
+                "how real servers stand cannot be written down"
+            ),
+            Err(_) | Ok(()) => {}
         }
-        let well = self.pools.iter().flat_map(|pool| &pool.shares().members);
-        let well = well.filter(|(_, share)| share.standing == Standing::Up);
-        self.wiring.reachable(well.map(|(server, _)| server.ip()));
+        self.is_reported = written.is_ok();
+        self.wiring.reachable(segment::answering(&self.health));
         let rest = (began.elapsed() * SHARE).clamp(REPORT_REST, REPORT_REST_MOST);
         self.report_rest = began + rest;
     }
 
-    fn next_due(&self, now: Moment, wall: u64) -> Option<Instant> {
+    fn next_due(&self, now: Moment) -> Option<Instant> {
         let start = Instant::now();
         let pools = self.pools.iter().filter_map(Pool::poll_timeout);
         let pools = pools.min().map(|due| start + due.since(now));
-        let until = |due: u64| start + Duration::from_millis(due.saturating_sub(wall));
-        let words = self.words.next_deadline(wall).map(until);
+        let words = self.said.next_end().map(|left| start + left);
         pools.into_iter().chain(words).min()
     }
 

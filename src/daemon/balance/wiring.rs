@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::again::Again;
 use crate::check::wire::config::WireConfig;
 use crate::check::wire::finding::Finding;
+use crate::check::wire::flow::FlowConfig;
 use crate::check::wire::{Findings, Wire};
 use crate::daemon::log;
 
@@ -24,6 +25,7 @@ const WITHIN: Duration = Duration::from_secs(60);
 pub(super) struct Wiring {
     running: Option<(Wire, Findings)>,
     wanted: Vec<WireConfig>,
+    flows: Vec<FlowConfig>,
     up: BTreeSet<IpAddr>,
     again: Again,
     /// How many findings there were of late.
@@ -47,6 +49,7 @@ impl Wiring {
         Wiring {
             running: None,
             wanted: Vec::new(),
+            flows: Vec::new(),
             up: BTreeSet::new(),
             again: Again::new(now),
             found: 0,
@@ -55,18 +58,18 @@ impl Wiring {
     }
 
     /// Watches these from now on.
-    pub(super) fn configure(&mut self, wires: &[WireConfig]) {
-        self.wanted = wires.to_vec();
+    pub(super) fn configure(&mut self, wires: &[WireConfig], flows: &[FlowConfig]) {
+        (self.wanted, self.flows) = (wires.to_vec(), flows.to_vec());
         match &self.running {
-            Some((running, _)) => running.configure(self.wanted.clone()),
-            None if self.wanted.is_empty() => {}
+            Some((running, _)) => running.configure(self.wanted.clone(), self.flows.clone()),
+            None if self.wanted.is_empty() && self.flows.is_empty() => {}
             None => self.begin(),
         }
     }
 
     fn begin(&mut self) {
         let now = Instant::now();
-        match Wire::start(self.wanted.clone()) {
+        match Wire::start(self.wanted.clone(), self.flows.clone()) {
             Ok((wire, findings)) => {
                 wire.reachable(self.up.clone());
                 self.running = Some((wire, findings));
@@ -124,9 +127,9 @@ impl Wiring {
     }
 
     /// Who answers by IP has to be on the link, too.
-    pub(super) fn reachable(&mut self, servers: impl Iterator<Item = IpAddr>) {
+    pub(super) fn reachable(&mut self, servers: BTreeSet<IpAddr>) {
         if let Some((wire, _)) = &self.running {
-            self.up = servers.collect();
+            self.up = servers;
             wire.reachable(self.up.clone());
         }
     }
@@ -153,7 +156,8 @@ mod tests {
         let (vip, interface) = ([192, 0, 2, 1].into(), "lo".to_owned());
         let (servers, directors) = (Arc::default(), Vec::new());
         let mut wiring = Wiring::new();
-        wiring.configure(&[WireConfig { vip, interface, servers, directors, direct: false }]);
+        let wire = WireConfig { vip, interface, servers, directors, direct: false };
+        wiring.configure(&[wire], &[]);
         let Some((wire, _)) = &wiring.running else {
             return assert!(!geteuid().is_root(), "packet sockets are for root");
         };

@@ -36,6 +36,8 @@ impl<'a> Reader<'a> {
     fn unknown_key(&self, entry: &Entry, table: &Table) -> Option<&'static str> {
         let place = self.document.place(entry.key_span.clone());
         let keys: Vec<&'static str> = self.section.fields.iter().map(|field| field.key).collect();
+        let keys: Vec<&'static str> =
+            keys.into_iter().filter(|key| self.is_of_use(key, table)).collect();
         let absent = keys.iter().copied().filter(|key| table.get(key).is_none());
         let meant = suggest(&entry.key, absent).or_else(|| suggest(&entry.key, keys.clone()));
         let title = format!("unknown key `{}` in `{}`", entry.key, self.title);
@@ -52,6 +54,14 @@ impl<'a> Reader<'a> {
         };
         self.report(diagnostic);
         meant
+    }
+
+    /// Whether a key says anything beside what another one says.
+    fn is_of_use(&self, key: &str, table: &Table) -> bool {
+        let Some((by, belongs)) = self.section.by else { return true };
+        let said = table.get(by).and_then(|entry| entry.node.scalar());
+        // What a template stands for may be another thing on each host.
+        said.is_none_or(|said| said.contains("{{") || belongs(&said, key))
     }
 
     fn missing_key(&self, field: &Field) -> Diagnostic {

@@ -10,7 +10,9 @@ mod running;
 pub mod safety;
 
 use std::fmt;
+use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,6 +30,9 @@ use safety::UnsafeError;
 pub const OUTPUT: usize = 4096;
 /// How much a program may be given to read: a pipe takes a page at once, whoever reads it when.
 pub const INPUT: usize = 4096;
+
+/// The bits by which somebody may run a file (inode(7)).
+const RUN: u32 = 0o111;
 
 /// How long a run waits for the end of the one before, if that was killed: twice the time between
 /// asking it to end and killing it. Who does not end then waits in the kernel.
@@ -116,6 +121,18 @@ pub enum ScriptError {
     /// The run before was killed and is not gone.
     #[error("its last run was killed and has not ended")]
     Unkillable,
+    /// It is none.
+    #[error("{} is a directory, not a program", program.display())]
+    Directory {
+        /// Its path.
+        program: PathBuf,
+    },
+    /// Nobody may run it.
+    #[error("{} is not executable", program.display())]
+    NotExecutable {
+        /// Its path.
+        program: PathBuf,
+    },
     /// The kernel does not start it.
     #[error("cannot run {}", program.display())]
     Start {
@@ -191,7 +208,19 @@ fn prepare(argv: &[String], user: Option<&str>) -> Result<Prepared, ScriptError>
             .ok_or_else(|| ScriptError::Missing { program: name.clone() })?,
     };
     safety::check(&program, account.uid)?;
-    Ok(Prepared { program, account })
+    // What cannot be looked at the kernel will refuse in its own words.
+    match fs::metadata(&program) {
+        Ok(found) if found.is_dir() => Err(ScriptError::Directory { program }),
+        Ok(found) if found.permissions().mode() & RUN == 0 => {
+            Err(ScriptError::NotExecutable { program })
+        }
+        Ok(_) | Err(_) => Ok(Prepared { program, account }),
+    }
+}
+
+/// Whether a program could be run now; its path.
+pub fn look(argv: &[String], user: Option<&str>) -> Result<PathBuf, ScriptError> {
+    prepare(argv, user).map(|prepared| prepared.program)
 }
 
 fn watching(prepared: &Prepared, source: io::Error) -> ScriptError {

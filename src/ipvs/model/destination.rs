@@ -147,7 +147,7 @@ impl From<Forward> for ForwardText {
     }
 }
 
-/// How many connections a destination has, as the kernel counts them.
+/// How many connections a destination has, and which packets it had, as the kernel counts them.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
 pub struct Connections {
     /// Established ones.
@@ -156,6 +156,12 @@ pub struct Connections {
     pub inactive: u32,
     /// Clients that stay with it (persistence).
     pub persistent: u32,
+    /// Packets that went to it, since it came into the table.
+    #[serde(skip)]
+    pub sent: u64,
+    /// Packets of its own that came back through this host, as with masquerading.
+    #[serde(skip)]
+    pub returned: u64,
 }
 
 impl std::ops::Add for Connections {
@@ -166,6 +172,8 @@ impl std::ops::Add for Connections {
             active: self.active.saturating_add(other.active),
             inactive: self.inactive.saturating_add(other.inactive),
             persistent: self.persistent.saturating_add(other.persistent),
+            sent: self.sent.saturating_add(other.sent),
+            returned: self.returned.saturating_add(other.returned),
         }
     }
 }

@@ -88,6 +88,10 @@ impl Attribute<'_> {
         self.array(attribute).map(u32::from_ne_bytes)
     }
 
+    pub(super) fn u64(&self, attribute: &'static str) -> Result<u64, DecodeError> {
+        self.array(attribute).map(u64::from_ne_bytes)
+    }
+
     /// The leading bytes of the value; like the kernel, we let it be longer than it has to.
     pub(super) fn array<const N: usize>(
         &self,

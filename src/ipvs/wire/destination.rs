@@ -1,8 +1,8 @@
 //! The nest of a destination (`IPVS_DEST_ATTR_*`).
 //!
-//! Attributes are written in ipvsadm's order and read in any. How many connections a destination
-//! has is read apart, as it is no part of what it should be; counters of packets and bytes are
-//! skipped.
+//! Attributes are written in ipvsadm's order and read in any. How many connections and packets a
+//! destination has had is read apart, as it is no part of what it should be; counters of bytes are
+//! skipped, and so are the narrow ones of kernels before 4.1.
 
 use std::num::NonZeroU16;
 
@@ -22,9 +22,14 @@ const ACTIVE_CONNS: u16 = 7;
 const INACT_CONNS: u16 = 8;
 const PERSIST_CONNS: u16 = 9;
 const ADDR_FAMILY: u16 = 11;
+const STATS64: u16 = 12;
 const TUN_TYPE: u16 = 13;
 const TUN_PORT: u16 = 14;
 const TUN_FLAGS: u16 = 15;
+
+/// In the nest of counters (`IPVS_STATS_ATTR_*`).
+const PACKETS_IN: u16 = 2;
+const PACKETS_OUT: u16 = 3;
 
 /// `IP_VS_CONN_F_FWD_MASK`: the other bits of the method are the kernel's.
 const FORWARD_MASK: u32 = 0x7;
@@ -105,6 +110,7 @@ pub(super) struct Fields<'a> {
     inactive: Option<Attribute<'a>>,
     persistent: Option<Attribute<'a>>,
     family: Option<Attribute<'a>>,
+    counters: Option<Attribute<'a>>,
     tunnel_type: Option<Attribute<'a>>,
     tunnel_port: Option<Attribute<'a>>,
     tunnel_flags: Option<Attribute<'a>>,
@@ -134,6 +140,7 @@ impl<'a> Fields<'a> {
                 INACT_CONNS => fields.inactive = Some(attribute),
                 PERSIST_CONNS => fields.persistent = Some(attribute),
                 ADDR_FAMILY => fields.family = Some(attribute),
+                STATS64 => fields.counters = Some(attribute),
                 TUN_TYPE => fields.tunnel_type = Some(attribute),
                 TUN_PORT => fields.tunnel_port = Some(attribute),
                 TUN_FLAGS => fields.tunnel_flags = Some(attribute),
@@ -171,10 +178,21 @@ impl<'a> Fields<'a> {
         })
     }
 
-    /// How many connections it has; none where the message does not say.
+    /// How many connections and packets it has had; none where the message does not say.
     pub(super) fn connections(&self) -> Result<Connections, DecodeError> {
         let count = |field: Option<Attribute<'a>>, name| field.map_or(Ok(0), |f| f.u32(name));
+        let (mut sent, mut returned) = (0, 0);
+        for counter in Attributes::new(self.counters.map_or(&[], |nest| nest.value)) {
+            let counter = counter?;
+            match counter.kind {
+                PACKETS_IN => sent = counter.u64("INPKTS")?,
+                PACKETS_OUT => returned = counter.u64("OUTPKTS")?,
+                _ => {}
+            }
+        }
         Ok(Connections {
+            sent,
+            returned,
             active: count(self.active, "ACTIVE_CONNS")?,
             inactive: count(self.inactive, "INACT_CONNS")?,
             persistent: count(self.persistent, "PERSIST_CONNS")?,

@@ -28,7 +28,7 @@ impl Pool {
         let mut claims = Vec::with_capacity(looks.len());
         let (config, memories) = (&*self.config, &mut self.memories);
         for ((member, memory), look) in config.members.iter().zip(memories).zip(looks) {
-            let word = view.words.of(&member.host, &config.name, view.wall);
+            let word = view.words.now(&member.host, &config.name);
             let rests = rests(look, word.as_ref());
             if memory.resting && rests.is_none() && look.state == State::Up {
                 memory.climbing = (!config.slow_start.is_zero()).then_some(now);

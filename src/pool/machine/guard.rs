@@ -14,7 +14,7 @@ use super::Pool;
 use super::look::{Look, Proof, proof};
 use super::memory::Stage;
 use super::notice::What;
-use super::view::View;
+use super::view::{Peer, Summary, View};
 use crate::check::outcome::State;
 use crate::clock::Moment;
 
@@ -72,17 +72,15 @@ impl Guard {
 pub(super) struct Blindness {
     /// Since when it seems so.
     since: Option<Moment>,
-    /// When it is believed.
-    by: Option<Moment>,
+    /// It said so when it had had the time to see what we see. What it said before says nothing of
+    /// now: two directors that are cut off from the servers and from each other at the same moment
+    /// would both believe that the other one is answered.
+    is_believed: bool,
 }
 
 impl Blindness {
     pub(super) fn is_believed(&self) -> bool {
-        self.since.is_some() && self.by.is_none()
-    }
-
-    pub(super) fn timeout(&self) -> Option<Moment> {
-        self.by
+        self.is_believed
     }
 }
 
@@ -114,13 +112,14 @@ impl Pool {
     /// Sets what we see beside what the other directors see.
     fn compare(&mut self, looks: &[Look<'_>], view: &View<'_>, now: Moment) {
         let sees_none = looks.iter().all(|look| look.state == State::Down) && !looks.is_empty();
-        if !sees_none || !view.peers.iter().any(|peer| peer.up > 0 && !peer.held) {
+        let seers = view.peers.iter().filter(|peer| peer.sees.up > 0 && !peer.sees.held);
+        if !sees_none || seers.clone().count() == 0 {
             self.blindness = Blindness::default();
             return;
         }
         let since = *self.blindness.since.get_or_insert(now);
-        let by = since + self.spans.window;
-        self.blindness.by = (by > now).then_some(by);
+        let is_of_now = |peer: &Peer| peer.at >= since + self.spans.window;
+        self.blindness.is_believed |= seers.clone().any(is_of_now);
     }
 
     /// The last server failed: was it one moment for several, or is it ours alone?
@@ -217,12 +216,13 @@ impl Pool {
     /// Weighs the evidence, the strongest first. Whoever holds its own set is no evidence, or two
     /// directors that are cut off together would keep each other in the belief.
     fn verdict(&self, hold: &Hold, view: &View<'_>, now: Moment) -> Verdict {
-        let mut peers = view.peers.iter().filter(|peer| !peer.held);
-        if let Some(peer) = peers.clone().find(|peer| peer.up > 0) {
-            let why = format!("another director sees {} of them up", peer.up);
+        let mut peers = view.peers.iter().filter(|peer| !peer.sees.held);
+        if let Some(peer) = peers.clone().find(|peer| peer.sees.up > 0) {
+            let why = format!("another director sees {} of them up", peer.sees.up);
             return Verdict::Hold(why, None);
         }
-        if peers.any(|peer| peer.unknown == 0 && peer.down > 0) {
+        let sees_none = |sees: Summary| sees.unknown == 0 && sees.down > 0;
+        if peers.any(|peer| peer.at >= hold.first && sees_none(peer.sees)) {
             return Verdict::LetGo("another director sees none of them up either".into());
         }
         let again = match self.answer(hold.first, view, now) {

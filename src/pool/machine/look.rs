@@ -4,7 +4,7 @@
 //! for counts only while it is up, for the advice of a check that failed is from before.
 
 use super::view::View;
-use crate::check::config::{CheckConfig, Datagram, Probe};
+use crate::check::config::{CheckConfig, Probe};
 use crate::check::outcome::{Asked, Evidence, Health, State, Wish};
 use crate::clock::Moment;
 use crate::pool::config::Member;
@@ -134,13 +134,5 @@ pub(super) fn proof(check: &CheckConfig, health: &Health, first: Moment, now: Mo
 /// Whether a good end says that the target answered: silence, a program or a file can be good by
 /// themselves.
 fn goes_there(probe: &Probe) -> bool {
-    match probe {
-        Probe::Ask(Datagram::Udp { reply, .. }) => reply.is_some(),
-        Probe::Ask(Datagram::Dns(_) | Datagram::Sip { .. } | Datagram::Radius { .. })
-        | Probe::Connect(_)
-        | Probe::Speak { .. }
-        | Probe::Ping
-        | Probe::ThroughVip(_) => true,
-        Probe::Script(_) | Probe::File(_) => false,
-    }
+    probe.is_answered_by_ip() || matches!(probe, Probe::ThroughVip(_))
 }

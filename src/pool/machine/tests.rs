@@ -90,6 +90,8 @@ struct Bench {
     words: Words,
     wall: u64,
     peers: Vec<Summary>,
+    /// When the peers said so; without, just now, as they do again and again.
+    peers_at: Option<u64>,
     witness: Option<bool>,
     now: u64,
 }
@@ -108,6 +110,7 @@ impl Bench {
             words: Words::default(),
             wall: 1_000_000,
             peers: Vec::new(),
+            peers_at: None,
             witness: None,
             now: 0,
         };
@@ -131,13 +134,12 @@ impl Bench {
     }
 
     fn tell(&mut self) {
-        let view = View {
-            health: &self.health,
-            words: &self.words,
-            wall: self.wall,
-            peers: &self.peers,
-            witness: self.witness,
-        };
+        let heard = at(self.peers_at.unwrap_or(self.now));
+        let peers: Vec<Peer> =
+            self.peers.iter().map(|sees| Peer { sees: *sees, at: heard }).collect();
+        self.words.expire(|_| self.wall);
+        let view =
+            View { health: &self.health, words: &self.words, peers: &peers, witness: self.witness };
         self.pool.handle(&view, at(self.now));
     }
 

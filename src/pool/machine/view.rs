@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::check::config::CheckConfig;
 use crate::check::outcome::Health;
+use crate::clock::Moment;
 use crate::pool::words::Words;
 
 /// All that a pool's shares depend on beside its configuration and its past.
@@ -16,15 +17,22 @@ use crate::pool::words::Words;
 pub struct View<'a> {
     /// What is held true of each check; one that is missing was not judged yet.
     pub health: &'a BTreeMap<Arc<CheckConfig>, Health>,
-    /// What the operator said.
+    /// What the operator said; a drain whose time is over is maintenance there.
     pub words: &'a Words,
-    /// The wall clock, in milliseconds since 1970, for the operator's deadlines.
-    pub wall: u64,
     /// What the other directors see of this pool, as far as it is fresh.
-    pub peers: &'a [Summary],
+    pub peers: &'a [Peer],
     /// Whether anything on the servers' network that is none of them answers us; `None` where
     /// nothing was given to be asked.
     pub witness: Option<bool>,
+}
+
+/// What another director sees of a pool.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// What it sees.
+    pub sees: Summary,
+    /// When it said so. It says so every two seconds, also if nothing has changed.
+    pub at: Moment,
 }
 
 /// What a director sees of a pool, for the others.

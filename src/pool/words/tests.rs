@@ -46,15 +46,34 @@ fn a_word_that_is_said_wins_even_if_a_clock_was_far_ahead() {
 #[test]
 fn a_drain_becomes_maintenance_at_its_deadline_and_says_when_that_is() {
     let mut words = Words::default();
-    assert_eq!(words.next_deadline(0), None);
+    assert_eq!(words.next_end(|_| 0), None);
     words.say(whom("web1", None), Said { until: Some(500), ..said(Word::Drain, 10) });
     words.say(whom("web2", None), Said { until: Some(300), ..said(Word::Drain, 10) });
     words.say(whom("web3", None), said(Word::Drain, 10));
-    assert_eq!(words.next_deadline(0), Some(300));
-    assert_eq!(words.next_deadline(300), Some(500));
-    assert_eq!(words.next_deadline(500), None);
+    let left = |words: &Words, now| words.next_end(|_| now).map(|left| left.as_millis());
+    assert_eq!((left(&words, 0), left(&words, 400)), (Some(300), Some(0)));
     let word = |wall| words.of("web1", "a", wall).map(|effective| effective.word);
     assert_eq!((word(499), word(500)), (Some(Word::Drain), Some(Word::Maintenance)));
+    assert!(!words.expire(|_| 299));
+    assert!(words.expire(|_| 300) && !words.expire(|_| 300));
+    assert_eq!(left(&words, 300), Some(200));
+}
+
+#[test]
+fn a_drain_ends_once_whatever_clocks_say_later_and_by_the_clock_of_who_said_it() {
+    let mut words = Words::default();
+    words.say(whom("web1", None), Said { until: Some(5_000), ..said(Word::Drain, 1000) });
+    let mut other = words.clone();
+    // Here it is much later than on lb1.
+    let clock = |by: &str| if by == "lb1" { 4_999 } else { 9_999 };
+    assert!(!words.expire(clock));
+    assert!(words.expire(|_| 5_000));
+    // It went back, and after a restart it is in 1970.
+    assert_eq!(words.of("web1", "a", 0).map(|said| said.word), Some(Word::Maintenance));
+    assert!(other.merge(&words) && !words.merge(&other) && other == words);
+    other.say(whom("web1", None), said(Word::Ready, 0));
+    assert!(words.merge(&other));
+    assert_eq!(words.of("web1", "a", 0), None);
 }
 
 #[test]
@@ -99,6 +118,12 @@ fn there_is_room_for_a_bounded_number_of_words_and_tombstones_make_room_first() 
     assert!(!words.merge(&other));
     other.say(whom("oldest", None), said(Word::Maintenance, 200_000));
     assert!(words.merge(&other), "what is known already can still change");
+    // What was taken back makes room for what others say, too.
+    words.say(whom("web10", None), said(Word::Ready, 300_000));
+    other.say(whom("back", None), said(Word::Ready, 400_000));
+    assert!(words.merge(&other) && words.len() == MOST_WORDS);
+    assert!(words.of("too many", "a", 0).is_some());
+    assert!(!words.iter().any(|(host, ..)| host == "web10" || host == "back"));
     assert_eq!(Words::from_json(&words.to_json()).expect("its own"), words);
 }
 
@@ -210,17 +235,42 @@ proptest! {
 }
 
 #[test]
-fn what_is_told_fits_and_is_the_newest() {
+fn what_is_told_fits_has_the_newest_and_all_the_others_some_turns_later() {
     let mut words = Words::default();
     for n in 0..1000 {
         words.say(whom(&format!("web{n}"), None), said(Word::Drain, n));
     }
-    assert_eq!(words.to_json_within(1 << 20), words.to_json());
-    let told = words.to_json_within(32 * 1024);
-    assert!(told.len() <= 32 * 1024, "{}", told.len());
-    let told = Words::from_json(&told).expect("our own");
-    assert!(told.len() > 300, "{}", told.len());
-    assert!(told.of("web999", "a", 2000).is_some() && told.of("web0", "a", 2000).is_none());
-    assert!(!words.merge(&told), "nothing of it is news");
-    assert!(Words::from_json(&words.to_json_within(3)).expect("an empty list").is_empty());
+    assert_eq!(words.to_json_within(1 << 20, 3), words.to_json());
+    let mut heard = Words::default();
+    for turn in 0..10 {
+        let told = words.to_json_within(32 * 1024, turn);
+        assert!(told.len() <= 32 * 1024 && told.len() > 16 * 1024, "{}", told.len());
+        let told = Words::from_json(&told).expect("our own");
+        assert!(told.of("web999", "a", 2000).is_some());
+        assert!(!words.merge(&told), "nothing of it is news");
+        heard.merge(&told);
+    }
+    assert_eq!(heard, words);
+    assert!(Words::from_json(&words.to_json_within(3, 1)).expect("an empty list").is_empty());
+}
+
+#[test]
+fn of_a_text_that_is_damaged_what_can_be_read_is_kept() {
+    let mut words = Words::default();
+    words.say(whom("web1", None), Said { until: Some(5), ..said(Word::Drain, 1) });
+    words.say(whom("web2", Some("a")), said(Word::Maintenance, 1));
+    words.say(whom("web3", None), said(Word::Drain, 1));
+    let text = words.to_json();
+    assert_eq!(Words::salvage(&text), (words.clone(), 0));
+    // The end is lost, in the middle of the last word.
+    let (some, lost) = Words::salvage(&text[..text.len() - 20]);
+    assert_eq!((some.len(), lost), (2, 1));
+    assert!(some.of("web1", "b", 0).is_some() && some.of("web2", "a", 0).is_some());
+    // A newer converge knows a word more.
+    let (some, lost) = Words::salvage(&text.replace("maintenance", "paused"));
+    assert_eq!((some.len(), lost), (2, 1));
+    let (some, lost) = Words::salvage(&text.replace("web1", ""));
+    assert_eq!((some.len(), lost), (2, 1));
+    assert_eq!(Words::salvage("\0\0\0\0"), (Words::default(), 1));
+    assert_eq!(Words::salvage(""), (Words::default(), 0));
 }

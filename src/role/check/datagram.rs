@@ -5,9 +5,8 @@
 
 use super::super::element::Element;
 use super::bytes::{Begins, Written};
-use super::login;
+use super::{login, words};
 use crate::check::config::{Datagram, Dns, Reply};
-use crate::diagnostic::Diagnostic;
 use crate::document::{Value, one_of};
 
 /// IANA DNS parameters, Resource Record TYPEs.
@@ -88,8 +87,8 @@ pub fn radius(e: &Element<'_>) -> Option<Datagram> {
     let login = login::required(e, "radius")?;
     let Some(secret) = e.text("secret") else {
         let title = "a check of kind `radius` needs `secret`, which client and server share";
-        e.report(Diagnostic::error(e.place(), title));
+        e.report(words::needs(e, "secret", title.to_owned()));
         return None;
     };
-    Some(Datagram::Radius { login, secret })
+    Some(Datagram::Radius { login, secret: secret.into() })
 }

@@ -23,6 +23,7 @@ struct Paths(Vec<String>);
 
 impl Value for Paths {
     const WHAT: &'static str = "a path, such as /health?deep=1";
+    const LISTS: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         let path = |path: &str| {

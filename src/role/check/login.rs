@@ -1,10 +1,13 @@
 //! Who a check logs in as.
 //!
-//! A password is never shown: neither in messages nor in `converge render`.
+//! A password is never shown: neither in messages nor in `converge render`. Whether it may be sent
+//! where others can read it says `cleartext`: PostgreSQL's, which the server asks for, only then;
+//! of the protocols that know no other way lint warns where routers are between.
 
 use super::super::element::Element;
+use super::words;
 use crate::check::config::Login;
-use crate::diagnostic::Diagnostic;
+use crate::secret::Secret;
 
 /// Reads `user` and `password`; nobody if there is no user. `None` if it is wrong.
 pub fn optional(e: &Element<'_>) -> Option<Option<Login>> {
@@ -14,7 +17,7 @@ pub fn optional(e: &Element<'_>) -> Option<Option<Login>> {
         e.report(e.mistake("password", title).help("add `user`"));
         return None;
     }
-    let password = password.unwrap_or_default();
+    let password = Secret::from(password.unwrap_or_default());
     Some(user.map(|user| Login { user, password }))
 }
 
@@ -33,8 +36,19 @@ pub fn ldap(e: &Element<'_>) -> Option<Option<Login>> {
 /// Redis knows a password without a user.
 pub fn redis(e: &Element<'_>) -> Option<Login> {
     let (user, password) = (e.text("user"), e.text("password"));
-    (user.is_some() || password.is_some())
-        .then(|| Login { user: user.unwrap_or_default(), password: password.unwrap_or_default() })
+    let given = user.is_some() || password.is_some();
+    let password = Secret::from(password.unwrap_or_default());
+    given.then(|| Login { user: user.unwrap_or_default(), password })
+}
+
+/// Whether a password goes where whoever is on the way can read it, and the role does not say that
+/// this is meant.
+pub fn is_readable(e: &Element<'_>, kind: &str) -> bool {
+    let covered = matches!(e.shown("tls").as_deref(), Some("on" | "starttls"));
+    let meant = e.shown("cleartext").as_deref() == Some("true");
+    // PostgreSQL's is not sent then.
+    let sends = words::READABLE.contains(&kind) && kind != "postgres";
+    sends && !covered && !meant && e.given("password")
 }
 
 /// Reads a login that a check of this kind cannot do without.
@@ -42,7 +56,7 @@ pub fn required(e: &Element<'_>, kind: &str) -> Option<Login> {
     let login = optional(e)?;
     if login.is_none() {
         let title = format!("a check of kind `{kind}` needs `user`");
-        e.report(Diagnostic::error(e.place(), title));
+        e.report(words::needs(e, "user", title));
     }
     login
 }

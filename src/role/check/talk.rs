@@ -5,7 +5,7 @@
 
 use super::super::element::Element;
 use super::bytes::Written;
-use super::{datagram, http, login};
+use super::{datagram, http, login, words};
 use crate::check::config::{Expectation, Pattern, Protocol, Turn};
 use crate::diagnostic::Diagnostic;
 use crate::document::Spanned;
@@ -29,7 +29,9 @@ pub fn read(e: &Element<'_>, kind: &str) -> Option<Protocol> {
         "mysql" => Protocol::Mysql(login::optional(e)?),
         "postgres" => {
             let login = login::required(e, kind)?;
-            Protocol::Postgres { login, database: e.text("database").unwrap_or_default() }
+            let cleartext = e.get::<bool>("cleartext").is_some_and(|cleartext| cleartext.value);
+            let database = e.text("database").unwrap_or_default();
+            Protocol::Postgres { login, database, cleartext }
         }
         "ldap" => Protocol::Ldap { login: login::ldap(e)?, base: e.text("base") },
         "dns" => Protocol::Dns(datagram::dns(e)?),
@@ -50,8 +52,12 @@ fn turns(e: &Element<'_>) -> Option<Vec<Turn>> {
     let count = send.len().max(expect.len()).max(matches.len());
     if expect.is_empty() && matches.is_empty() {
         let title = "a check of kind `expect` expects nothing";
+        let diagnostic = words::needs(e, "expect", title.to_owned());
         let help = "add `expect`, or `matches` for a pattern; `kind = \"tcp\"` only connects";
-        e.report(Diagnostic::error(e.place(), title).help(help));
+        e.report(match e.variable("kind") {
+            Some(_) => diagnostic,
+            None => diagnostic.help(help),
+        });
         return None;
     }
     let turn = |number: usize| {

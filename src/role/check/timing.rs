@@ -34,7 +34,7 @@ fn within(e: &Element<'_>, time: Spanned<Duration>, key: &'static str) -> Option
     if (SHORTEST..=LONGEST).contains(&time.value) {
         return Some(time.value);
     }
-    let title = format!("`{key}` is from 10ms to 1h");
+    let title = format!("`{}` is from 10ms to 1h", e.called(key));
     e.report(e.mistake(key, title));
     None
 }
@@ -50,12 +50,13 @@ fn below(
     if time.value > every {
         let written = super::super::words::written;
         let (long, every) = (written(time.value), written(every));
-        let title = format!("`{key}` = {long} is longer than `every` = {every}");
+        let (called, often) = (e.called(key), e.called("every"));
+        let title = format!("`{called}` = {long} is longer than `{often}` = {every}");
         let help = match key {
             "timeout" => format!(
-                "a check has ended before the next begins: at most {every}, or `every` of {long}"
+                "a check has ended before the next begins: at most {every}, or `{often}` of {long}"
             ),
-            _ => format!("it takes the place of `every`: at most {every}"),
+            _ => format!("it takes the place of `{often}`: at most {every}"),
         };
         e.report(e.mistake(key, title).help(help));
         return None;

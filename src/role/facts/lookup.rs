@@ -9,6 +9,9 @@ use super::uses::{Manner, Scope, Use};
 use crate::diagnostic::suggest;
 use crate::document::listed;
 
+/// More names than that are no help.
+const MOST_LISTED: usize = 24;
+
 /// A name in its parts.
 #[derive(Clone, Debug)]
 pub(super) struct Name<'a> {
@@ -55,6 +58,11 @@ impl<'a> Name<'a> {
     /// The first part; none of `this`.
     pub(super) fn first(&self) -> Option<&'a str> {
         self.parts.first().map(|(_, part)| *part)
+    }
+
+    /// All of them.
+    pub(super) fn parts(&self) -> impl Iterator<Item = &'a str> {
+        self.parts.iter().map(|(_, part)| *part)
     }
 }
 
@@ -205,7 +213,8 @@ pub(super) fn say_unknown(used: &Use<'_>, miss: &Miss) -> Option<Said> {
         let help = format!("write `{}`", used.braced(&right));
         return Some(Said { title: format!("{title}; did you mean `{meant}`?"), help: Some(help) });
     }
-    let help = (!here.is_empty()).then(|| format!("{plural}: {}", listed(&here)));
+    let few = (1..=MOST_LISTED).contains(&here.len());
+    let help = few.then(|| format!("{plural}: {}", listed(&here)));
     Some(Said { title, help })
 }
 

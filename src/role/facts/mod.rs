@@ -9,6 +9,7 @@ mod arithmetic;
 mod lookup;
 mod membership;
 mod render;
+mod set;
 mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,9 +42,12 @@ pub struct Facts {
     base: Arc<Map<String, Json>>,
     /// Names beyond those, such as `each`.
     over: BTreeMap<String, Json>,
-    /// What the cluster file sets, by the variable's name.
-    set: Arc<BTreeMap<String, Vec<Spanned<String>>>>,
+    /// What the cluster file sets.
+    set: Arc<Set>,
 }
+
+/// What the cluster file sets, by the variable's name.
+type Set = BTreeMap<String, Vec<Spanned<Var>>>;
 
 impl Facts {
     /// The facts of a cluster as `me` sees them. `defaults` are the variables of all roles, and
@@ -84,14 +88,8 @@ impl Facts {
         base.insert("host".into(), Json::Object(hosts));
         base.insert("vips".into(), Json::Array(vips));
         base.insert("survey".into(), survey);
-        let set = Arc::new(set_in(cluster));
+        let set = Arc::new(set::of_cluster(cluster, defaults));
         Facts { base: Arc::new(base), over: BTreeMap::new(), set }
-    }
-
-    /// Where the cluster file sets a variable to this value.
-    pub fn set_at<'a>(&'a self, name: &str, value: &'a str) -> impl Iterator<Item = &'a Place> {
-        let set = self.set.get(name).into_iter().flatten();
-        set.filter(move |s| s.value == value).map(|s| &s.place)
     }
 
     /// The same facts, and `each`.
@@ -212,23 +210,6 @@ fn host_object(places: &BTreeMap<&HostName, usize>, host: &HostEntry) -> Json {
         object["mac"] = json!(mac.as_str());
     }
     object
-}
-
-/// Every variable that the cluster file sets, with its value as a template renders it.
-fn set_in(cluster: &Cluster) -> BTreeMap<String, Vec<Spanned<String>>> {
-    let mut set: BTreeMap<String, Vec<Spanned<String>>> = BTreeMap::new();
-    let hosts = cluster.hosts.values().map(|host| &host.vars);
-    let vips = cluster.vips.iter().map(|vip| &vip.vars);
-    for (name, var) in std::iter::once(&cluster.vars).chain(hosts).chain(vips).flatten() {
-        let value = match &var.value {
-            Var::Text(text) => text.clone(),
-            Var::Integer(number) => number.to_string(),
-            Var::Bool(truth) => truth.to_string(),
-            Var::List(_) => continue,
-        };
-        set.entry(name.clone()).or_default().push(Spanned::new(value, var.place.clone()));
-    }
-    set
 }
 
 fn vip_object(index: usize, vip: &VipEntry) -> Json {

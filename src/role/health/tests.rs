@@ -1,6 +1,8 @@
 //! What the sections of a role come to together.
 
 use crate::check::config::{Probe, Way};
+use crate::check::wire::flow::FlowConfig;
+use crate::frame::tunnel::Tunnel;
 use crate::role::Role;
 use crate::role::election::tests::{load, pair, refused, role};
 
@@ -60,13 +62,36 @@ fn direct_routing_is_checked_through_the_vip() {
         })
     };
     assert_eq!(through(""), Some(("192.0.2.10".into(), Way::Direct)));
-    assert_eq!(through("forward = \"tun\""), Some(("192.0.2.10".into(), Way::Ipip)));
-    assert_eq!(through("forward = \"tun\"\ntunnel = \"gue\""), None);
+    assert_eq!(
+        through("forward = \"tun\""),
+        Some(("192.0.2.10".into(), Way::Tunnel(Tunnel::Ipip)))
+    );
+    let gue = Some(("192.0.2.10".into(), Way::Tunnel(Tunnel::Gue(6080))));
+    assert_eq!(through("forward = \"tun\"\ntunnel = \"gue\""), gue);
+    let gre = Some(("192.0.2.10".into(), Way::Tunnel(Tunnel::Gre)));
+    assert_eq!(through("forward = \"tun\"\ntunnel = \"gre\""), gre);
     assert_eq!(through("forward = \"fullnat\""), None);
     assert_eq!(through("protocol = \"udp\""), None);
     assert_eq!(through("check-vip = false"), None);
     assert_eq!(through("check = \"off\""), None);
     assert_eq!(through("persistence = \"300s\"\nports = 0"), None);
+}
+
+#[test]
+fn what_masqueraded_servers_reply_is_counted() {
+    let flows = |vars: &str| {
+        let (role, _) = load("one", &cluster(vars), None).unwrap_or_else(|said| panic!("{said}"));
+        let flow = |flow: &FlowConfig| {
+            let servers = flow.servers.iter().map(|(host, at)| format!("{host} {at}"));
+            format!("{}: {}", flow.id, servers.collect::<Vec<_>>().join(", "))
+        };
+        role.flows().iter().map(flow).collect::<Vec<_>>()
+    };
+    let nat = "TCP 192.0.2.10:80: web 192.0.2.3:80, web2 192.0.2.4:80";
+    assert_eq!(flows("forward = \"nat\""), [nat]);
+    assert_eq!(flows("forward = \"nat\"\nprotocol = \"udp\""), [""; 0]);
+    assert_eq!(flows("forward = \"fullnat\""), [""; 0]);
+    assert_eq!(flows(""), [""; 0]);
 }
 
 #[test]

@@ -68,10 +68,14 @@ fn vips(router: &RouterConfig) -> String {
 }
 
 fn differs(first: &Member, one: &Said, other: &Member, another: &Said) -> Diagnostic {
-    let quoted =
-        |said: &Said| if said.value.is_empty() { "\"\"".into() } else { said.value.clone() };
+    // A password is not shown.
+    let shown = |said: &Said, hidden: &str| match (said.key, said.value.as_str()) {
+        (_, "") => "\"\"".to_owned(),
+        ("password", _) => hidden.to_owned(),
+        (_, value) => value.to_owned(),
+    };
     let (key, name) = (one.key, &first.config.name);
-    let (ours, theirs) = (quoted(one), quoted(another));
+    let (ours, theirs) = (shown(one, "another"), shown(another, "one"));
     let title = format!(
         "for router `{name}`, {key} is {theirs} on host `{}`, but {ours} on host `{}`",
         other.host.value, first.host.value

@@ -23,6 +23,17 @@ pub fn lone_ping(checks: &[Check], protocol: Protocol) -> Option<Diagnostic> {
     Some(diagnostic)
 }
 
+/// A password that is sent as it is through the routers between two subnets.
+pub fn readable_password(checks: &[Check], far: Option<&HostEntry>) -> Option<Diagnostic> {
+    let check = checks.iter().find(|check| check.is_readable())?;
+    let far = &far?.name.value;
+    let title = format!("the password of this check can be read on the way to `{far}`");
+    let diagnostic = Diagnostic::warning(check.place.clone(), title)
+        .label("it is in another subnet, and the check speaks without TLS")
+        .help("add `tls = \"on\"` or \"starttls\"; or `cleartext = true`, if nobody listens there");
+    Some(diagnostic)
+}
+
 /// Whether a director has no way to a host's Ethernet address, as far as the cluster file shows it.
 pub fn is_outside(own: &IpNet, host: &HostEntry) -> bool {
     let address = host.address.addr();

@@ -290,7 +290,7 @@ fn a_real_server_on_another_segment_is_told_for_direct_routing() {
 #[test]
 fn a_check_that_outlives_its_beat_is_told_where_it_is_set() {
     let told = said(&pair("check-timeout = \"3s\""), None);
-    assert!(told.contains("`timeout` = 3s is longer than `every` = 1s"), "{told}");
+    assert!(told.contains("`check-timeout` = 3s is longer than `check-every` = 1s"), "{told}");
     assert!(told.contains("--> cluster.toml:") && told.contains("this is where it is used"));
     assert_eq!(said(&pair("check-timeout = \"3s\"\ncheck-every = \"5s\""), None), "");
 }

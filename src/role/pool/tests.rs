@@ -94,7 +94,7 @@ fn a_fallback_that_cannot_take_the_traffic_is_refused() {
         ("fallback = \"192.0.2.9:81\"", "is reached at the virtual server's own port"),
         ("fallback = \"sorry\"\nprotocol = \"udp\"", "converge says sorry over HTTP"),
         ("fallback = \"none\"", "leave it empty"),
-        ("fallback = \"sory\"", "`sory` is neither sorry, local, or an address"),
+        ("fallback = \"sory\"", "unknown fallback `sory`, did you mean `sorry`?"),
     ];
     for (vars, said) in cases {
         let told = refused("one", &cluster(vars), None);

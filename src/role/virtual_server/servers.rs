@@ -10,10 +10,11 @@ use super::super::check::{self, Check, Traffic};
 use super::super::element::Element;
 use super::super::lint::servers as lint;
 use super::super::method::{GUE_PORT, Method, TunnelKind};
+use super::super::need::Need;
 use super::super::pool;
 use crate::check::config::Way;
-use crate::diagnostic::Diagnostic;
 use crate::document::Spanned;
+use crate::frame::tunnel::Tunnel as Wrap;
 use crate::ipvs::model::{
     Destination, DestinationId, Family, Forward, Protocol, Thresholds, Tunnel, TunnelFlags,
     VirtualServerId, Weight,
@@ -59,6 +60,11 @@ impl Server {
         (&self.host, self.address)
     }
 
+    /// What its checks need of this host.
+    pub fn needs(&self) -> impl Iterator<Item = &Need> {
+        self.checks.iter().flat_map(Check::needs)
+    }
+
     /// The member of a pool where it takes traffic there.
     pub fn as_member(&self, server: SocketAddr) -> Member {
         let weight = self.destination.weight.get();
@@ -80,7 +86,7 @@ pub fn servers(
     let (mut servers, mut far) = (Vec::new(), Vec::new());
     e.for_each_host(&role, "server", |host, server| {
         let address = host.address.addr();
-        if forward == Forward::Route && lint::is_outside(&own, host) {
+        if lint::is_outside(&own, host) {
             far.push(host);
         }
         if Family::of(address) == family || matches!(forward, Forward::Tunnel(_)) {
@@ -95,7 +101,9 @@ pub fn servers(
     });
     let checks = servers.first().map_or(&[][..], |server: &Server| &server.checks);
     let lone = lint::lone_ping(checks, traffic.protocol);
-    lone.into_iter().chain(lint::not_on_segment(&own, &far)).for_each(|warning| e.report(warning));
+    let readable = lint::readable_password(checks, far.first().copied());
+    let missed = (forward == Forward::Route).then(|| lint::not_on_segment(&own, &far));
+    lone.into_iter().chain(readable).chain(missed.flatten()).for_each(|warning| e.report(warning));
     Some(servers)
 }
 
@@ -111,10 +119,14 @@ pub fn traffic(
         VirtualServerId::Fwmark { .. } => None,
     };
     let first = ids.first().and_then(address);
-    let way = match (forward, first) {
-        (Forward::Route, _) => Some(Way::Direct),
-        (Forward::Tunnel(Tunnel::Ipip), Some((_, IpAddr::V4(_), _))) => Some(Way::Ipip),
-        (Forward::Tunnel(_) | Forward::Masquerade | Forward::Local | Forward::Bypass, _) => None,
+    let way = match forward {
+        Forward::Route => Some(Way::Direct),
+        Forward::Tunnel(Tunnel::Ipip) => Some(Way::Tunnel(Wrap::Ipip)),
+        Forward::Tunnel(Tunnel::Gre { checksum: false }) => Some(Way::Tunnel(Wrap::Gre)),
+        Forward::Tunnel(Tunnel::Gue { port, .. }) => Some(Way::Tunnel(Wrap::Gue(port.get()))),
+        // A receiver without checksums takes none.
+        Forward::Tunnel(Tunnel::Gre { checksum: true }) => None,
+        Forward::Masquerade | Forward::Local | Forward::Bypass => None,
     };
     let port_of = |id| real_port.or(address(id).map(|(_, _, port)| port)).unwrap_or(0);
     Traffic {
@@ -126,13 +138,13 @@ pub fn traffic(
 }
 
 fn destination(e: &Element<'_>, forward: Forward) -> Option<Destination> {
-    let number = |key| e.get::<u32>(key).map(|n| (n.value, n.place));
-    let wrong = |place, what: String| e.report(Diagnostic::error(place, what));
-    let (weight, at) = number("weight").unwrap_or((1, e.place()));
-    let weight = Weight::new(weight).map_err(|error| wrong(at, error.to_string())).ok()?;
-    let upper = number("upper-threshold").map_or(0, |(n, _)| n);
-    let (lower, at) = number("lower-threshold").unwrap_or((0, e.place()));
+    let number = |key| e.get::<u32>(key).map(|n| n.value);
+    let wrong = |key, what: String| e.report(e.mistake(key, what));
+    let weight = Weight::new(number("weight").unwrap_or(1));
+    let weight = weight.map_err(|error| wrong("weight", error.to_string())).ok()?;
+    let upper = number("upper-threshold").unwrap_or(0);
+    let thresholds = Thresholds::new(upper, number("lower-threshold").unwrap_or(0));
     let thresholds =
-        Thresholds::new(upper, lower).map_err(|error| wrong(at, error.to_string())).ok()?;
+        thresholds.map_err(|error| wrong("lower-threshold", error.to_string())).ok()?;
     Some(Destination { forward, weight, thresholds })
 }

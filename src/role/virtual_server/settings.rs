@@ -52,13 +52,18 @@ pub struct Ports(pub Vec<u16>);
 
 impl Value for Ports {
     const WHAT: &'static str = "a port or several: 80 or \"80,443\"";
+    const LISTS: bool = true;
 
     fn parse(text: &str) -> Result<Self, String> {
         let parts = text.split([',', '[', ']', ' ']).filter(|part| !part.is_empty());
-        let ports: Result<BTreeSet<u16>, _> = parts.map(str::parse).collect();
-        match ports {
-            Ok(ports) if !ports.is_empty() => Ok(Ports(ports.into_iter().collect())),
-            Ok(_) | Err(_) => Err("a port is a whole number from 0 to 65535".into()),
+        let port = |part: &str| match part.trim_matches('"').parse::<u16>() {
+            Ok(port) => Ok(port),
+            Err(_) => Err(format!("`{part}` is no port; one is a whole number from 0 to 65535")),
+        };
+        let ports: BTreeSet<u16> = parts.map(port).collect::<Result<_, _>>()?;
+        match ports.is_empty() {
+            false => Ok(Ports(ports.into_iter().collect())),
+            true => Err("no port is named".into()),
         }
     }
 }
@@ -80,7 +85,12 @@ pub fn ids(e: &Element<'_>) -> Option<Vec<VirtualServerId>> {
         e.report(Diagnostic::error(e.place(), "a virtual server needs `address` or `fwmark`"));
         return None;
     };
-    let ports = e.get::<Ports>("ports").map_or(vec![0], |p| p.value.0);
+    let ports = match e.get::<Ports>("ports") {
+        Some(ports) => ports.value.0,
+        // Wrong ones are not every port.
+        None if e.has("ports") => return None,
+        None => vec![0],
+    };
     let protocol = e.get::<Protocol>("protocol").map_or(Protocol::Tcp, |p| p.value);
     let id = |port| VirtualServerId::Address { protocol, addr: addr.value, port };
     Some(ports.into_iter().map(id).collect())
@@ -89,14 +99,12 @@ pub fn ids(e: &Element<'_>) -> Option<Vec<VirtualServerId>> {
 /// How they work; `None` if it is wrong.
 pub fn settings(e: &Element<'_>, family: Family) -> Option<ServerSettings> {
     let name = e.get::<SchedulerName>("scheduler")?;
-    let given = e.get::<String>("flags");
-    let flags_at = given.as_ref().map_or_else(|| e.place(), |flags| flags.place.clone());
-    let flags = given.map(|flags| flags.value).unwrap_or_default();
+    let flags = e.get::<String>("flags").map(|flags| flags.value).unwrap_or_default();
     let mut flags: Vec<&str> = flags.split([',', ' ']).filter(|f| !f.is_empty()).collect();
     let one_packet = flags.contains(&"ops");
     flags.retain(|f| *f != "ops");
     let scheduler = Scheduler::with_flags(name.value, flags)
-        .map_err(|error| e.report(Diagnostic::error(flags_at, error.to_string())))
+        .map_err(|error| e.report(e.mistake("flags", error.to_string())))
         .ok()?;
     Some(ServerSettings { scheduler, one_packet, persistence: persistence(e, family)? })
 }
@@ -106,14 +114,15 @@ fn persistence(e: &Element<'_>, family: Family) -> Option<Option<Persistence>> {
     let Some(time) = e.get::<Duration>("persistence").filter(|t| !t.value.is_zero()) else {
         return Some(None);
     };
-    let wrong = |what: String| e.report(Diagnostic::error(time.place.clone(), what));
-    let timeout = Seconds::try_from(time.value).map_err(|error| wrong(error.to_string())).ok()?;
+    let wrong = |key, what: String| e.report(e.mistake(key, what));
+    let long = |error: model::SecondsError| wrong("persistence", error.to_string());
+    let timeout = Seconds::try_from(time.value).map_err(long).ok()?;
     let netmask = match (e.text("netmask"), family) {
         (None, Family::Ipv4) => ClientMask::EACH_V4,
         (None, Family::Ipv6) => ClientMask::EACH_V6,
-        (Some(text), family) => mask(&text, family).map_err(wrong).ok()?,
+        (Some(text), family) => mask(&text, family).map_err(|why| wrong("netmask", why)).ok()?,
     };
-    let refused = |error: model::NameError| wrong(error.to_string());
+    let refused = |error: model::NameError| wrong("persistence-engine", error.to_string());
     let engine = match e.text("persistence-engine") {
         Some(text) => Some(text.parse().map_err(refused).ok()?),
         None => None,

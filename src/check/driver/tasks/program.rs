@@ -2,7 +2,8 @@
 //!
 //! One that cannot be run is a server that nobody knows to be well: that is bad, too. Only a kernel
 //! that has no room for a process leaves things as they are. What a program found does not prove
-//! that the way to the server is open, so it counts as silence.
+//! that the way to the server is open, so it counts as silence. Its environment is that of all
+//! programs of the administrator ([`script::Script`]), and `CONVERGE_TARGET_ADDRESS`.
 
 use std::time::Duration;
 
@@ -20,10 +21,9 @@ pub(super) async fn ask(
     runner: &mut Runner,
     limit: Duration,
 ) -> Outcome {
-    let environment = vec![
-        ("CONVERGE_TARGET_ADDRESS", check.target.address.to_string()),
-        ("CONVERGE_TARGET_PORT", check.target.port.to_string()),
-    ];
+    let mut environment = vec![("CONVERGE_TARGET_ADDRESS", check.target.address.to_string())];
+    let port = Some(check.target.port).filter(|port| *port != 0);
+    environment.extend(port.map(|port| ("CONVERGE_TARGET_PORT", port.to_string())));
     let (argv, user) = (script.argv.clone(), script.user.clone());
     let program = script::Script { argv, user, environment, input: String::new() };
     match runner.run(&program, limit, Strays::Kill).await {
@@ -65,6 +65,8 @@ pub(super) fn refused(error: &ScriptError, check: &CheckConfig) -> Outcome {
         | ScriptError::Missing { .. }
         | ScriptError::User(_)
         | ScriptError::Unsafe(_)
+        | ScriptError::Directory { .. }
+        | ScriptError::NotExecutable { .. }
         | ScriptError::Unkillable
         | ScriptError::Start { .. }
         | ScriptError::Watch { .. } => Outcome::Bad(Failure::silent(chain(error))),

@@ -8,7 +8,7 @@ use crate::check::probe::ordeal::Ordeal;
 
 fn postgres(upgrade: bool) -> Ordeal {
     let login = Login { user: "me".into(), password: "secret".into() };
-    Ordeal::new(move || Postgres::new(&login, "data", upgrade, [0; 16]))
+    Ordeal::new(move || Postgres::new(&login, "data", upgrade, true, [0; 16]))
 }
 
 const START: &[u8] =
@@ -43,6 +43,10 @@ fn the_password_goes_as_the_server_wants_it() {
     let logged_in = postgres(false).hears(&clear);
     let said = [START, b"p\0\0\0\x0bsecret\0"].concat();
     logged_in.says(&said).hears(&welcome()).ends_good();
+
+    let login = Login { user: "me".into(), password: "secret".into() };
+    let careful = Ordeal::new(move || Postgres::new(&login, "data", false, false, [0; 16]));
+    careful.hears(&clear).says(START).ends_bad(CLEAR);
 
     let md5 = message(b'R', &[0, 0, 0, 5, 1, 2, 3, 4]);
     let inner = hex(&Md5::digest(b"secretme"));

@@ -11,6 +11,7 @@ const OWN_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const SERVER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x11];
 const OTHER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 0x12];
 const ETHERNET: usize = 14;
+const IPIP: Way = Way::Tunnel(Tunnel::Ipip);
 const TIMEOUT: Duration = Duration::from_millis(1000);
 
 fn ms(n: u64) -> Moment {
@@ -75,7 +76,7 @@ impl Scene {
                     }
                 }
                 Output::Tunnel { server, packet, .. } => {
-                    assert_eq!(server, door(Way::Ipip).server);
+                    assert_eq!(server, door(IPIP).server);
                     self.tunnelled.push(tcp::segment(&packet).expect("a segment"));
                 }
                 Output::Done(run, outcome) => self.done.push((run, outcome)),
@@ -202,20 +203,20 @@ fn what_acknowledges_something_else_is_no_answer_but_is_let_go() {
 
 #[test]
 fn a_late_answer_is_let_go_where_it_came_from() {
-    for way in [Way::Direct, Way::Ipip] {
+    for way in [Way::Direct, IPIP] {
         let mut scene = Scene::acquainted();
         scene.begin(1, way, 0);
         scene.knocker.expire(1);
         scene.answers(SYN_ACK, 0, Some(SERVER_MAC), 2000);
         assert_eq!((scene.done.len(), scene.resets()), (0, 1), "{way:?}");
-        assert_eq!(scene.tunnelled.len(), if way == Way::Ipip { 2 } else { 0 });
+        assert_eq!(scene.tunnelled.len(), if way == IPIP { 2 } else { 0 });
     }
 }
 
 #[test]
 fn through_a_tunnel_go_the_syn_and_the_reset() {
     let mut scene = Scene::new();
-    scene.begin(1, Way::Ipip, 0);
+    scene.begin(1, IPIP, 0);
     assert!(scene.asked.is_empty() && scene.sent.is_empty());
     // By a router.
     scene.answers(SYN_ACK, 0, Some(OTHER_MAC), 1);
@@ -250,9 +251,13 @@ fn silence_says_as_much_as_the_link_says() {
     scene.begin(4, Way::Direct, 2000);
     assert_eq!(scene.asked[0][..6], [0xff; 6]);
 
-    scene.begin(5, Way::Ipip, 2000);
+    scene.begin(5, IPIP, 2000);
     let failure = scene.knocker.expire(5);
     assert!(failure.what.contains("ip address add 10.77.0.100/32 dev tunl0"), "{failure}");
+    scene.begin(6, Way::Tunnel(Tunnel::Gue(6080)), 2000);
+    let failure = scene.knocker.expire(6);
+    let both = "`ip fou add port 6080 gue` and `ip address add 10.77.0.100/32 dev tunl0` there";
+    assert!(failure.what.contains(both), "{failure}");
 }
 
 #[test]
@@ -323,7 +328,7 @@ proptest! {
                 0 | 1 => {
                     begun += 1;
                     under_way.insert(begun);
-                    let way = if pick == 0 { Way::Ipip } else { Way::Direct };
+                    let way = if pick == 0 { IPIP } else { Way::Direct };
                     scene.begin(begun, way, time);
                 }
                 2 if scene.syns() > 0 => {

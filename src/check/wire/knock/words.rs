@@ -7,6 +7,7 @@ use super::Door;
 use crate::check::config::Way;
 use crate::check::outcome::Failure;
 use crate::frame::icmp::{Refusal, Refused};
+use crate::frame::tunnel::Tunnel;
 
 /// How nothing came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,10 +68,20 @@ pub(super) fn passed_on(door: &Door) -> String {
 fn mend(door: &Door) -> String {
     let vip = door.vip.ip();
     let bits = if vip.is_ipv4() { 32 } else { 128 };
-    let device = match (door.way, vip.is_ipv4()) {
-        (Way::Direct, _) => "lo",
-        (Way::Ipip, true) => "tunl0",
-        (Way::Ipip, false) => "ip6tnl0",
+    let (port, device) = match (door.way, vip.is_ipv4()) {
+        (Way::Direct, _) => (None, "lo"),
+        (Way::Tunnel(Tunnel::Ipip), true) => (None, "tunl0"),
+        (Way::Tunnel(Tunnel::Ipip), false) => (None, "ip6tnl0"),
+        (Way::Tunnel(Tunnel::Gre), true) => (None, "gre0"),
+        (Way::Tunnel(Tunnel::Gre), false) => (None, "ip6gre0"),
+        // What comes out of the port is IP in IP.
+        (Way::Tunnel(Tunnel::Gue(port)), true) => (Some(port), "tunl0"),
+        (Way::Tunnel(Tunnel::Gue(port)), false) => (Some(port), "ip6tnl0"),
     };
-    format!("`ip address add {vip}/{bits} dev {device}` there, or converge with role realserver")
+    let family = if door.server.is_ipv4() { "" } else { "-6 " };
+    let port = port.map(|port| format!("`ip {family}fou add port {port} gue` and "));
+    let port = port.unwrap_or_default();
+    format!(
+        "{port}`ip address add {vip}/{bits} dev {device}` there, or converge with role realserver"
+    )
 }

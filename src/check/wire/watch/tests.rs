@@ -139,7 +139,7 @@ fn two_directors_are_told_of_and_a_link_that_is_down_ends_nothing() {
     let holders = vec!["director peer".to_owned(), "this director".to_owned()];
     let (vip, interface) = (address(VIP), "eth0".to_owned());
     let fault = Fault::Duplicate { vip, interface, holders };
-    assert_eq!(scene.rounds(4), [Finding::Found(fault.clone())]);
+    assert_eq!(scene.rounds(6), [Finding::Found(fault.clone())]);
     let answers = std::mem::take(&mut scene.answers);
     assert_eq!(scene.rounds(5), []);
     scene.answers = answers;
@@ -148,17 +148,68 @@ fn two_directors_are_told_of_and_a_link_that_is_down_ends_nothing() {
 }
 
 #[test]
-fn a_stranger_counts_only_if_the_holder_can_be_told() {
+fn the_kernel_of_a_dead_director_that_answers_until_the_lease_ends_is_no_second_one() {
     let mut scene = Scene::well();
-    scene.answers.insert(address(VIP), vec![STRANGER]);
+    assert_eq!(scene.rounds(2), []);
+    scene.holds = true;
+    let taken_over = scene.now;
+    while scene.now.since(taken_over) < Duration::from_secs(8) {
+        assert_eq!(scene.round(), []);
+    }
+    scene.answers.remove(&address(VIP));
+    assert_eq!(scene.rounds(5), []);
+}
+
+#[test]
+fn a_stranger_counts_only_beside_a_holder() {
+    let mut scene = Scene::well();
+    scene.answers.insert(address(VIP), vec![PEER, STRANGER]);
     assert_eq!(scene.rounds(4), [Finding::Found(leak(STRANGER, None))]);
-    // The peer's Ethernet address is not known: it may be this one.
+    // The peer's Ethernet address is not known: it may be this one. Or a director of another make.
     let mut scene = Scene::well();
     scene.answers.remove(&address(2));
     scene.answers.insert(address(VIP), vec![STRANGER]);
     assert_eq!(scene.rounds(4), []);
     scene.holds = true;
     assert_eq!(scene.rounds(4), [Finding::Found(leak(STRANGER, None))]);
+}
+
+#[test]
+fn for_a_vip_of_another_subnet_a_router_may_answer() {
+    let far: IpAddr = [192, 0, 2, 100].into();
+    let mut scene = Scene::well();
+    scene.watcher.configure(vec![WireConfig { vip: far, ..config() }], scene.now);
+    scene.answers.insert(far, vec![PEER, STRANGER]);
+    assert_eq!(scene.rounds(6), []);
+    // A real server's answer is a leak all the same.
+    scene.answers.insert(far, vec![PEER, ONE]);
+    let (interface, host) = ("eth0".to_owned(), Some("one".to_owned()));
+    let fault = Fault::Leak { vip: far, interface, mac: ONE, host };
+    assert_eq!(scene.rounds(4), [Finding::Found(fault)]);
+}
+
+#[test]
+fn directors_that_are_real_servers_too_are_no_fault() {
+    let mut scene = Scene::well();
+    let mut both = config();
+    both.servers = both.directors.clone().into();
+    scene.watcher.configure(vec![both], scene.now);
+    scene.watcher.handle_up(BTreeSet::from([address(1), address(2)]));
+    assert_eq!(scene.rounds(6), []);
+    scene.holds = true;
+    scene.answers.remove(&address(VIP));
+    assert_eq!(scene.rounds(6), []);
+}
+
+#[test]
+fn a_host_that_answers_from_two_ethernet_addresses_is_one_host() {
+    const SECOND: Mac = [2, 0, 0, 0, 1, 2];
+    let mut scene = Scene::well();
+    scene.answers.insert(address(2), vec![PEER, SECOND]);
+    scene.answers.insert(address(VIP), vec![SECOND]);
+    assert_eq!(scene.rounds(6), []);
+    scene.answers.insert(address(VIP), vec![PEER, SECOND]);
+    assert_eq!(scene.rounds(6), [], "a director does not hold it twice");
 }
 
 #[test]
@@ -190,8 +241,11 @@ fn in_a_tunnel_nobody_has_to_be_on_the_link() {
     let servers = [("far".to_owned(), far)].into();
     let mut config = WireConfig { servers, ..config() };
     scene.watcher.configure(vec![config.clone()], scene.now);
+    assert_eq!(scene.rounds(4), [], "a dead one may be anywhere");
+    scene.watcher.handle_up(BTreeSet::from([far]));
     let found = scene.rounds(4);
     assert!(matches!(&found[..], [Finding::Found(Fault::Elsewhere { outside: true, .. })]));
+    assert_eq!(scene.rounds(4), []);
     config.direct = false;
     scene.watcher.configure(vec![config], scene.now);
     assert_eq!(scene.rounds(4), []);
@@ -211,6 +265,11 @@ fn replies_that_come_by_are_told_once_and_over_after_ten_quiet_minutes() {
     assert!(!scene.watcher.handle_return(4, ONE, vip, client, now), "another link");
     assert!(scene.watcher.handle_return(3, ONE, vip, client, now));
     assert!(scene.watcher.handle_return(3, ONE, vip, client, now));
+    assert_eq!(scene.rounds(70), [], "one that just came by on its old way");
+    assert!(scene.watcher.handle_return(3, ONE, vip, client, scene.now));
+    assert_eq!(scene.rounds(1), [], "the next look is soon");
+    assert!(scene.now.since(now) < Duration::from_secs(900));
+    assert!(scene.watcher.handle_return(3, ONE, vip, client, scene.now));
     let (host, interface) = ("one".to_owned(), "eth0".to_owned());
     let fault = Fault::Returns { vip, interface, mac: ONE, host };
     assert_eq!(scene.rounds(30), [Finding::Found(fault.clone())]);

@@ -47,10 +47,12 @@ pub(super) enum Bug {
     HeldAtFullWeight,
     MaintenanceHeld,
     BlindAtOnce,
+    BlindByOldWord,
+    OldPeerBelieved,
 }
 
 impl Bug {
-    pub(super) const ALL: [Bug; 41] = [
+    pub(super) const ALL: [Bug; 43] = [
         Bug::UnknownGetsTraffic,
         Bug::KeptForgotten,
         Bug::ReloadForgets,
@@ -92,5 +94,7 @@ impl Bug {
         Bug::HeldAtFullWeight,
         Bug::MaintenanceHeld,
         Bug::BlindAtOnce,
+        Bug::BlindByOldWord,
+        Bug::OldPeerBelieved,
     ];
 }

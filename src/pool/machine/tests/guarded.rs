@@ -229,6 +229,26 @@ fn another_director_that_holds_its_own_or_knows_nothing_yet_is_no_evidence() {
 }
 
 #[test]
+fn what_another_director_said_before_is_no_proof_of_now() {
+    let mut bench = Bench::up(guarded(2));
+    // The link between the directors is cut with the way to the servers.
+    (bench.peers, bench.peers_at) = (vec![SEES_NONE], Some(99_000));
+    cut(&mut bench);
+    assert!(is_held(&bench), "it had lost them before, and what it sees now is not known");
+    bench.peers_at = Some(100_500);
+    bench.tell();
+    assert_eq!(bench.weights(), [None, None]);
+    let mut bench = Bench::up(guarded(2));
+    (bench.peers, bench.peers_at) = (vec![SEES_TWO], Some(102_000));
+    cut(&mut bench);
+    bench.at(109_000);
+    assert!(is_held(&bench) && !bench.pool.is_blind(), "it saw them when they were there");
+    bench.peers_at = Some(110_000);
+    bench.at(110_000);
+    assert!(is_held(&bench) && bench.pool.is_blind());
+}
+
+#[test]
 fn a_witness_that_still_answers_after_it_had_to_notice_ends_it() {
     let mut bench = Bench::up(guarded(2));
     bench.witness = Some(true);
@@ -397,9 +417,14 @@ fn we_are_blind_if_another_sees_for_longer_what_we_do_not() {
     bench.refuses(1);
     bench.refuses(2);
     assert!(!bench.pool.is_blind(), "the other has not looked yet");
-    assert_eq!(bench.pool.poll_timeout(), Some(at(102_000)));
+    bench.at(101_999);
+    assert!(!bench.pool.is_blind());
     bench.at(102_000);
     assert!(bench.pool.is_blind());
+    bench.peers_at = Some(102_000);
+    bench.at(109_000);
+    assert!(bench.pool.is_blind(), "nobody has said otherwise");
+    bench.peers_at = None;
     bench.peers = vec![SEES_NONE];
     bench.tell();
     assert!(!bench.pool.is_blind());

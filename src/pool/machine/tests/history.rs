@@ -20,13 +20,15 @@ pub(super) struct Told {
     /// Whatever the operator said, the last of it last.
     pub(super) said: Vec<(Whom, Word, Option<u64>)>,
     pub(super) peers: Vec<Summary>,
+    /// When the peers said so.
+    pub(super) heard: u64,
     pub(super) witness: Option<bool>,
 }
 
 /// Short, for a history is many of them.
 impl std::fmt::Debug for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Told { now, wall, config: c, said, peers, witness, .. } = self;
+        let Told { now, wall, config: c, said, peers, heard, witness, .. } = self;
         write!(f, "{now} {wall} quorum {} {} {:?}", c.quorum, c.hysteresis, c.on_failure)?;
         write!(f, " guard {} slow {:?} spares {}", c.guard, c.slow_start, c.spares.len())?;
         for member in &c.members {
@@ -42,7 +44,7 @@ impl std::fmt::Debug for Told {
                 write!(f, " {:?} {:?};", health.advice.weight, health.advice.wish)?;
             }
         }
-        write!(f, "\n  said {said:?} peers {peers:?} witness {witness:?}")
+        write!(f, "\n  said {said:?} peers {peers:?} at {heard} witness {witness:?}")
     }
 }
 
@@ -64,6 +66,8 @@ enum Event {
     Heals,
     Says(u8, Word, bool, Option<u64>),
     Peers(Vec<Summary>),
+    /// They say the same again.
+    Again,
     Witness(Option<bool>),
     Becomes(Shape),
 }
@@ -168,6 +172,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..SERVERS, word, any::<bool>(), until)
             .prop_map(|(n, word, all, until)| Event::Says(n, word, all, until)),
         2 => prop::collection::vec(summary(), 0..3).prop_map(Event::Peers),
+        2 => Just(Event::Again),
         1 => prop::option::of(any::<bool>()).prop_map(Event::Witness),
         1 => shape().prop_map(Event::Becomes),
     ]
@@ -187,6 +192,7 @@ pub(super) fn history(most: usize) -> impl Strategy<Value = History> {
                 health: BTreeMap::new(),
                 said: Vec::new(),
                 peers: Vec::new(),
+                heard: 0,
                 witness: None,
             }];
             let before = if starts_up { Event::Heals } else { Event::Passes(0) };
@@ -235,7 +241,8 @@ impl Told {
                 let until = until.filter(|_| *word == Word::Drain).map(|span| self.wall + span);
                 self.said.push((whom, *word, until));
             }
-            Event::Peers(peers) => self.peers = peers.clone(),
+            Event::Peers(peers) => (self.peers, self.heard) = (peers.clone(), self.now),
+            Event::Again => self.heard = self.now,
             Event::Witness(witness) => self.witness = *witness,
             Event::Becomes(shape) => self.config = shape.config(),
         }
@@ -274,12 +281,17 @@ impl Told {
         self.health.insert(check, Health { state, since, advice, failing });
     }
 
+    pub(super) fn peers(&self) -> Vec<Peer> {
+        self.peers.iter().map(|sees| Peer { sees: *sees, at: at(self.heard) }).collect()
+    }
+
     pub(super) fn words(&self) -> Words {
         let mut words = Words::default();
         for (whom, word, until) in &self.said {
             let said = Said { word: *word, at: 0, by: "lb1".into(), until: *until };
             words.say(whom.clone(), said);
         }
+        words.expire(|_| self.wall);
         words
     }
 }

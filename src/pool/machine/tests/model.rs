@@ -335,9 +335,14 @@ impl Model<'_> {
             none && others && !servers.is_empty()
         };
         let Some(first) = (0..=i).rev().take_while(|j| sees(*j)).last() else { return false };
-        // Believed once it lasted, by the window of any time since.
+        // Believed once the other has said so after the window, by that of any time since.
+        let noticed = |j: usize| at(self.told(j).heard) >= self.now(first) + self.window(j);
         let lasted = |j: usize| self.now(j) >= self.now(first) + self.window(j);
-        lasted(i) || self.has(Bug::BlindAtOnce)
+        match self.bug {
+            Some(Bug::BlindAtOnce) => true,
+            Some(Bug::BlindByOldWord) => (first..=i).any(lasted),
+            _ => (first..=i).any(noticed),
+        }
     }
 
     fn row(&self, i: usize) -> Row {

@@ -37,14 +37,8 @@ fn seen(pool: &Pool) -> Seen {
 }
 
 fn tell(pool: &mut Pool, told: &Told, now: Moment) {
-    let words = told.words();
-    let view = View {
-        health: &told.health,
-        words: &words,
-        wall: told.wall,
-        peers: &told.peers,
-        witness: told.witness,
-    };
+    let (words, peers) = (told.words(), told.peers());
+    let view = View { health: &told.health, words: &words, peers: &peers, witness: told.witness };
     pool.handle(&view, now);
 }
 

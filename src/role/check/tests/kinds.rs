@@ -29,7 +29,7 @@ fn protocols_over_a_connection_have_their_own_words() {
         (
             "postgres",
             "user = \"a\"\ndatabase = \"shop\"",
-            Protocol::Postgres { login: login("a", ""), database: "shop".into() },
+            Protocol::Postgres { login: login("a", ""), database: "shop".into(), cleartext: false },
         ),
         ("ldap", "base = \"dc=x\"", Protocol::Ldap { login: None, base: Some("dc=x".into()) }),
         ("agent", "send = \"hi\\\\n\"", Protocol::Agent { send: b"hi\n".to_vec() }),
@@ -134,4 +134,13 @@ fn bytes_are_written_as_text_or_as_digits() {
     for wrong in ["\\", "\\x1", "\\xgg", "hex:0", "hex:zz", "hex:??", "hex:é"] {
         assert!(bytes(wrong).is_err(), "{wrong}");
     }
+}
+
+#[test]
+fn a_server_of_another_family_than_the_vip_is_not_asked_through_it() {
+    let through = |vip: &str| {
+        let server = format!("address = \"{vip}\"\nports = 80\nforward = \"tun\"");
+        checks(&server, "[[virtual-server.check]]\nkind = \"vip\"").len()
+    };
+    assert_eq!((through("192.0.2.10"), through("2001:db8::10")), (1, 0));
 }

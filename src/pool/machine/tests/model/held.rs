@@ -42,7 +42,8 @@ impl Model<'_> {
             return true;
         }
         let sees_none = |p: &&Summary| knows(p) && p.up == 0 && p.down > 0;
-        if peers.iter().any(sees_none) && !self.has(Bug::PeerSeesNoneIgnored) {
+        let is_new = at(told.heard) >= first || self.has(Bug::OldPeerBelieved);
+        if is_new && peers.iter().any(sees_none) && !self.has(Bug::PeerSeesNoneIgnored) {
             return false;
         }
         let noticed = self.now(i) >= first + self.window(i) || self.has(Bug::OldWitnessBelieved);

@@ -54,7 +54,7 @@ fn me() -> Option<Login> {
 
 fn postgres() -> Protocol {
     let login = Login { user: "scram".into(), password: "secret".into() };
-    Protocol::Postgres { login, database: "data".into() }
+    Protocol::Postgres { login, database: "data".into(), cleartext: false }
 }
 
 fn dns(name: &str, record: u16, answer: &str) -> Protocol {
@@ -183,10 +183,10 @@ const POSTGRESQL: &[u8] = b"\
       R\0\0\0\x08\0\0\0\0S\0\0\0\x1eapplication_name\0converge\0S\0\0\0\x19client_encoding\0UT\
       F8\0S\0\0\0\x17DateStyle\0ISO, MDY\0S\0\0\0&default_transaction_read_only\0off\0S\0\0\0\
       \x17in_hot_standby\0off\0S\0\0\0\x19integer_datetimes\0on\0S\0\0\0\x1bIntervalStyle\0pos\
-      tgres\0S\0\0\0\x15is_superuser\0off\0S\0\0\0\x19server_encoding\0UTF8\0S\0\0\02server_ve\
-      rsion\015.18 (Debian 15.18-0+deb12u1)\0S\0\0\0\"session_authorization\0trusted\0S\0\0\0#\
-      standard_conforming_strings\0on\0S\0\0\0\x15TimeZone\0Etc/UTC\0K\0\0\0\x0c\0\0>o\x14u\
-      \xdc\\Z\0\0\0\x05I";
+      tgres\0S\0\0\0\x15is_superuser\0off\0S\0\0\0\x19server_encoding\0UTF8\0S\0\0\x002server_\
+      version\x0015.18 (Debian 15.18-0+deb12u1)\0S\0\0\0\"session_authorization\0trusted\0S\0\
+      \0\0#standard_conforming_strings\0on\0S\0\0\0\x15TimeZone\0Etc/UTC\0K\0\0\0\x0c\0\0>o\
+      \x14u\xdc\\Z\0\0\0\x05I";
 
 /// By MD5.
 const POSTGRESQL_MD5: &[u8] = b"\
@@ -194,21 +194,21 @@ const POSTGRESQL_MD5: &[u8] = b"\
       \0S\0\0\0\x19client_encoding\0UTF8\0S\0\0\0\x17DateStyle\0ISO, MDY\0S\0\0\0&default_tran\
       saction_read_only\0off\0S\0\0\0\x17in_hot_standby\0off\0S\0\0\0\x19integer_datetimes\0on\
       \0S\0\0\0\x1bIntervalStyle\0postgres\0S\0\0\0\x15is_superuser\0off\0S\0\0\0\x19server_en\
-      coding\0UTF8\0S\0\0\02server_version\015.18 (Debian 15.18-0+deb12u1)\0S\0\0\0!session_au\
-      thorization\0hashed\0S\0\0\0#standard_conforming_strings\0on\0S\0\0\0\x15TimeZone\0Etc/U\
-      TC\0K\0\0\0\x0c\0\0>{\r\xdf\xbc\xbdZ\0\0\0\x05I";
+      coding\0UTF8\0S\0\0\x002server_version\x0015.18 (Debian 15.18-0+deb12u1)\0S\0\0\0!sessio\
+      n_authorization\0hashed\0S\0\0\0#standard_conforming_strings\0on\0S\0\0\0\x15TimeZone\0E\
+      tc/UTC\0K\0\0\0\x0c\0\0>{\r\xdf\xbc\xbdZ\0\0\0\x05I";
 
 /// By SCRAM-SHA-256.
 const POSTGRESQL_SCRAM: &[u8] = b"\
       R\0\0\0\x17\0\0\0\nSCRAM-SHA-256\0\0R\0\0\0\\\0\0\0\x0br=BwcHBwcHBwcHBwcHBwcHBw==gq3lNbK\
-      Mu8aNNa08TVz6QOWl,s=55XhAXPftaEKKOWGN1AQkA==,i=4096R\0\0\06\0\0\0\x0cv=OYEbtdXFynIQQGvGG\
-      NNiT0GHf5tq69dRCMZ7F6kehI8=R\0\0\0\x08\0\0\0\0S\0\0\0\x1eapplication_name\0converge\0S\0\
-      \0\0\x19client_encoding\0UTF8\0S\0\0\0\x17DateStyle\0ISO, MDY\0S\0\0\0&default_transacti\
-      on_read_only\0off\0S\0\0\0\x17in_hot_standby\0off\0S\0\0\0\x19integer_datetimes\0on\0S\0\
-      \0\0\x1bIntervalStyle\0postgres\0S\0\0\0\x15is_superuser\0off\0S\0\0\0\x19server_encodin\
-      g\0UTF8\0S\0\0\02server_version\015.18 (Debian 15.18-0+deb12u1)\0S\0\0\0 session_authori\
-      zation\0scram\0S\0\0\0#standard_conforming_strings\0on\0S\0\0\0\x15TimeZone\0Etc/UTC\0K\
-      \0\0\0\x0c\0\0>}93\x90\x8eZ\0\0\0\x05I";
+      Mu8aNNa08TVz6QOWl,s=55XhAXPftaEKKOWGN1AQkA==,i=4096R\0\0\x006\0\0\0\x0cv=OYEbtdXFynIQQGv\
+      GGNNiT0GHf5tq69dRCMZ7F6kehI8=R\0\0\0\x08\0\0\0\0S\0\0\0\x1eapplication_name\0converge\0S\
+      \0\0\0\x19client_encoding\0UTF8\0S\0\0\0\x17DateStyle\0ISO, MDY\0S\0\0\0&default_transac\
+      tion_read_only\0off\0S\0\0\0\x17in_hot_standby\0off\0S\0\0\0\x19integer_datetimes\0on\0S\
+      \0\0\0\x1bIntervalStyle\0postgres\0S\0\0\0\x15is_superuser\0off\0S\0\0\0\x19server_encod\
+      ing\0UTF8\0S\0\0\x002server_version\x0015.18 (Debian 15.18-0+deb12u1)\0S\0\0\0 session_a\
+      uthorization\0scram\0S\0\0\0#standard_conforming_strings\0on\0S\0\0\0\x15TimeZone\0Etc/U\
+      TC\0K\0\0\0\x0c\0\0>}93\x90\x8eZ\0\0\0\x05I";
 
 /// Until TLS begins.
 const POSTGRESQL_TLS: &[u8] = b"\
@@ -216,8 +216,8 @@ const POSTGRESQL_TLS: &[u8] = b"\
 
 /// slapd 2.5.
 const SLAPD: &[u8] = b"\
-      0\x0c\x02\x01\x02a\x07\n\x01\0\x04\0\x04\00\x13\x02\x01\x03d\x0e\x04\ndc=example0\00\x0c\
-      \x02\x01\x03e\x07\n\x01\0\x04\0\x04\0";
+      0\x0c\x02\x01\x02a\x07\n\x01\0\x04\0\x04\x000\x13\x02\x01\x03d\x0e\x04\ndc=example0\x000\
+      \x0c\x02\x01\x03e\x07\n\x01\0\x04\0\x04\0";
 
 /// The same until TLS begins.
 const SLAPD_TLS: &[u8] = b"\
@@ -225,8 +225,8 @@ const SLAPD_TLS: &[u8] = b"\
 
 /// Unbound 1.17.
 const UNBOUND: &[u8] = b"\
-      \07\x07\x07\x85\x80\0\x01\0\x01\0\0\0\0\x04text\x07example\0\0\x10\0\x01\xc0\x0c\0\x10\0\
-      \x01\0\0\0<\0\r\x06hello \x05world";
+      \x007\x07\x07\x85\x80\0\x01\0\x01\0\0\0\0\x04text\x07example\0\0\x10\0\x01\xc0\x0c\0\x10\
+      \0\x01\0\0\0<\0\r\x06hello \x05world";
 
 /// The same.
 const UNBOUND_SOA: &[u8] = b"\

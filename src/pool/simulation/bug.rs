@@ -1,0 +1,59 @@
+//! Bugs that are planted between the machines, as the daemon could have them.
+//!
+//! Those within the machines are planted in the tests of each.
+
+/// What every director of a run does wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bug {
+    /// Who had traffic before a restart is not looked up.
+    TableForgotten,
+    /// What a check says is heard only if another one says something, too.
+    HealthMissed,
+    /// What another director told counts for ever.
+    PeerNeverOld,
+    /// What another director told counts as if it had told it now.
+    PeerAlwaysNew,
+    /// Pools are told to the others when they change and never again.
+    NoBeats,
+    /// Who holds its servers tells the others that it sees them.
+    HeldIsUp,
+    /// Nobody else on the network is asked.
+    WitnessIgnored,
+    /// What is heard of operators is not written.
+    WordsNotWritten,
+    /// What is heard of operators takes the place of what is known.
+    WordsReplaced,
+    /// What was taken back is forgotten at once.
+    TombstonesForgotten,
+    /// A word has the time of the clock, whatever is known.
+    SaidByTheClock,
+    /// Drains end by the clock of whoever looks.
+    DeadlineByOwnClock,
+    /// Drains end, but not for good.
+    DeadlineReopens,
+    /// Drains never end.
+    DeadlineForgotten,
+    /// Only the pools that a check matters to see that a drain ends.
+    DeadlineOfSome,
+}
+
+impl Bug {
+    /// All of them.
+    pub const ALL: [Bug; 15] = [
+        Bug::TableForgotten,
+        Bug::HealthMissed,
+        Bug::PeerNeverOld,
+        Bug::PeerAlwaysNew,
+        Bug::NoBeats,
+        Bug::HeldIsUp,
+        Bug::WitnessIgnored,
+        Bug::WordsNotWritten,
+        Bug::WordsReplaced,
+        Bug::TombstonesForgotten,
+        Bug::SaidByTheClock,
+        Bug::DeadlineByOwnClock,
+        Bug::DeadlineReopens,
+        Bug::DeadlineForgotten,
+        Bug::DeadlineOfSome,
+    ];
+}

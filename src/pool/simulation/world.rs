@@ -1,0 +1,483 @@
+//! Lets a scenario happen: the network, the clock, and what comes next.
+//!
+//! Time jumps from one event to the next; nothing waits.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Bug;
+use super::director::{Director, Process, Wish};
+use super::rules::Rules;
+use super::scenario::{EVENTFUL, NAMES, SERVERS, Scenario, Server, Shape, Step, host};
+use crate::check::config::CheckConfig;
+use crate::check::machine::Run;
+use crate::check::outcome::{Advice, Failure, Outcome};
+use crate::clock::Moment;
+use crate::pool::words::{Said, Whom, Word, Words};
+use crate::vrrp::simulation::random::Random;
+
+/// After a cut, until the connection is given up.
+const SILENCE: Duration = Duration::from_secs(3);
+/// What one director tells is with the other after this time, and not more often than that.
+const WAY: Duration = Duration::from_millis(20);
+const EVERY: Duration = Duration::from_millis(100);
+/// When all has to be at rest, and when it has to be so still.
+const REST: [u64; 2] = [EVENTFUL + 45_000, EVENTFUL + 60_000];
+
+/// Something that is to come.
+#[derive(Debug)]
+enum Event {
+    Step(Step),
+    Heal,
+    Outcome(usize, u64, Run, Outcome),
+    Wake(usize, u64),
+    Beat(usize, u64),
+    Resume(usize),
+    Tell(usize),
+    /// Pools and words, on a connection.
+    Message(usize, u64, Vec<u8>, Vec<u8>),
+    Join(u64),
+    Part(u64),
+    Rest,
+}
+
+/// All of it.
+pub struct World<'s> {
+    pub scenario: &'s Scenario,
+    pub now: Moment,
+    pub shape: Shape,
+    pub servers: [Server; SERVERS],
+    pub ways: [bool; 2],
+    pub link: bool,
+    pub directors: [Director; 2],
+    /// The connection between the directors, if there is one.
+    pub connection: Option<(u64, [Option<u64>; 2])>,
+    bug: Option<Bug>,
+    is_told: bool,
+    random: Random,
+    queue: BTreeMap<(Moment, u64), Event>,
+    count: u64,
+    looks: u64,
+    wakes: [Option<Moment>; 2],
+    last: [Option<(Vec<u8>, Vec<u8>)>; 2],
+    not_before: [Moment; 2],
+}
+
+impl<'s> World<'s> {
+    pub fn new(scenario: &'s Scenario, bug: Option<Bug>, is_told: bool) -> Self {
+        let director = |ahead| Director {
+            process: None,
+            file: Words::default(),
+            table: BTreeMap::new(),
+            ahead,
+            stopped: None,
+        };
+        let mut world = World {
+            scenario,
+            now: at(1_000),
+            shape: scenario.shape.clone(),
+            servers: [Server::Well; SERVERS],
+            ways: [true; 2],
+            link: true,
+            directors: scenario.ahead.map(director),
+            connection: None,
+            bug,
+            is_told,
+            random: Random::new(!scenario.seed),
+            queue: BTreeMap::new(),
+            count: 0,
+            looks: 0,
+            wakes: [None; 2],
+            last: [None, None],
+            not_before: [Moment::ZERO; 2],
+        };
+        for (when, step) in &scenario.steps {
+            world.push(at(*when), Event::Step(step.clone()));
+        }
+        world.push(at(EVENTFUL), Event::Heal);
+        REST.into_iter().for_each(|rest| world.push(at(rest), Event::Rest));
+        world
+    }
+
+    /// Lets it happen. `Err` is the rule that was broken.
+    pub fn run(mut self) -> Result<(), String> {
+        let mut rules = Rules::new(self.now);
+        let mut rests = 0;
+        self.happen(Step::Starts(0), &mut rules)?;
+        self.happen(Step::Starts(1), &mut rules)?;
+        while let Some(((when, _), event)) = self.queue.pop_first() {
+            self.now = when;
+            if matches!(event, Event::Rest) {
+                rests += 1;
+                rules.rest(&self)?;
+                if rests == REST.len() {
+                    return Ok(());
+                }
+                continue;
+            }
+            self.handle(event, &mut rules).map_err(|rule| format!("{}: {rule}", self.now))?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, when: Moment, event: Event) {
+        self.count += 1;
+        self.queue.insert((when, self.count), event);
+    }
+
+    fn note(&self, what: impl FnOnce() -> String) {
+        if self.is_told {
+            println!("{} {}", self.now, what());
+        }
+    }
+
+    fn handle(&mut self, event: Event, rules: &mut Rules) -> Result<(), String> {
+        let (now, whom) = (self.now, event.whom());
+        if let Some(d) = whom
+            && let Some(until) = self.directors[d].stopped
+        {
+            // What came is there when it goes on; time passes after that.
+            let late = u64::from(matches!(event, Event::Wake(..) | Event::Beat(..)));
+            self.push(until + Duration::from_nanos(1 + late), event);
+            return Ok(());
+        }
+        match event {
+            Event::Step(step) => self.happen(step, rules)?,
+            Event::Heal => self.heal(rules)?,
+            Event::Outcome(d, number, run, outcome) => {
+                let Some(process) = self.process(d, number) else { return Ok(()) };
+                process.checker.handle_outcome(run, outcome, now);
+                self.turn(d, false, rules)?;
+            }
+            Event::Wake(d, number) => {
+                self.wakes[d] = None;
+                let Some(process) = self.process(d, number) else { return Ok(()) };
+                process.checker.handle_timeout(now);
+                self.turn(d, false, rules)?;
+            }
+            Event::Beat(d, number) => {
+                let wall = self.directors[d].wall(now);
+                let Some(process) = self.process(d, number) else { return Ok(()) };
+                process.beat(wall);
+                self.push(now + Duration::from_secs(2), Event::Beat(d, number));
+                self.turn(d, false, rules)?;
+                rules.look(self, d)?;
+                self.tell(d);
+            }
+            Event::Resume(d) => {
+                if self.directors[d].stopped.is_some_and(|until| until <= now) {
+                    self.directors[d].stopped = None;
+                    self.note(|| format!("{} goes on", NAMES[d]));
+                    rules.resumed(d, now);
+                    self.look();
+                    self.read(d, rules)?;
+                }
+            }
+            Event::Tell(d) => self.tell(d),
+            Event::Message(d, connection, pools, words) => {
+                if self.connection.is_some_and(|(id, _)| id == connection) && self.link {
+                    self.hear(d, &pools, &words, rules)?;
+                }
+            }
+            Event::Join(look) if look == self.looks => {
+                self.connection = Some((look, self.numbers()));
+                self.note(|| "they are connected".into());
+                for d in 0..2 {
+                    self.last[d] = None;
+                    self.tell(d);
+                }
+            }
+            Event::Part(look) if look == self.looks => self.part(rules)?,
+            Event::Join(_) | Event::Part(_) | Event::Rest => {}
+        }
+        Ok(())
+    }
+
+    fn process(&mut self, d: usize, number: u64) -> Option<&mut Process> {
+        self.directors[d].process.as_mut().filter(|process| process.number == number)
+    }
+
+    fn happen(&mut self, step: Step, rules: &mut Rules) -> Result<(), String> {
+        self.note(|| format!("{step:?}"));
+        let now = self.now;
+        match step {
+            Step::Becomes(n, how) => self.servers[n] = how,
+            Step::All(how) => self.servers = [how; SERVERS],
+            Step::Way(d, open) => self.ways[d] = open,
+            Step::Link(up) => {
+                self.link = up;
+                self.last = [None, None];
+                self.look();
+            }
+            Step::Says(d, n, of_all, word, left) => self.say(d, n, (of_all, word, left), rules)?,
+            Step::Dies(d) => {
+                self.directors[d].process = None;
+                self.directors[d].stopped = None;
+                self.look();
+            }
+            Step::Starts(d) if self.directors[d].process.is_none() => {
+                self.count += 1;
+                let who = (self.count, d, self.bug);
+                let own = &self.directors[d];
+                let process = Process::new(who, &self.shape, self.scenario.witnesses, own, now);
+                self.directors[d].process = Some(process);
+                rules.disturbed(d, now);
+                self.wakes[d] = None;
+                self.push(now, Event::Beat(d, who.0));
+                self.look();
+                // Even before anything is worked out.
+                self.fill_table(d, rules)?;
+                self.turn(d, true, rules)?;
+            }
+            Step::Stops(d, span) if self.directors[d].process.is_some() => {
+                let until = now + Duration::from_millis(span);
+                self.directors[d].stopped = Some(until);
+                self.push(until, Event::Resume(d));
+                self.look();
+            }
+            Step::Starts(_) | Step::Stops(..) => {}
+            Step::Reload(shape) => {
+                self.shape = shape;
+                for d in 0..2 {
+                    rules.disturbed(d, now);
+                    let director = &mut self.directors[d];
+                    if let Some(process) = &mut director.process {
+                        process.configure(&self.shape, now);
+                        if director.stopped.is_none() {
+                            self.turn(d, true, rules)?;
+                        }
+                    }
+                }
+            }
+            Step::Set(d, by) => {
+                self.directors[d].ahead += by;
+                rules.was_set(d);
+            }
+        }
+        rules.changed(self);
+        Ok(())
+    }
+
+    fn heal(&mut self, rules: &mut Rules) -> Result<(), String> {
+        for d in 0..2 {
+            if let Some(until) = &mut self.directors[d].stopped {
+                *until = self.now;
+                self.handle(Event::Resume(d), rules)?;
+            }
+            self.happen(Step::Way(d, true), rules)?;
+            self.happen(Step::Starts(d), rules)?;
+        }
+        self.happen(Step::All(Server::Well), rules)?;
+        self.happen(Step::Link(true), rules)
+    }
+
+    /// The connection is given up.
+    fn part(&mut self, rules: &mut Rules) -> Result<(), String> {
+        self.connection = None;
+        self.note(|| "they are not connected any more".into());
+        for d in 0..2 {
+            if let Some(process) = &mut self.directors[d].process {
+                process.loses();
+                // One that is stopped turns when it goes on.
+                if self.directors[d].stopped.is_none() {
+                    self.turn(d, true, rules)?;
+                }
+            }
+        }
+        self.look();
+        Ok(())
+    }
+
+    /// The truth about the connection may be another.
+    fn look(&mut self) {
+        self.looks += 1;
+        let look = self.looks;
+        let goes = |d: &Director| d.process.is_some() && d.stopped.is_none();
+        let can = self.link && self.directors.iter().all(goes);
+        let numbers = self.numbers();
+        match self.connection {
+            None if can => {
+                let span = self.random.between(EVERY, EVERY * 10);
+                self.push(self.now + span, Event::Join(look));
+            }
+            None => {}
+            // It goes on, and what was lost is told again.
+            Some((_, ends)) if can && ends == numbers => {
+                (0..2).for_each(|d| self.push(self.now, Event::Tell(d)));
+            }
+            Some((_, ends)) => {
+                // A death is seen at once, if there is a way.
+                let is_seen = self.link && ends != numbers;
+                let span = if is_seen { WAY } else { SILENCE };
+                self.push(self.now + span, Event::Part(look));
+            }
+        }
+    }
+
+    fn numbers(&self) -> [Option<u64>; 2] {
+        [0, 1].map(|d: usize| self.directors[d].process.as_ref().map(|process| process.number))
+    }
+
+    fn say(
+        &mut self,
+        d: usize,
+        n: usize,
+        (of_all, word, left): (bool, Word, Option<u64>),
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        let wall = self.directors[d].wall(self.now);
+        let whom = Whom { host: host(n), pool: (!of_all).then(|| "first".into()) };
+        let until = left.map(|left| wall + left);
+        let said = Said { word, at: wall, by: NAMES[d].into(), until };
+        let file = &mut self.directors[d].file;
+        if self.bug == Some(Bug::SaidByTheClock) {
+            let mut alone = Words::default();
+            alone.say(whom, said);
+            file.merge(&alone);
+        } else {
+            file.say(whom, said);
+        }
+        rules.said(d, &host(n), word, file)?;
+        if self.directors[d].stopped.is_none() {
+            self.read(d, rules)?;
+        }
+        Ok(())
+    }
+
+    /// The file may be another.
+    fn read(&mut self, d: usize, rules: &mut Rules) -> Result<(), String> {
+        let director = &mut self.directors[d];
+        if let Some(process) = &mut director.process {
+            let known = std::mem::replace(&mut process.words, director.file.clone());
+            if self.bug != Some(Bug::WordsNotWritten) {
+                process.words.merge(&known);
+            }
+            self.turn(d, true, rules)?;
+        }
+        Ok(())
+    }
+
+    fn hear(
+        &mut self,
+        d: usize,
+        pools: &[u8],
+        words: &[u8],
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        let (now, director) = (self.now, &mut self.directors[d]);
+        let wall = director.wall(now);
+        let Some(process) = &mut director.process else { return Ok(()) };
+        process.hears_pools(pools, wall, now);
+        rules.knows_clock(d);
+        if process.hears_words(words) {
+            director.file.merge(&process.words);
+        }
+        self.turn(d, true, rules)
+    }
+
+    /// Tells the other director what is new.
+    fn tell(&mut self, d: usize) {
+        let (Some((connection, _)), true) = (self.connection, self.link) else { return };
+        let director = &self.directors[d];
+        let Some(process) = director.process.as_ref().filter(|_| director.stopped.is_none()) else {
+            return;
+        };
+        let news = process.tells();
+        if self.last[d].as_ref() == Some(&news) {
+            return;
+        }
+        if self.now < self.not_before[d] {
+            return self.push(self.not_before[d], Event::Tell(d));
+        }
+        self.not_before[d] = self.now + EVERY;
+        self.last[d] = Some(news.clone());
+        self.push(self.now + WAY, Event::Message(1 - d, connection, news.0, news.1));
+    }
+
+    /// A process does what is to be done now.
+    fn turn(&mut self, d: usize, all: bool, rules: &mut Rules) -> Result<(), String> {
+        let (now, director) = (self.now, &mut self.directors[d]);
+        let ahead = director.ahead;
+        let Some(process) = &mut director.process else { return Ok(()) };
+        let number = process.number;
+        let (wishes, is_news) = process.turn((&mut director.file, ahead), now, all);
+        for wish in wishes {
+            let Wish::Ask(run, check) = wish;
+            if let Some((span, outcome)) = self.answer(d, &check) {
+                self.push(now + span, Event::Outcome(d, number, run, outcome));
+            }
+        }
+        if is_news {
+            self.fill_table(d, rules)?;
+            rules.look(self, d)?;
+            self.tell(d);
+        }
+        let process = self.directors[d].process.as_ref().expect("it was there");
+        if let Some(due) = process.due(ahead, now) {
+            let due = due.max(now + Duration::from_nanos(1));
+            if self.wakes[d].is_none_or(|wake| wake <= now || due < wake) {
+                self.wakes[d] = Some(due);
+                self.push(due, Event::Wake(d, number));
+            }
+        }
+        Ok(())
+    }
+
+    /// The kernel's table becomes what the shares say.
+    fn fill_table(&mut self, d: usize, rules: &mut Rules) -> Result<(), String> {
+        let director = &self.directors[d];
+        let Some(process) = &director.process else { return Ok(()) };
+        let mut table = BTreeMap::new();
+        for pool in &process.pools {
+            let shares = &pool.shares().members;
+            let inside = shares.iter().filter_map(|(at, share)| Some((*at, share.weight?)));
+            table.insert(pool.config().name.clone(), inside.collect());
+        }
+        rules.moved(self, d, &table)?;
+        self.directors[d].table = table;
+        Ok(())
+    }
+
+    /// How a check ends, and when; not, if nothing comes back.
+    fn answer(&mut self, d: usize, check: &Arc<CheckConfig>) -> Option<(Duration, Outcome)> {
+        let IpAddr::V4(to) = check.target.address else { return None };
+        let span = self.random.between(Duration::from_millis(1), Duration::from_millis(10));
+        let good = Some((span, Outcome::Good(Advice::default())));
+        match to.octets()[3] {
+            1 => good.filter(|_| self.link),
+            2 => good.filter(|_| self.ways[d]),
+            n => match self.servers[usize::from(n) - 10] {
+                _ if !self.ways[d] => None,
+                Server::Well => good,
+                Server::Refuses => {
+                    Some((span, Outcome::Bad(Failure::answered("connection refused"))))
+                }
+                Server::Silent => None,
+            },
+        }
+    }
+}
+
+impl Event {
+    /// Whose process it is for.
+    fn whom(&self) -> Option<usize> {
+        match self {
+            Event::Outcome(d, ..) | Event::Wake(d, _) | Event::Beat(d, _) | Event::Tell(d) => {
+                Some(*d)
+            }
+            Event::Message(d, ..) => Some(*d),
+            Event::Step(_)
+            | Event::Heal
+            | Event::Resume(_)
+            | Event::Join(_)
+            | Event::Part(_)
+            | Event::Rest => None,
+        }
+    }
+}
+
+fn at(millis: u64) -> Moment {
+    Moment::after_start(Duration::from_millis(millis))
+}
