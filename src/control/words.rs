@@ -2,8 +2,8 @@
 //!
 //! Whoever changes it reads it first, under a lock that is waited for but not for ever, and puts a
 //! whole file in its place. One that is damaged is never overwritten: it is set aside under another
-//! name, what can be read of it goes on to hold, and whoever did so is told. Nothing but the file is
-//! kept here; what words mean is in [`crate::pool::words`].
+//! name, what can be read of it goes on to hold, and whoever did so is told. Nothing but the file
+//! is kept here; what words mean is in [`crate::pool::words`].
 
 use std::fs::File;
 use std::path::PathBuf;

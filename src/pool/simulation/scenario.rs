@@ -1,4 +1,6 @@
 //! What happens in a run, made of a seed.
+//!
+//! A scenario is data and prints as text; the same seed always makes the same one.
 
 use std::fmt;
 use std::net::SocketAddr;
