@@ -201,7 +201,7 @@ impl Shape {
     fn check(&self, n: usize) -> Arc<CheckConfig> {
         let at = address(n);
         let target = Target { address: at.ip(), port: at.port() };
-        Arc::new(CheckConfig { target, probe: Probe::Connect(None), timing: self.timing() })
+        Arc::new(CheckConfig { target, probe: Arc::new(Probe::Connect(None)), timing: self.timing() })
     }
 }
 
@@ -222,7 +222,7 @@ pub fn witness(n: u8) -> Arc<CheckConfig> {
     let second = Duration::from_secs(1);
     let (rise, fall) = (NonZeroU8::MIN, NonZeroU8::MIN);
     let timing = Timing { every: second, timeout: second, fast: second / 5, rise, fall };
-    Arc::new(CheckConfig { target, probe: Probe::Ping, timing })
+    Arc::new(CheckConfig { target, probe: Arc::new(Probe::Ping), timing })
 }
 
 impl fmt::Display for Scenario {
