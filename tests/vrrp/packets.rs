@@ -131,7 +131,7 @@ each_in_a_namespace! {
         let adverts = tap.count(|frame| {
             frame.get(23) == Some(&112) && frame.get(26..30) == Some(&[10, 77, 0, 1])
         });
-        assert!((18..=22).contains(&adverts), "{adverts} in 2 s");
+        assert!((18..=22).contains(&adverts), "{adverts} in 2 s: {:#?}", a.said());
         let told = |event: &&Event| matches!(event, Event::Discarded { .. });
         assert_eq!(a.said().iter().filter(told).count(), 1, "{:#?}", a.said());
         assert!(a.vrrp.status().discarded > 100);

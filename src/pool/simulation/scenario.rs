@@ -201,7 +201,8 @@ impl Shape {
     fn check(&self, n: usize) -> Arc<CheckConfig> {
         let at = address(n);
         let target = Target { address: at.ip(), port: at.port() };
-        Arc::new(CheckConfig { target, probe: Arc::new(Probe::Connect(None)), timing: self.timing() })
+        let probe = Arc::new(Probe::Connect(None));
+        Arc::new(CheckConfig { target, probe, timing: self.timing() })
     }
 }
 
