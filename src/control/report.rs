@@ -6,6 +6,7 @@
 //! people.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
@@ -44,7 +45,7 @@ pub struct Report {
 }
 
 /// What it makes of one pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PoolReport {
     /// What its servers get.
     pub shares: Shares,
@@ -61,7 +62,7 @@ pub struct PoolReport {
 }
 
 /// What is known of one server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MemberReport {
     /// Its host.
     pub host: String,
@@ -147,29 +148,37 @@ impl Reporter {
             None
         });
         let before: Option<Report> = before.and_then(|text| serde_json::from_str(&text).ok());
-        let dates = before.map(|report| dates(&report.pools)).unwrap_or_default();
+        let pools = before.map(|report| report.pools).unwrap_or_default();
+        let dates = pools.into_iter().map(|(name, pool)| (name, pool.dates())).collect();
         Ok(Reporter { _lock: lock, dates, written: None })
     }
 
-    /// Writes how things are now, unless the file says just that.
+    /// Writes how things are now, unless the file says just that. Of thousands of servers only one
+    /// pool's are there at a time.
     pub fn write(
         &mut self,
         files: &Files,
         host: &str,
-        mut pools: BTreeMap<String, PoolReport>,
+        pools: impl IntoIterator<Item = (String, PoolReport)>,
     ) -> Result<(), FileError> {
         let at = wall();
-        for (name, pool) in &mut pools {
-            pool.date(self.dates.get(name).map_or(&[], Vec::as_slice), at);
+        let mut now = Dates::new();
+        let mut said = format!("\"host\":{},\"pools\":{{", json(host));
+        for (name, mut pool) in pools {
+            pool.date(self.dates.get(&name).map_or(&[], Vec::as_slice), at);
+            let comma = if now.is_empty() { "" } else { "," };
+            write!(said, "{comma}{}:{}", json(&name), json(&pool)).expect("a text takes all");
+            now.insert(name, pool.dates());
         }
-        let digest = digest(host, &pools);
-        if self.written == Some(digest) {
+        let mut hasher = DefaultHasher::new();
+        said.hash(&mut hasher);
+        let digest = Some(hasher.finish());
+        if self.written == digest {
             return Ok(());
         }
-        let report = Report { at, host: host.to_owned(), pools };
-        let text = serde_json::to_string(&report).expect("names, addresses and numbers");
+        let text = format!("{{\"at\":{at},{said}}}}}");
         files.replace(POOLS, text.as_bytes(), Some(0o644), None)?;
-        (self.dates, self.written) = (dates(&report.pools), Some(digest));
+        (self.dates, self.written) = (now, digest);
         Ok(())
     }
 }
@@ -185,24 +194,20 @@ impl PoolReport {
             member.since = same.map_or(at, |(.., since)| since);
         }
     }
-}
 
-fn dates(pools: &BTreeMap<String, PoolReport>) -> Dates {
-    let of_pool = |pool: &PoolReport| {
+    /// Since when each server stands how.
+    fn dates(&self) -> Vec<(SocketAddr, Standing, u64)> {
         let date = |(server, member): (&SocketAddr, &MemberReport)| {
-            Some((*server, pool.standing(server)?, member.since))
+            Some((*server, self.standing(server)?, member.since))
         };
-        let mut dates: Vec<_> = pool.members.iter().filter_map(date).collect();
+        let mut dates: Vec<_> = self.members.iter().filter_map(date).collect();
         dates.shrink_to_fit();
         dates
-    };
-    pools.iter().map(|(name, pool)| (name.clone(), of_pool(pool))).collect()
+    }
 }
 
-fn digest(host: &str, pools: &BTreeMap<String, PoolReport>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (host, pools).hash(&mut hasher);
-    hasher.finish()
+fn json(value: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(value).expect("names, addresses and numbers")
 }
 
 /// A report that was found.

@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 /// The shares of a pool.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shares {
     /// Of each server of the pool.
     pub members: BTreeMap<SocketAddr, Share>,
@@ -19,7 +19,7 @@ pub struct Shares {
 }
 
 /// What becomes of one server.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// Its weight; 0 gets no new connections. `None`: it gets no traffic at all.
     pub weight: Option<u32>,
@@ -30,7 +30,7 @@ pub struct Share {
 }
 
 /// How a server of a pool stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Standing {
     /// It is well.

@@ -374,8 +374,7 @@ impl<'h> Balance<'h> {
             }
             (name.clone(), report)
         };
-        let pools = pools.iter().map(one).collect();
-        let written = reporter.write(host.files(), name, pools);
+        let written = reporter.write(host.files(), name, pools.iter().map(one));
         match &written {
             Err(error) if self.is_reported => tracing::warn!(
                 error = chain(error),

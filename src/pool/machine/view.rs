@@ -36,7 +36,7 @@ pub struct Peer {
 }
 
 /// What a director sees of a pool, for the others.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// As many servers are well.
     pub up: u32,
