@@ -1,7 +1,7 @@
 //! JamNNTPd for NNTP.
 //!
-//! It knows no TLS; STARTTLS was seen to work with nnrpd of INN, which cannot be installed where a
-//! machine does not know its full name.
+//! It knows no TLS. INN, which does, cannot be installed where a machine does not know its full
+//! name; its greeting, its login and its answer to STARTTLS are those that are waited for here.
 
 use std::fs;
 use std::io::Read;

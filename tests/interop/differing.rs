@@ -103,6 +103,8 @@ fn converge_yields_to_one_with_more_vips_and_says_what_differs() {
 fn keepalived_does_not_yield_to_one_with_fewer_vips_and_converge_says_so() {
     let Some(segment) = Segment::new(&HOSTS).filter(|_| keepalived::is_here()) else { return };
     let a = Node::started(&segment, "a", &V3.cluster([HIGHER, LOWER], ""));
+    // Where both take over in the same moment, keepalived may hear of it before it looks closely.
+    a.await_log("Backup → Active");
     let b = Keepalived::started(&segment, "b", &longer(LOWER));
     held(Holder::Both, &segment, Family::Ipv4, &a, &b);
     a.await_log("its addresses differ: only there 192.0.2.101, only here nothing");

@@ -17,6 +17,7 @@ use converge::vrrp::fingerprint::Digests;
 use converge::vrrp::key::Key;
 use converge::vrrp::router::{Start, State};
 use futures_util::StreamExt;
+use nix::errno::Errno;
 use nix::sched::{CloneFlags, setns};
 use nix::sys::socket::{
     AddressFamily, LinkAddr, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, bind, recv,
@@ -194,7 +195,14 @@ impl Tap {
         let writer = Arc::clone(&seen);
         std::thread::spawn(move || {
             let mut frame = [0; 2000];
-            while let Ok((length, from)) = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame) {
+            loop {
+                let came = recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame);
+                let (length, from) = match came {
+                    Ok(came) => came,
+                    // A port that goes down says so to all who hear it.
+                    Err(Errno::EINTR | Errno::ENETDOWN) => continue,
+                    Err(error) => panic!("a tap: {error}"),
+                };
                 let leaves = from.is_some_and(|from| from.pkttype() == PACKET_OUTGOING);
                 if !leaves && frame[12..14] == ethertype.to_be_bytes() {
                     let mut seen = writer.lock().expect("whole");

@@ -30,8 +30,13 @@ fn advert(transport: Transport) -> Vec<u8> {
     a.becomes(State::Active);
     let frame = tap.frame(begin, |frame| frame.get(23) == Some(&112));
     std::thread::sleep(INTERVAL * 5);
-    let second = |event: &Event| matches!(event, Event::Changed { to: State::Active, .. });
-    assert!(!b.said().iter().any(second), "{:#?}", b.said());
+    // On a busy computer it may have been for a moment.
+    let state = |event: &Event| match event {
+        Event::Changed { to, .. } => Some(*to),
+        _ => None,
+    };
+    let said = b.said();
+    assert_eq!(said.iter().rev().find_map(state), Some(State::Backup), "{said:#?}");
     frame[14..].to_vec()
 }
 
@@ -126,7 +131,7 @@ each_in_a_namespace! {
         let adverts = tap.count(|frame| {
             frame.get(23) == Some(&112) && frame.get(26..30) == Some(&[10, 77, 0, 1])
         });
-        assert!((18..=22).contains(&adverts), "{adverts} in 2 s");
+        assert!((18..=22).contains(&adverts), "{adverts} in 2 s: {:#?}", a.said());
         let told = |event: &&Event| matches!(event, Event::Discarded { .. });
         assert_eq!(a.said().iter().filter(told).count(), 1, "{:#?}", a.said());
         assert!(a.vrrp.status().discarded > 100);

@@ -1,6 +1,7 @@
 //! Bugs that are planted between the machines, as the daemon could have them.
 //!
-//! Those within the machines are planted in the tests of each.
+//! Each is one that whoever puts the machines together could make; the machines themselves know
+//! nothing of it.
 
 /// What every director of a run does wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

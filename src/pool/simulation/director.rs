@@ -1,7 +1,7 @@
 //! One director: what its disk and its kernel keep, and its process, put together as the daemon is.
 //!
-//! A process that is killed loses all but the disk and the kernel; one that is stopped finds what
-//! came meanwhile when it goes on.
+//! What dies with the process and what outlives it are told apart here: the table and the file of
+//! words stay.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

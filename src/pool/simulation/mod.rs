@@ -1,14 +1,11 @@
 //! Two directors, their servers and all that befalls them on one virtual clock, and the rules.
 //!
-//! The same machines as in the daemon: [`Checker`](crate::check::machine::Checker),
-//! [`Pool`](super::Pool), [`Words`](super::words::Words) and what directors tell each other, put
-//! together as the daemon does it. A [`Scenario`] of a seed says what happens: servers fail and
-//! return, ways and the link between the directors are cut, processes are killed and stopped, files
-//! are read again, clocks are wrong, operators say words. `rules` is what has to hold at every
-//! moment, and at the end, when all is well again. A [`Bug`] can be planted to see that the rules
-//! find it.
-//!
-//! `CONVERGE_SEEDS=n` looks at that many seeds; `CONVERGE_SEED=n` at that one, and prints all.
+//! The same machines as in the daemon: the checker, pools, words and what directors tell each
+//! other, put together as the daemon does it. A [`Scenario`] of a seed says what happens: servers
+//! fail and return, ways and the link between the directors are cut, processes are killed and
+//! stopped, files are read again, clocks are wrong, operators say words. `rules` is what has to
+//! hold at every moment, and at the end, when all is well again. A [`Bug`] can be planted to see
+//! that the rules find it.
 
 mod bug;
 mod director;

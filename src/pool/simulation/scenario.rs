@@ -1,7 +1,6 @@
 //! What happens in a run, made of a seed.
 //!
-//! It is drawn before the run begins, so that it can be printed, and so that a planted bug meets
-//! the same events.
+//! A scenario is data and prints as text; the same seed always makes the same one.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -202,11 +201,8 @@ impl Shape {
     fn check(&self, n: usize) -> Arc<CheckConfig> {
         let at = address(n);
         let target = Target { address: at.ip(), port: at.port() };
-        Arc::new(CheckConfig {
-            target,
-            probe: Arc::new(Probe::Connect(None)),
-            timing: self.timing(),
-        })
+        let probe = Arc::new(Probe::Connect(None));
+        Arc::new(CheckConfig { target, probe, timing: self.timing() })
     }
 }
 

@@ -1,10 +1,8 @@
-//! The rules hold for thousands of seeds, and find what is planted.
+//! The rules hold over many seeds, and every planted bug breaks one of them.
 //!
-//! Each core takes seeds of its own. A seed that breaks a rule is printed, for `CONVERGE_SEED`.
+//! `CONVERGE_SEEDS=n` looks at that many; `CONVERGE_SEED=n` at that one, and prints all of it.
 
-use super::bug::Bug;
-use super::run;
-use super::scenario::Scenario;
+use super::*;
 
 /// How many seeds a test looks at: what takes some seconds without optimisation.
 const SEEDS: u64 = 80;

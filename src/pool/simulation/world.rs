@@ -1,6 +1,7 @@
 //! Lets a scenario happen: the network, the clock, and what comes next.
 //!
-//! Time jumps from one event to the next; nothing waits.
+//! One event after the other, in the order of their times; whoever is stopped gets what came when
+//! it goes on.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

@@ -1,4 +1,6 @@
 //! Both directors: their files, processes and ways, and whether what they make of it is right.
+//!
+//! Everything that the test does to a director goes through here, so that [`Truth`] hears of it.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

@@ -1,4 +1,6 @@
 //! The real servers: some ports on each host, which answer as they are told.
+//!
+//! A thread for each host has its sockets; modes are told to it by numbers that it looks at.
 
 use std::fs::File;
 use std::io::{Read, Write};
