@@ -339,9 +339,7 @@ impl<'h> Resident<'h> {
     /// Tells VRRP what keeps this host from being Active and what its priority is worth.
     pub fn tell_conditions(&mut self) {
         let conditions = self.conditions();
-        let Some((vrrp, _)) = &self.vrrp else {
-            return;
-        };
+        let Some((vrrp, _)) = &self.vrrp else { return };
         for (name, condition) in &conditions {
             if self.told.get(name) != Some(condition) {
                 vrrp.condition(name, condition.clone());
@@ -374,9 +372,7 @@ impl<'h> Resident<'h> {
         self.balance.age();
         self.balanced();
         self.memory.beat();
-        let Some((vrrp, _)) = &self.vrrp else {
-            return;
-        };
+        let Some((vrrp, _)) = &self.vrrp else { return };
         let now = vrrp.status().routers;
         for RouterConfig { name, peers, .. } in self.role.routers() {
             let status = now.get(name);
@@ -443,6 +439,10 @@ impl<'h> Resident<'h> {
         let routers = self.role.routers().iter().cloned();
         let routers = routers.map(|router| (start(&router.name), router)).map(|(s, r)| (r, s));
         self.told = self.conditions();
+        if self.resumed.is_empty() {
+            // What VRRP has locked does not go back.
+            self.memory = Spare::give_back();
+        }
         let (settings, told) = (self.settings.clone(), self.told.clone());
         let (vrrp, events) = Vrrp::start_under(settings, routers.collect(), told)?;
         self.pulse.follow(vrrp.heart());
