@@ -12,13 +12,15 @@ use std::time::{Duration, Instant};
 use crate::check::driver::CheckError;
 use crate::cluster::{Cluster, HostEntry, WhoAmIError};
 use crate::control::report::{self, ReportError};
-use crate::control::words::WordsFileError;
+use crate::control::wall;
+use crate::control::words::{self, WordsFileError};
 use crate::daemon::WatchError;
 use crate::diagnostic::{Diagnostic, Diagnostics};
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
 use crate::host::{CommandError, FileError, Host, HostError, chain};
 use crate::pool::standing::Shares;
+use crate::pool::words::Words;
 use crate::resource::Desired;
 use crate::role::{Catalog, Role};
 use crate::situation::{Situation, Standing};
@@ -134,22 +136,37 @@ impl Loaded {
         Ok(situation)
     }
 
-    /// The shares of the real servers. Nothing is known of them while no converge checks them.
+    /// The shares of the real servers. While no converge checks them only what the operator said of
+    /// them is known.
     fn shares(&self, host: &Host) -> BTreeMap<String, Arc<Shares>> {
         match report::read(host.files()) {
             Ok(Some(seen)) if seen.lives => {
                 let pools = seen.report.pools.into_iter();
                 pools.map(|(name, pool)| (name, pool.shares.into())).collect()
             }
-            Ok(_) => BTreeMap::new(),
+            Ok(_) => self.unchecked(host),
             Err(error) => {
-                error_line(
-                    &format!("how real servers stand is not known: {}", chain(&error)),
-                    None,
-                );
-                BTreeMap::new()
+                let why = chain(&error);
+                error_line(&format!("how real servers stand is not known: {why}"), None);
+                self.unchecked(host)
             }
         }
+    }
+
+    /// A server that somebody took out stays out, at boot as well.
+    fn unchecked(&self, host: &Host) -> BTreeMap<String, Arc<Shares>> {
+        let words = words::salvage(host.files()).map(|(words, _)| words);
+        let words = words.unwrap_or_else(|error| {
+            let why = chain(&error);
+            error_line(&format!("what was said of real servers is not known: {why}"), None);
+            Words::default()
+        });
+        let pools = self.role.pools().iter();
+        let known = pools.filter_map(|pool| {
+            let shares = Shares::unchecked(pool, &words, wall())?;
+            Some((pool.name.clone(), Arc::new(shares)))
+        });
+        known.collect()
     }
 
     /// For people, who wonder why no VIP is among the changes.

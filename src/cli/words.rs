@@ -188,7 +188,7 @@ fn conclude(global: &Global, told: &Told<'_>, until: Option<u64>, end: Option<En
         match &end {
             None => {}
             Some(End::Done(notes)) if !global.quiet => {
-                super::print(&done(told.word, server));
+                super::print(&done(told.word, server, notes.is_empty()));
                 notes.iter().for_each(|note| super::print(&format!("  {note}")));
             }
             Some(End::Done(_)) => {}
@@ -208,9 +208,10 @@ fn conclude(global: &Global, told: &Told<'_>, until: Option<u64>, end: Option<En
     }
 }
 
-fn done(word: Word, server: &str) -> String {
+fn done(word: Word, server: &str, counted: bool) -> String {
     match word {
-        Word::Drain => format!("{server} is drained: it has no connections left"),
+        Word::Drain if counted => format!("{server} is drained: it has no connections left"),
+        Word::Drain => format!("{server} gets nothing new; something may still be under way:"),
         Word::Maintenance => format!("{server} is out"),
         Word::Ready => format!("{server} has traffic"),
     }
@@ -223,6 +224,10 @@ fn as_json(told: &Told<'_>, until: Option<u64>, end: Option<&End>) -> serde_json
         Some(End::Left(left)) => (Some(false), left.as_slice()),
         Some(End::Nobody) => (Some(false), &[][..]),
     };
+    let uncounted = match end {
+        Some(End::Done(notes)) => notes.as_slice(),
+        None | Some(End::Left(_) | End::Nobody) => &[],
+    };
     json!({
         "schema": "converge.word/1",
         "server": told.args.server,
@@ -232,5 +237,6 @@ fn as_json(told: &Told<'_>, until: Option<u64>, end: Option<&End>) -> serde_json
         "service": told.runs,
         "done": done,
         "left": left,
+        "uncounted": uncounted,
     })
 }

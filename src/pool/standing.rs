@@ -9,6 +9,9 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::config::PoolConfig;
+use super::words::{Word, Words};
+
 /// The shares of a pool.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shares {
@@ -16,6 +19,33 @@ pub struct Shares {
     pub members: BTreeMap<SocketAddr, Share>,
     /// The number of the spare that answers instead, among the pool's.
     pub spare: Option<usize>,
+}
+
+impl Shares {
+    /// What is to become of a pool that nobody checks: what the operator said of its servers holds,
+    /// and all others count as well. `wall` is in milliseconds since 1970. None: nothing was said
+    /// of any of them.
+    pub fn unchecked(pool: &PoolConfig, words: &Words, wall: u64) -> Option<Shares> {
+        let mut said = false;
+        let mut share = |host: &str, weight| {
+            let Some(holds) = words.of(host, &pool.name, wall) else {
+                return Share {
+                    weight: Some(weight),
+                    standing: Standing::Kept,
+                    why: String::new(),
+                };
+            };
+            said = true;
+            let why = format!("said on {}", holds.by);
+            match holds.word {
+                Word::Drain => Share { weight: Some(0), standing: Standing::Draining, why },
+                Word::Maintenance => Share { weight: None, standing: Standing::Maintenance, why },
+                Word::Ready => Share { weight: Some(weight), standing: Standing::Kept, why },
+            }
+        };
+        let members = pool.members.iter().map(|m| (m.server, share(&m.host, m.weight))).collect();
+        said.then_some(Shares { members, spare: None })
+    }
 }
 
 /// What becomes of one server.

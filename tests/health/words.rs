@@ -4,7 +4,8 @@ use converge::pool::standing::Standing;
 use nix::sys::signal::Signal;
 
 use super::site::{
-    BALANCED, balanced, director, look, report, segment, until, until_newer, until_well,
+    BALANCED, PROXIED, balanced, director, look, proxied, report, segment, segment_with_nginx,
+    until, until_newer, until_well,
 };
 use crate::failover::node::Node;
 
@@ -73,4 +74,24 @@ fn a_drain_that_is_said_while_nobody_listens_is_heeded_at_the_next_start() {
     let shown: serde_json::Value = serde_json::from_slice(&shown).expect("JSON");
     let server = &shown["pools"][0]["servers"][0];
     assert_eq!((&server["server"], &server["standing"]), (&"web1".into(), &"draining".into()));
+}
+
+#[test]
+fn who_was_taken_out_stays_out_where_a_converge_by_hand_runs_without_the_service() {
+    const FILE: &str = "nginx/conf.d/converge-upstream-app.conf";
+    let Some((segment, _webs)) = segment_with_nginx() else { return };
+    let mut a = director(&segment, "a", "", &proxied(CHECK));
+    a.start();
+    until_well(&a, PROXIED);
+    says(&a, "maintenance web2");
+    a.await_file(FILE, "192.0.2.4:80 down");
+    a.signal(Signal::SIGTERM);
+    assert!(a.ended(), "{}", a.log());
+    let plan = a.converge("plan");
+    let text = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(!text.contains("192.0.2.4:80"), "nothing is to become of it: {text}\n{plan:?}");
+    let by_hand = a.converge("");
+    let file = std::fs::read_to_string(a.path(FILE)).expect("it was written");
+    assert!(file.contains("192.0.2.4:80 down"), "{file}\n{by_hand:?}");
+    assert!(!file.contains("192.0.2.3:80 down"), "{file}\n{by_hand:?}");
 }
