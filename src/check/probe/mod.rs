@@ -6,12 +6,13 @@
 //! handshake and says when the time is up. What a server sends is never kept beyond a bound, and a
 //! server that keeps to no end is bad.
 
-use crate::check::config::{Protocol, Target, Tls, TlsStart};
+use crate::check::config::{Login, Protocol, Target, Tls, TlsStart};
 use crate::check::outcome::Outcome;
 
 mod agent;
 mod ber;
 pub mod datagram;
+mod discreet;
 mod dns;
 mod exchange;
 mod expect;
@@ -34,6 +35,7 @@ mod smtp;
 #[cfg(test)]
 mod tests;
 
+use discreet::Discreet;
 use exchange::Exchange;
 
 /// So many bytes of a body, or of what is searched for an expected text, are looked at.
@@ -78,7 +80,7 @@ pub fn dialogue(
     random: [u8; 16],
 ) -> Box<dyn Dialogue> {
     let upgrade = tls.is_some_and(|tls| tls.start == TlsStart::Upgrade);
-    match protocol {
+    let talk: Box<dyn Dialogue> = match protocol {
         Protocol::Http(http) => Box::new(http::Talk::new(http, target, tls)),
         Protocol::Smtp { helo } => Exchange::boxed(smtp::Smtp::new(helo, upgrade)),
         Protocol::Ftp(login) => Exchange::boxed(ftp::Ftp::new(login.clone(), upgrade)),
@@ -105,5 +107,26 @@ pub fn dialogue(
         }
         Protocol::Expect(turns) => Box::new(expect::Expect::new(turns)),
         Protocol::Agent { send } => Exchange::boxed(agent::Agent::new(send)),
+    };
+    Discreet::boxed(talk, login_of(protocol))
+}
+
+/// Who logs in, where somebody does.
+fn login_of(protocol: &Protocol) -> Option<&Login> {
+    match protocol {
+        Protocol::Ftp(login)
+        | Protocol::Imap(login)
+        | Protocol::Pop3(login)
+        | Protocol::Nntp(login)
+        | Protocol::Redis { login }
+        | Protocol::Mysql(login)
+        | Protocol::Ldap { login, .. } => login.as_ref(),
+        Protocol::Postgres { login, .. } => Some(login),
+        Protocol::Http(_)
+        | Protocol::Smtp { .. }
+        | Protocol::Dns(_)
+        | Protocol::Sip { .. }
+        | Protocol::Expect(_)
+        | Protocol::Agent { .. } => None,
     }
 }
