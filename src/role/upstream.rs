@@ -201,11 +201,24 @@ impl Upstream {
     }
 }
 
+/// What is asked through a VIP is for servers that have it.
+fn refuse_vip(e: &Element<'_>) {
+    for check in e.tables("check") {
+        if check.get::<String>("kind").is_some_and(|kind| kind.value == "vip") {
+            let title = "an upstream has no VIP to ask its servers through".to_owned();
+            let help = "ask for what they serve, as with `kind = \"http\"`: through the VIP goes only \
+                        what a [[virtual-server]] sends by direct routing or a tunnel";
+            check.report(check.mistake("kind", title).help(help));
+        }
+    }
+}
+
 fn servers(e: &Element<'_>) -> Option<Vec<Server>> {
     let role = e.get::<String>("real-servers")?;
     let port = e.get_or("port", 80_u16).value;
     let interface = e.me().interface.value.to_string();
     let traffic = Traffic { protocol: Protocol::Tcp, portless: false, vip: None, interface };
+    refuse_vip(e);
     let of_all = check::of_all(e, &traffic);
     let own = e.me().address.value;
     let (mut servers, mut far) = (Vec::new(), None);

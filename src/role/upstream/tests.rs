@@ -99,6 +99,7 @@ fn a_wrong_upstream_is_told_what_would_be_right() {
         ("fallback = \"local\"", "an upstream cannot fall back to the proxy itself"),
         ("backend-port = 0", "`0` is below 1"),
         ("check = \"starttls\"", "unknown kind `starttls`"),
+        ("check = \"vip\"", "an upstream has no VIP to ask its servers through"),
         ("quorum = 7", "a quorum of 7 cannot be reached"),
     ];
     for (vars, said) in cases {
