@@ -79,6 +79,27 @@ pub async fn change(
     edit: impl FnOnce(&mut Words),
 ) -> Result<Changed, WordsFileError> {
     let _lock = lock(files).await?;
+    amend(files, edit)
+}
+
+/// The same for a thread that may be held up: by whoever holds the lock, and by the disk.
+pub fn change_here(
+    files: &Files,
+    edit: impl FnOnce(&mut Words),
+) -> Result<Changed, WordsFileError> {
+    let end = std::time::Instant::now() + LOCK_LIMIT;
+    let _lock = loop {
+        match files.lock(LOCK)? {
+            Some(lock) => break lock,
+            None if std::time::Instant::now() < end => std::thread::sleep(LOCK_PAUSE),
+            None => return Err(WordsFileError::Busy),
+        }
+    };
+    amend(files, edit)
+}
+
+/// Whoever calls this holds the lock.
+fn amend(files: &Files, edit: impl FnOnce(&mut Words)) -> Result<Changed, WordsFileError> {
     let (before, wrong) = salvage(files)?;
     let is_damaged = wrong.is_some();
     let mut damaged = None;
