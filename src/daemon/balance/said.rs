@@ -145,11 +145,7 @@ impl Sayings {
     /// It is this time on another director's wall clock.
     pub fn clock(&mut self, peer: &str, told: u64) {
         if let Some(seconds) = self.clocks.take(peer, told, wall(), now()) {
-            tracing::warn!(
-                seconds,
-                "the clock of {peer} is ahead of this one's by that; each drain ends by the clock \
-                 of the host where it was said"
-            );
+            tracing::warn!("{}", off(peer, seconds));
         }
     }
 
@@ -202,6 +198,16 @@ impl Sayings {
             }
         });
     }
+}
+
+/// That another clock is so many seconds ahead of this one, or behind it.
+fn off(peer: &str, seconds: i64) -> String {
+    let side = if seconds < 0 { "behind" } else { "ahead of" };
+    format!(
+        "the clock of {peer} is {} s {side} this one's; each drain ends by the clock of the host \
+         where it was said",
+        seconds.unsigned_abs()
+    )
 }
 
 /// What is to be written now. When there is nothing, whoever asked writes no more.
@@ -279,6 +285,12 @@ mod tests {
         sayings.beat(AGAIN);
         let written = || scratch.read(WORDS).is_some_and(|text| text.contains("web1"));
         until("written", written).await;
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_is_not_called_ahead() {
+        assert!(off("b", -500).starts_with("the clock of b is 500 s behind this one's; "));
+        assert!(off("b", 90).starts_with("the clock of b is 90 s ahead of this one's; "));
     }
 
     #[tokio::test]
