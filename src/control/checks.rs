@@ -88,16 +88,18 @@ pub struct Recorder {
     last: Option<Figures>,
     /// They are not renewed before.
     rest: Instant,
+    /// They could not be written the last time.
+    failed: bool,
 }
 
 impl Recorder {
     /// Begins. What a converge before this one wrote is gone.
     pub fn start(files: &Files) -> Result<Self, FileError> {
         files.remove(CHECKS)?;
-        Ok(Recorder { last: None, rest: Instant::now() })
+        Ok(Recorder { last: None, rest: Instant::now(), failed: false })
     }
 
-    /// Writes them, if it is time to.
+    /// Writes them, if it is time to. `Err` if that cannot be done, the first time in a row.
     pub fn write(
         &mut self,
         files: &Files,
@@ -116,7 +118,9 @@ impl Recorder {
         let dated = Figures { at: wall(), ..figures.clone() };
         self.last = Some(figures);
         let text = serde_json::to_string(&dated).expect("numbers");
-        files.replace(CHECKS, text.as_bytes(), Some(0o644), None)
+        let written = files.replace(CHECKS, text.as_bytes(), Some(0o644), None);
+        let is_told = std::mem::replace(&mut self.failed, written.is_err());
+        written.or_else(|error| if is_told { Ok(()) } else { Err(error) })
     }
 }
 
@@ -155,6 +159,26 @@ mod tests {
         assert_eq!(written(4, None, 12), (4, None));
         assert_eq!(written(5, Some(7), 13), (5, Some(7)));
         assert_eq!(written(6, None, 14), (6, None));
+    }
+
+    #[test]
+    fn that_they_cannot_be_written_is_said_once() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        let begin = Instant::now();
+        let mut recorder = Recorder::start(host.files()).expect("it begins");
+        let mut write = |second| {
+            let figures = Figures::new(Some(Status::default()), Some(second));
+            recorder.write(host.files(), figures, begin + Duration::from_secs(second))
+        };
+        // Something stands where the file should be.
+        std::fs::create_dir_all(scratch.real(CHECKS)).expect("it is ours");
+        assert!(write(1).is_err() && write(2).is_ok() && write(3).is_ok());
+        std::fs::remove_dir(scratch.real(CHECKS)).expect("it is ours");
+        assert!(write(4).is_ok() && scratch.read(CHECKS).is_some());
+        std::fs::remove_file(scratch.real(CHECKS)).expect("it is ours");
+        std::fs::create_dir_all(scratch.real(CHECKS)).expect("it is ours");
+        assert!(write(5).is_err() && write(6).is_ok());
     }
 
     #[test]

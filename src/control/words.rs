@@ -79,19 +79,46 @@ pub async fn change(
     edit: impl FnOnce(&mut Words),
 ) -> Result<Changed, WordsFileError> {
     let _lock = lock(files).await?;
+    amend(files, edit)
+}
+
+/// The same for a thread that may be held up: by whoever holds the lock, and by the disk.
+pub fn change_here(
+    files: &Files,
+    edit: impl FnOnce(&mut Words),
+) -> Result<Changed, WordsFileError> {
+    let end = std::time::Instant::now() + LOCK_LIMIT;
+    let _lock = loop {
+        match files.lock(LOCK)? {
+            Some(lock) => break lock,
+            None if std::time::Instant::now() < end => std::thread::sleep(LOCK_PAUSE),
+            None => return Err(WordsFileError::Busy),
+        }
+    };
+    amend(files, edit)
+}
+
+/// Whoever calls this holds the lock.
+fn amend(files: &Files, edit: impl FnOnce(&mut Words)) -> Result<Changed, WordsFileError> {
     let (before, wrong) = salvage(files)?;
     let is_damaged = wrong.is_some();
     let mut damaged = None;
     if let Some(why) = wrong {
+        // It keeps its place until a whole one takes it.
         let aside = PathBuf::from(format!("{WORDS}.damaged-{}", wall()));
-        files.rename(WORDS, &aside)?;
+        files.link(WORDS, &aside)?;
         damaged = Some((why, aside));
     }
     let mut words = before.clone();
     edit(&mut words);
     words.prune(wall());
     if is_damaged || words != before {
-        files.replace(WORDS, words.to_json().as_bytes(), Some(0o644), None)?;
+        let replaced = files.replace(WORDS, words.to_json().as_bytes(), Some(0o644), None);
+        if let (Err(_), Some((_, aside))) = (&replaced, &damaged) {
+            // There is one still, and it is tried again.
+            files.remove(aside)?;
+        }
+        replaced?;
     }
     Ok(Changed { words, damaged })
 }
@@ -225,6 +252,31 @@ mod tests {
         assert!(changed.damaged.is_some());
         let words = read(host.files()).expect("it is whole again");
         assert!(words.of("web1", "any", 0).is_some() && words.len() == 1);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_file_that_cannot_be_replaced_stays_where_it_is() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        let whole = drain(host.files(), "web1").await.words.to_json();
+        scratch.write(WORDS, &format!("{whole}?"));
+        // Something stands where the new one is written before it takes its place.
+        let directory = scratch.real("/var/lib/converge");
+        let names = || std::fs::read_dir(&directory).expect("it is there").count();
+        let before = names();
+        let in_the_way = "/var/lib/converge/.words.json.converge-new";
+        std::fs::create_dir(scratch.real(in_the_way)).expect("it is ours");
+        for _ in 0..2 {
+            let failed = change(host.files(), |_| {}).await;
+            assert!(matches!(failed, Err(WordsFileError::File(_))), "{failed:?}");
+            let (words, why) = salvage(host.files()).expect("it can be read");
+            assert!(why.is_some() && words.of("web1", "any", 0).is_some());
+            assert_eq!(names(), before + 1, "nothing is left over");
+        }
+        std::fs::remove_dir(scratch.real(in_the_way)).expect("it is ours");
+        let changed = change(host.files(), |_| {}).await.expect("it can be changed");
+        assert!(changed.damaged.is_some());
+        assert_eq!(read(host.files()).expect("it is whole"), changed.words);
     }
 
     #[tokio::test]

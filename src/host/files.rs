@@ -256,12 +256,12 @@ impl Files {
         fs::create_dir_all(self.real(path).parent().unwrap_or(Path::new("/"))).map_err(wrap)
     }
 
-    /// Gives a file another name, in the same directory.
-    pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), FileError> {
+    /// Gives a file another name as well, in the same directory.
+    pub fn link(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> Result<(), FileError> {
         let (from, to) = (from.as_ref(), to.as_ref());
-        let wrap = |source| FileError { doing: "rename", path: from.into(), source };
+        let wrap = |source| FileError { doing: "give another name to", path: from.into(), source };
         let real = self.real(from);
-        fs::rename(&real, self.real(to)).map_err(wrap)?;
+        fs::hard_link(&real, self.real(to)).map_err(wrap)?;
         sync_directory(real.parent().unwrap_or(Path::new("/"))).map_err(wrap)
     }
 

@@ -2,7 +2,7 @@
 //!
 //! A director that sees no real server asks here whether the others do before it believes it. Only
 //! sums are told: with the same files, more is not needed. Where there are more pools than fit into
-//! what can be told, they are told in turn, and each counts for as long as any.
+//! what can be told, they are told in turn, and each counts until it was due to be told again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,6 +14,9 @@ use crate::clock::Moment;
 
 /// What was told counts for so long: everybody tells every two seconds.
 const FRESH: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(2);
+/// What is told in turn counts for a round more, but for no longer than this.
+const FRESH_MOST: Duration = Duration::from_secs(60);
 
 /// What one director tells.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +26,9 @@ pub struct Told {
     /// There are more, which it tells at other times.
     #[serde(default)]
     pub more: bool,
+    /// In so many parts, one every two seconds; nought from an older converge.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub parts: u64,
     /// Its virtual routers that are or could be Active.
     pub able: BTreeSet<String>,
     /// Counts on every two seconds.
@@ -41,7 +47,10 @@ impl Told {
         if whole.len() <= most {
             return whole;
         }
-        let frame = Told { pools: BTreeMap::new(), more: true, ..self.clone() };
+        // With as many parts as there will never be.
+        let most_parts = u64::from(u32::MAX);
+        let mut frame =
+            Told { pools: BTreeMap::new(), more: true, parts: most_parts, ..self.clone() };
         let room = most.saturating_sub(bytes(&frame).len());
         let mut parts: Vec<BTreeMap<String, Summary>> = Vec::new();
         let mut left = 0;
@@ -61,6 +70,7 @@ impl Told {
         }
         let count = u64::try_from(parts.len()).unwrap_or(u64::MAX).max(1);
         let part = usize::try_from(turn % count).ok().and_then(|turn| parts.get(turn));
+        frame.parts = count;
         bytes(&Told { pools: part.cloned().unwrap_or_default(), ..frame })
     }
 
@@ -77,6 +87,8 @@ pub struct Heard {
     able: BTreeSet<String>,
     beats: Option<u64>,
     at: Moment,
+    /// How long it takes until it told all of its pools.
+    round: Duration,
 }
 
 impl Heard {
@@ -87,7 +99,10 @@ impl Heard {
         }
         let pools = told.pools.into_iter();
         self.pools.extend(pools.map(|(name, sees)| (name, Peer { sees, at: now })));
-        self.pools.retain(|_, peer| is_fresh(peer.at, now));
+        let parts = u32::try_from(told.parts).unwrap_or(u32::MAX);
+        self.round = EVERY.saturating_mul(parts);
+        let counts = self.counts();
+        self.pools.retain(|_, peer| now.since(peer.at) < counts);
         let is_beat = self.beats.replace(told.beats) != Some(told.beats);
         (self.able, self.at) = (told.able, now);
         told.wall.filter(|_| is_beat)
@@ -96,12 +111,18 @@ impl Heard {
     /// Whether it told anything of late. One that has not is stuck, and what it told says nothing
     /// of now.
     pub fn is_fresh(&self, now: Moment) -> bool {
-        is_fresh(self.at, now)
+        now.since(self.at) < FRESH
+    }
+
+    /// For how long it counts how it sees a pool.
+    fn counts(&self) -> Duration {
+        FRESH.saturating_add(self.round).min(FRESH_MOST)
     }
 
     /// How it sees a pool.
     pub fn sees(&self, pool: &str, now: Moment) -> Option<Peer> {
-        self.pools.get(pool).copied().filter(|peer| is_fresh(peer.at, now))
+        let peer = self.pools.get(pool).copied().filter(|_| self.is_fresh(now));
+        peer.filter(|peer| now.since(peer.at) < self.counts())
     }
 
     /// Whether its virtual router is or could be Active.
@@ -110,8 +131,9 @@ impl Heard {
     }
 }
 
-fn is_fresh(at: Moment, now: Moment) -> bool {
-    now.since(at) < FRESH
+/// As serde asks for it.
+fn is_nought(parts: &u64) -> bool {
+    *parts == 0
 }
 
 #[cfg(test)]
@@ -160,6 +182,37 @@ mod tests {
         assert!((0..1000).any(|n| heard.sees(&name(n), at(20)).is_none()), "not for ever");
         heard.take(told(3), at(8));
         assert_eq!((0..1000).filter(|n| heard.sees(&name(*n), at(8)).is_some()).count(), 3);
+    }
+
+    #[test]
+    fn pools_that_are_told_in_many_parts_are_known_all_the_time_but_not_for_ever() {
+        let mut heard = Heard::default();
+        let told_at = |turn: u64, heard: &mut Heard| {
+            let bytes = told(2000).to_bytes(16 * 1024, turn);
+            assert!(bytes.len() <= 16 * 1024, "{}", bytes.len());
+            let told = Told::from_bytes(&bytes).expect("our own");
+            let parts = told.parts;
+            heard.take(told, at(2 * turn));
+            parts
+        };
+        let parts = told_at(0, &mut heard);
+        assert!((6..=20).contains(&parts), "{parts}");
+        for turn in 1..parts {
+            told_at(turn, &mut heard);
+        }
+        for turn in parts..2 * parts {
+            let now = at(2 * turn);
+            assert!((0..2000).all(|n| heard.sees(&name(n), now).is_some()), "{turn}");
+            told_at(turn, &mut heard);
+        }
+        let last = 2 * (2 * parts - 1);
+        assert!(heard.sees(&name(0), at(last + 10)).is_none(), "it says nothing any more");
+        // Whatever is told, nothing counts for ever.
+        let endless = Told { more: true, parts: u64::MAX, ..Told::default() };
+        for n in 0..=40 {
+            heard.take(endless.clone(), at(last + 2 * n));
+        }
+        assert!((0..2000).all(|n| heard.sees(&name(n), at(last + 80)).is_none()));
     }
 
     #[test]

@@ -27,12 +27,14 @@ const TOMBSTONE: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Beyond this a JSON number is not exact everywhere (RFC 8259 §6).
 const LATEST: u64 = (1 << 53) - 1;
 
+/// What was said of one host, by pool; without a pool, of all.
+type Pools = BTreeMap<Option<String>, Said>;
+
 /// All that was said and still counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<Entry>", into = "Vec<Entry>")]
 pub struct Words {
-    /// By host and pool; without a pool, of all.
-    hosts: BTreeMap<String, BTreeMap<Option<String>, Said>>,
+    hosts: BTreeMap<String, Pools>,
 }
 
 /// Of whom something is said.
@@ -119,8 +121,9 @@ impl Words {
         for (host, pool, theirs) in other.iter() {
             let is_new = self.get(host, pool).is_none();
             if is_new && room == 0 {
-                // What was taken back makes room for what holds, and for nothing else.
-                if theirs.word == Word::Ready || !self.forget_tombstone() {
+                // What was taken back makes room for what holds or keeps another word from it.
+                let is_idle = theirs.word == Word::Ready && !self.hides(host, pool, theirs);
+                if is_idle || !self.forget_tombstone() {
                     continue;
                 }
                 room += 1;
@@ -150,12 +153,15 @@ impl Words {
         (word != Word::Ready).then(|| Effective { word, at, by: said.by.clone(), until })
     }
 
-    /// Forgets tombstones that have stood long enough.
+    /// Forgets tombstones that have stood long enough. One that keeps an older word of its host
+    /// from holding stays as long as that does: without, it would hold again.
     pub fn prune(&mut self, wall: u64) {
         let age = u64::try_from(TOMBSTONE.as_millis()).unwrap_or(u64::MAX);
         let is_over = |said: &Said| said.word == Word::Ready && said.at.saturating_add(age) < wall;
         for pools in self.hosts.values_mut() {
-            pools.retain(|_, said| !is_over(said));
+            let over = pools.iter().filter(|(of, said)| is_over(said) && !hides(pools, of, said));
+            let over: Vec<Option<String>> = over.map(|(of, _)| of.clone()).collect();
+            over.iter().for_each(|of| drop(pools.remove(of)));
         }
         self.hosts.retain(|_, pools| !pools.is_empty());
     }
@@ -213,20 +219,37 @@ impl Words {
         true
     }
 
+    /// Whether this tombstone keeps another word of the host from holding.
+    fn hides(&self, host: &str, pool: Option<&str>, ready: &Said) -> bool {
+        self.hosts.get(host).is_some_and(|pools| hides(pools, &pool.map(str::to_owned), ready))
+    }
+
+    /// Forgets one: a tombstone, or else a word of a pool that a later one of all pools overrides,
+    /// or else whatever was said first. So nothing that was overridden holds again.
     fn forget_oldest(&mut self) {
-        let age = |said: &Said| (said.word != Word::Ready, said.at);
-        let oldest = self.iter().min_by_key(|(_, _, said)| age(said));
-        let oldest = oldest.map(|(host, pool, _)| (host.to_owned(), pool.map(str::to_owned)));
-        if let Some((host, pool)) = oldest {
+        if self.forget_tombstone() {
+            return;
+        }
+        let all = self.hosts.iter().flat_map(|(host, pools)| {
+            let of_all = pools.get(&None).map_or(0, |said| said.at);
+            pools.iter().map(move |(of, said)| (of.is_none() || said.at >= of_all, host, of, said))
+        });
+        let said = all.filter(|(.., said)| said.word != Word::Ready);
+        let oldest = said.min_by_key(|(counts, .., said)| (*counts, said.at));
+        if let Some((host, pool)) = oldest.map(|(_, host, of, _)| (host.clone(), of.clone())) {
             self.forget(&host, &pool);
         }
     }
 
-    /// Forgets the oldest tombstone; whether there was one.
+    /// Forgets the oldest tombstone that may be; whether there was one.
     fn forget_tombstone(&mut self) -> bool {
-        let tombstones = self.iter().filter(|(_, _, said)| said.word == Word::Ready);
-        let oldest = tombstones.min_by_key(|(_, _, said)| said.at);
-        let oldest = oldest.map(|(host, pool, _)| (host.to_owned(), pool.map(str::to_owned)));
+        let tombstones = self.hosts.iter().flat_map(|(host, pools)| {
+            let ready = pools.iter().filter(|(_, said)| said.word == Word::Ready);
+            let idle = ready.filter(|(of, said)| !hides(pools, of, said));
+            idle.map(move |(of, said)| (host, of, said.at))
+        });
+        let oldest = tombstones.min_by_key(|(.., at)| *at);
+        let oldest = oldest.map(|(host, of, _)| (host.clone(), of.clone()));
         oldest.is_some_and(|(host, pool)| {
             self.forget(&host, &pool);
             true
@@ -239,6 +262,14 @@ impl Words {
         }
         self.hosts.retain(|_, pools| !pools.is_empty());
     }
+}
+
+/// Whether a word of this host would hold again without this tombstone.
+fn hides(pools: &Pools, pool: &Option<String>, ready: &Said) -> bool {
+    let meets = |of: &Option<String>| of.is_none() || pool.is_none();
+    let is_older =
+        |of: &Option<String>, said: &Said| (said.at, of.is_some()) < (ready.at, pool.is_some());
+    pools.iter().any(|(of, said)| said.word != Word::Ready && meets(of) && is_older(of, said))
 }
 
 impl Said {

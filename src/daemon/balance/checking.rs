@@ -153,7 +153,8 @@ impl Checking {
                 let stood = now.since(since).as_secs();
                 tracing::warn!("the thread that checks real servers turns again, after {stood} s");
             }
-            Pace::CatchesUp(until) if now >= until => self.pace = Pace::Turns,
+            // One that stood still again, or died, has judged nothing anew.
+            Pace::CatchesUp(until) if now >= until && still.is_zero() => self.pace = Pace::Turns,
             Pace::Turns | Pace::Still(..) | Pace::CatchesUp(_) => {}
         }
     }

@@ -303,7 +303,7 @@ impl<'h> Balance<'h> {
             (pool.config().name.clone(), Summary { held, ..summary })
         };
         let (pools, wall) = (self.pools.iter().map(seen).collect(), Some(self.wall));
-        let told = Told { pools, able, beats: self.beats, wall, more: false };
+        let told = Told { pools, able, beats: self.beats, wall, ..Told::default() };
         let pools = told.to_bytes(MOST_SAID, self.beats);
         [(Topic::Pools, pools), (Topic::Words, self.said.to_tell(self.beats))]
     }

@@ -7,21 +7,26 @@
 //! A drain ends by the clock of the host where it was said; the others' clocks are known from what
 //! they tell.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::clock::Moment;
 use crate::control::wall;
 use crate::control::words::{self, WordsWatch};
-use crate::host::chain;
 use crate::host::files::Files;
+use crate::host::{FileError, chain};
 use crate::pool::clocks::{Clocks, UNTOLD};
-use crate::pool::words::Words;
+use crate::pool::words::{Words, WordsError};
 use crate::vrrp::driver::{MOST_SAID, now};
 
 /// What could not be written is tried again after so many beats of two seconds.
 const AGAIN: u64 = 15;
+
+/// What the file says, and what is wrong with it.
+type Read = Result<(Words, Option<WordsError>), FileError>;
 
 /// All of it.
 pub struct Sayings {
@@ -31,8 +36,19 @@ pub struct Sayings {
     clocks: Clocks,
     /// Whether the file has all that is known, as far as it was tried.
     kept: Arc<AtomicBool>,
+    /// What is to be written next. One thread at a time writes, for the disk may hang.
+    next: Arc<Mutex<Next>>,
+    /// The file is read, off the main thread as well.
+    reading: Option<JoinHandle<Read>>,
+    read: Option<Read>,
     is_damaged: bool,
     began: Moment,
+}
+
+#[derive(Default)]
+struct Next {
+    words: Option<Words>,
+    is_writing: bool,
 }
 
 impl Sayings {
@@ -44,6 +60,9 @@ impl Sayings {
             watch: WordsWatch::open(files),
             clocks: Clocks::new(name),
             kept: Arc::new(AtomicBool::new(true)),
+            next: Arc::default(),
+            reading: None,
+            read: None,
             is_damaged: false,
             began: now(),
         };
@@ -56,14 +75,26 @@ impl Sayings {
         &self.words
     }
 
-    /// Waits until the file may have changed. May be dropped and called again.
+    /// Waits until the file may have changed, and was read. May be dropped and called again.
     pub async fn changed(&mut self) {
-        self.watch.changed().await;
+        if self.reading.is_none() {
+            self.watch.changed().await;
+        }
+        let files = &self.files;
+        let reading = self.reading.get_or_insert_with(|| {
+            let files = files.clone();
+            spawn_blocking(move || words::salvage(&files))
+        });
+        // One that came to nothing is made good by whoever takes it in.
+        self.read = reading.await.ok();
+        self.reading = None;
     }
 
-    /// Reads the file. What was said before goes on to hold if that cannot be done.
+    /// Takes in the file, as it was read last or is now. What was said before goes on to hold if it
+    /// cannot be read.
     pub fn read(&mut self) {
-        let (mut words, damaged) = match words::salvage(&self.files) {
+        let read = self.read.take().unwrap_or_else(|| words::salvage(&self.files));
+        let (mut words, damaged) = match read {
             Ok(read) => read,
             Err(error) => {
                 tracing::error!(error = chain(&error), "what was said cannot be read");
@@ -114,11 +145,7 @@ impl Sayings {
     /// It is this time on another director's wall clock.
     pub fn clock(&mut self, peer: &str, told: u64) {
         if let Some(seconds) = self.clocks.take(peer, told, wall(), now()) {
-            tracing::warn!(
-                seconds,
-                "the clock of {peer} is ahead of this one's by that; each drain ends by the clock \
-                 of the host where it was said"
-            );
+            tracing::warn!("{}", off(peer, seconds));
         }
     }
 
@@ -154,27 +181,58 @@ impl Sayings {
         }
     }
 
-    /// Writes what is known into the file. Somebody may hold it for a while, and nobody waits.
+    /// Writes what is known into the file. Somebody may hold it for a while, and so may the disk;
+    /// nobody waits.
     fn keep(&self) {
-        let (files, words, kept) = (self.files.clone(), self.words.clone(), Arc::clone(&self.kept));
-        tokio::spawn(async move {
-            let changed = words::change(&files, |own| {
-                own.merge(&words);
-            });
-            match changed.await {
-                Ok(changed) => {
-                    kept.store(true, Ordering::Relaxed);
-                    if let Some((_, aside)) = changed.damaged {
-                        tracing::warn!("the damaged file is {} now", aside.display());
-                    }
-                }
-                Err(error) if kept.swap(false, Ordering::Relaxed) => tracing::error!(
-                    error = chain(&error),
-                    "what was said holds, but cannot be kept for the time after a restart"
-                ),
-                Err(_) => {}
+        let (files, kept, next) = (self.files.clone(), Arc::clone(&self.kept), self.next.clone());
+        {
+            let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+            next.words = Some(self.words.clone());
+            if std::mem::replace(&mut next.is_writing, true) {
+                return;
+            }
+        }
+        spawn_blocking(move || {
+            while let Some(words) = to_write(&next) {
+                write(&files, &words, &kept);
             }
         });
+    }
+}
+
+/// That another clock is so many seconds ahead of this one, or behind it.
+fn off(peer: &str, seconds: i64) -> String {
+    let side = if seconds < 0 { "behind" } else { "ahead of" };
+    format!(
+        "the clock of {peer} is {} s {side} this one's; each drain ends by the clock of the host \
+         where it was said",
+        seconds.unsigned_abs()
+    )
+}
+
+/// What is to be written now. When there is nothing, whoever asked writes no more.
+fn to_write(next: &Mutex<Next>) -> Option<Words> {
+    let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
+    next.is_writing = next.words.is_some();
+    next.words.take()
+}
+
+fn write(files: &Files, words: &Words, kept: &AtomicBool) {
+    let changed = words::change_here(files, |own| {
+        own.merge(words);
+    });
+    match changed {
+        Ok(changed) => {
+            kept.store(true, Ordering::Relaxed);
+            if let Some((_, aside)) = changed.damaged {
+                tracing::warn!("the damaged file is {} now", aside.display());
+            }
+        }
+        Err(error) if kept.swap(false, Ordering::Relaxed) => tracing::error!(
+            error = chain(&error),
+            "what was said holds, but cannot be kept for the time after a restart"
+        ),
+        Err(_) => {}
     }
 }
 
@@ -227,6 +285,44 @@ mod tests {
         sayings.beat(AGAIN);
         let written = || scratch.read(WORDS).is_some_and(|text| text.contains("web1"));
         until("written", written).await;
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_is_not_called_ahead() {
+        assert!(off("b", -500).starts_with("the clock of b is 500 s behind this one's; "));
+        assert!(off("b", 90).starts_with("the clock of b is 90 s ahead of this one's; "));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_holds_up_nobody_and_gets_all_of_it_in_the_end() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        let mut sayings = Sayings::open("a", host.files());
+        // Whoever opens a pipe to read it hangs until somebody writes into it.
+        let path = scratch.real(WORDS);
+        let everybody = nix::sys::stat::Mode::S_IRWXU;
+        nix::unistd::mkfifo(&path, everybody).expect("it is ours");
+        let mut told = Words::default();
+        for name in ["web1", "web2", "web3"] {
+            say(&mut told, name, drain("b"));
+            assert!(sayings.heard("b", told.to_json().as_bytes()));
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(known(&sayings).len(), 3);
+        let short = Duration::from_millis(100);
+        let hears = tokio::time::timeout(short, sayings.changed()).await;
+        assert!(hears.is_err(), "reading hangs, and this does not");
+        // Both go on, and find nothing.
+        let mut writes = std::fs::OpenOptions::new();
+        let pipe = writes.read(true).write(true).open(&path).expect("somebody reads it");
+        std::fs::remove_file(&path).expect("it is ours");
+        drop(pipe);
+        let written = || scratch.read(WORDS).is_some_and(|text| text.contains("web3"));
+        until("written", written).await;
+        let patience = Duration::from_secs(20);
+        tokio::time::timeout(patience, sayings.changed()).await.expect("it was read");
+        sayings.read();
+        assert_eq!(known(&sayings).len(), 3);
     }
 
     #[tokio::test]

@@ -234,7 +234,7 @@ impl Process {
         let pools = self.pools.iter().map(summary).collect();
         let able = BTreeSet::from(["main".to_owned()]);
         let wall = Some(self.wall);
-        let told = Told { pools, able, beats: self.beats, wall, more: false };
+        let told = Told { pools, able, beats: self.beats, wall, ..Told::default() };
         let turn = self.beats;
         (told.to_bytes(32 * 1024, turn), self.words.to_json_within(32 * 1024, turn).into_bytes())
     }

@@ -92,6 +92,45 @@ fn a_tombstone_keeps_a_director_that_was_away_from_bringing_a_word_back() {
 }
 
 #[test]
+fn a_tombstone_stays_as_long_as_an_older_word_that_it_overrides() {
+    for (first, then) in [(Some("a"), None), (None, Some("a"))] {
+        let mut words = Words::default();
+        words.say(whom("web1", first), said(Word::Maintenance, 10));
+        words.say(whom("web1", then), said(Word::Ready, 20));
+        words.prune(u64::MAX);
+        assert_eq!((word(&words, "a"), words.len()), (None, 2));
+        // Once that is taken back as well, both go.
+        words.say(whom("web1", first), said(Word::Ready, 30));
+        words.prune(u64::MAX);
+        assert!(words.is_empty());
+    }
+}
+
+#[test]
+fn making_room_lets_no_word_hold_that_was_overridden() {
+    let mut words = Words::default();
+    words.say(whom("web1", Some("a")), said(Word::Maintenance, 1));
+    words.say(whom("web1", None), said(Word::Ready, 2));
+    words.say(whom("web2", None), said(Word::Drain, 3));
+    let full = words.clone();
+    assert!(!words.forget_tombstone());
+    words.forget_oldest();
+    assert!(word(&words, "a").is_none() && words.of("web2", "a", 0).is_some());
+    assert_eq!(words.len(), 2);
+    // Nobody brings it back, either.
+    words.merge(&full);
+    assert_eq!(word(&words, "a"), None);
+    let more = (0..MOST_WORDS as u64).map(|n| (format!("more{n}"), 10 + n));
+    let mut words = full;
+    for (host, at) in more.take(MOST_WORDS - 2) {
+        words.hosts.entry(host).or_default().insert(None, said(Word::Drain, at));
+    }
+    words.say(whom("one more", None), said(Word::Drain, 100_000));
+    assert_eq!((words.len(), word(&words, "a")), (MOST_WORDS, None));
+    assert!(words.of("web2", "a", 0).is_some() || words.of("more0", "a", 0).is_some());
+}
+
+#[test]
 fn only_tombstones_are_forgotten() {
     let mut words = Words::default();
     words.say(whom("web1", None), said(Word::Drain, 10));
@@ -226,6 +265,30 @@ proptest! {
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_is_forgotten_in_time_changes_nothing_that_holds(
+        a in any_words(), age in 0..8u64, other in any_words()
+    ) {
+        let holds = |words: &Words| -> Vec<_> {
+            let hosts = ["web0", "web1", "web2"].into_iter();
+            let pools = ["pool0", "pool1", "pool2"];
+            hosts.flat_map(|host| pools.map(|pool| words.now(host, pool))).collect()
+        };
+        let tombstone = TOMBSTONE.as_millis() as u64;
+        let mut pruned = a.clone();
+        pruned.prune(tombstone + age);
+        prop_assert_eq!(holds(&pruned), holds(&a));
+        prop_assert_eq!(holds(&merged(&pruned, &a)), holds(&a));
+        let mut less = a.clone();
+        while less.forget_tombstone() {
+            prop_assert_eq!(holds(&less), holds(&a));
+        }
+        let mut both = merged(&a, &other);
+        let before = holds(&both);
+        both.prune(u64::MAX);
+        prop_assert_eq!(holds(&both), before);
     }
 
     #[test]

@@ -96,3 +96,28 @@ async fn a_thread_that_hangs_is_seen_and_trusted_again_once_it_has_caught_up() {
     checking.look(judged, at(1015));
     assert!(!checking.is_blind());
 }
+
+#[tokio::test]
+async fn a_thread_that_turned_once_and_died_again_is_not_trusted() {
+    let mut checking = Checking::new();
+    let turns = Arc::new(AtomicU64::new(1));
+    checking.turns = Some(Arc::clone(&turns));
+    let at = |seconds| Moment::after_start(Duration::from_secs(seconds));
+    let judged = Duration::from_secs(3);
+    let look = |checking: &mut Checking, second| {
+        checking.look(judged, at(second));
+        checking.is_blind()
+    };
+    assert!(!look(&mut checking, 1000));
+    let blind: Vec<bool> = (1002..1014).step_by(2).map(|at| look(&mut checking, at)).collect();
+    assert_eq!(blind, [false, false, false, false, true, true]);
+    turns.store(2, Ordering::Relaxed);
+    assert!((1014..1040).step_by(2).all(|at| look(&mut checking, at)), "it turned once");
+    turns.store(3, Ordering::Relaxed);
+    assert!(look(&mut checking, 1040));
+    for second in [1042, 1044] {
+        turns.fetch_add(1, Ordering::Relaxed);
+        look(&mut checking, second);
+    }
+    assert!(!checking.is_blind());
+}
