@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::{Duration, Instant};
 
 use crate::check::driver::CheckError;
@@ -99,6 +100,9 @@ impl From<Diagnostics> for Failure {
         Failure::Config(found)
     }
 }
+
+/// At the end, what is still being written has so long.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A host's role, with what it was made from.
 pub struct Loaded {
@@ -201,7 +205,12 @@ impl Loaded {
 /// Runs a command's body, and says what went wrong.
 pub fn with_runtime(body: impl Future<Output = Result<Exit, Failure>>) -> Exit {
     let result = match super::runtime() {
-        Ok(runtime) => runtime.block_on(body),
+        Ok(runtime) => {
+            let result = runtime.block_on(body);
+            // A file system that hangs is not waited for: what it is to keep is whole or not there.
+            runtime.shutdown_timeout(FAREWELL);
+            result
+        }
         Err(error) => Err(Failure::Runtime(error)),
     };
     result.unwrap_or_else(|failure| say(&failure))
