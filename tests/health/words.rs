@@ -83,6 +83,8 @@ fn who_was_taken_out_stays_out_where_a_converge_by_hand_runs_without_the_service
     let mut a = director(&segment, "a", "", &proxied(CHECK));
     a.start();
     until_well(&a, PROXIED);
+    // Not of the moment before it was judged.
+    a.await_file(FILE, "192.0.2.4:80 weight=1");
     says(&a, "maintenance web2");
     a.await_file(FILE, "192.0.2.4:80 down");
     a.signal(Signal::SIGTERM);
