@@ -196,9 +196,17 @@ impl Check {
         Some(check)
     }
 
-    /// The check of a server that takes traffic there. None where it makes no sense: a server of
-    /// another family than the VIP, in a tunnel, is not asked through it, since this host may have
-    /// no address of that family to ask from.
+    /// Whether it makes sense for a server of that address: one of another family than the VIP, in
+    /// a tunnel, is not asked through it, since this host may have no address of that family to
+    /// ask from.
+    pub fn suits(&self, server: IpAddr) -> bool {
+        let address = self.address.unwrap_or(server);
+        let Asked::This(probe) = &self.probe else { return true };
+        let Probe::ThroughVip(through) = &**probe else { return true };
+        through.vip.is_ipv4() == address.is_ipv4()
+    }
+
+    /// The check of a server that takes traffic there. None where it does not suit it.
     pub fn of(&self, server: SocketAddr) -> Option<Arc<CheckConfig>> {
         let address = self.address.unwrap_or(server.ip());
         let port = self.port.unwrap_or(server.port());
@@ -207,10 +215,9 @@ impl Check {
             Asked::This(probe) => Arc::clone(probe),
         };
         let port = if has_port(&probe) { port } else { 0 };
-        let is_mixed = |through: &ThroughVip| through.vip.is_ipv4() != address.is_ipv4();
-        let senseless = matches!(&*probe, Probe::ThroughVip(through) if is_mixed(through));
         let target = Target { address, port };
-        (!senseless).then(|| Arc::new(CheckConfig { target, probe, timing: self.timing }))
+        let timing = self.timing;
+        self.suits(server.ip()).then(|| Arc::new(CheckConfig { target, probe, timing }))
     }
 
     /// The check of a spare: that it answers in the same protocol at its own port. What it says may

@@ -21,7 +21,7 @@ use super::method::{Method, TunnelKind};
 use super::need::Need;
 use super::pool::{self, GUARD, HYSTERESIS, ON_FAILURE, QUORUM, SLOW_START};
 use super::want::Want;
-use crate::check::wire::flow::FlowConfig;
+use crate::check::wire::flow::{FlowConfig, FlowServer};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::{Field, Section, Shape, Spanned};
 use crate::ipvs::model;
@@ -136,8 +136,11 @@ impl VirtualServers {
         };
         let nat = self.method == Method::Nat;
         self.pools().filter(move |(id, _)| nat && is_answered(id)).map(|(id, pool)| {
-            let member = |member: Member| (member.host, member.server);
-            FlowConfig { id, servers: pool.members.into_iter().map(member).collect() }
+            let server = |member: Member| {
+                let Member { host, server: at, checks, .. } = member;
+                FlowServer { host, at, checks }
+            };
+            FlowConfig { id, servers: pool.members.into_iter().map(server).collect() }
         })
     }
 

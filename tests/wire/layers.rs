@@ -7,7 +7,7 @@ use std::net::{IpAddr, TcpStream};
 use std::time::Duration;
 
 use converge::check::config::Way;
-use converge::check::wire::flow::FlowConfig;
+use converge::check::wire::flow::{FlowConfig, FlowServer};
 use converge::frame::tunnel::Tunnel;
 
 use super::host::{Host, Layer, Link, VIP, VIP6, at, through};
@@ -104,9 +104,11 @@ async fn one_way() {
     // It reaches clients, but not through the director.
     server.sh("ip route add 192.0.2.0/24 dev eth0");
     let id = format!("TCP {VIP}:80").parse().expect("an id");
-    let flow = FlowConfig { id, servers: vec![(server.name(), at("10.77.0.11:80"))] };
+    let (host, end) = (server.name(), at("10.77.0.11:80"));
+    let flow = FlowServer { host, at: end, checks: Vec::new() };
+    let flow = FlowConfig { id, servers: vec![flow] };
     let mut watch = Watch::over_flows(&director, vec![flow]);
-    watch.reachable(&[server.address()]);
+    watch.answering(id, end);
     let found = watch.finds_while(|| connect(&client)).await;
     let named = "real server h11 (10.77.0.11:80) answers checks, but of what clients of TCP";
     assert!(found.starts_with(named), "{found}");

@@ -1,12 +1,13 @@
 //! A watch over a link, by one of its hosts, and what it finds.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use converge::check::wire::config::WireConfig;
 use converge::check::wire::flow::FlowConfig;
-use converge::check::wire::{Findings, Wire};
+use converge::check::wire::{Findings, Up, Wire};
+use converge::ipvs::VirtualServerId;
 use tokio::time::timeout;
 
 use super::host::{Host, VIP, VIP6};
@@ -69,7 +70,14 @@ impl Watch {
 
     /// Tells it which addresses answer checks.
     pub(crate) fn reachable(&self, servers: &[IpAddr]) {
-        self.wire.reachable(servers.iter().copied().collect::<BTreeSet<_>>());
+        let addresses = servers.iter().copied().collect();
+        self.wire.reachable(Up { addresses, ..Up::default() });
+    }
+
+    /// Tells it that this masqueraded server answers its checks.
+    pub(crate) fn answering(&self, id: VirtualServerId, server: SocketAddr) {
+        let flows = BTreeSet::from([(id, server)]);
+        self.wire.reachable(Up { flows, ..Up::default() });
     }
 
     /// Waits until it finds something.

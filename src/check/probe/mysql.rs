@@ -50,6 +50,8 @@ pub(super) struct Mysql {
     random: [u8; 16],
     stage: Stage,
     greeting: Greeting,
+    /// The password went out under the server's key, which takes time: it does so once.
+    encrypted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,8 +68,15 @@ impl Mysql {
         covered: bool,
         random: [u8; 16],
     ) -> Mysql {
-        let greeting = Greeting::default();
-        Mysql { login, upgrade, covered, random, stage: Stage::Greeting, greeting }
+        Mysql {
+            login,
+            upgrade,
+            covered,
+            random,
+            stage: Stage::Greeting,
+            greeting: Greeting::default(),
+            encrypted: false,
+        }
     }
 
     fn greeted(&mut self, payload: &[u8], number: u8, out: &mut Vec<u8>) -> Step {
@@ -148,7 +157,7 @@ impl Mysql {
                 packet::put(number.wrapping_add(1), &password, out);
                 Step::More
             }
-            [mark::MORE, caching::UNKNOWN] => {
+            [mark::MORE, caching::UNKNOWN] if !self.encrypted => {
                 self.stage = Stage::Key;
                 packet::put(number.wrapping_add(1), &[caching::KEY], out);
                 Step::More
@@ -178,6 +187,7 @@ impl Mysql {
             None => return bad("its public key is too small for the password"),
         }
         self.stage = Stage::Login;
+        self.encrypted = true;
         Step::More
     }
 

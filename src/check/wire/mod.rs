@@ -24,4 +24,4 @@ pub mod segment;
 mod thread;
 mod watch;
 
-pub use thread::{Findings, Wire};
+pub use thread::{Findings, Up, Wire};

@@ -40,6 +40,12 @@ impl Port {
         self.addresses.iter().any(|net| net.contains(&address))
     }
 
+    /// Whether an address lies in one of its subnets, that of the address itself left out: a VIP
+    /// that is held here brings its own along.
+    pub(in crate::check) fn spans_by_others(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|net| net.addr() != address && net.contains(&address))
+    }
+
     /// Whether it has this address.
     pub(in crate::check) fn has(&self, address: IpAddr) -> bool {
         self.addresses.iter().any(|net| net.addr() == address)

@@ -21,10 +21,13 @@ pub fn outside(subnet: IpNet, servers: &[(String, IpAddr)]) -> Vec<&(String, IpA
     servers.iter().filter(lies_outside).collect()
 }
 
-/// The addresses that answer checks: who is not on the link all the same is somewhere else. Through
-/// the VIP, where that is so, nobody answers.
+/// The addresses that answer checks, to the last one: who is not on the link all the same is
+/// somewhere else. Through the VIP, where that is so, nobody answers.
 pub fn answering(health: &BTreeMap<Arc<CheckConfig>, Health>) -> BTreeSet<IpAddr> {
-    let well = health.iter().filter(|(_, health)| health.state == State::Up);
+    let well = health.iter().filter(|(_, health)| {
+        // One that was not answered the last time may be dead.
+        health.state == State::Up && health.failing.is_none()
+    });
     let by_ip = well.filter(|(check, _)| check.probe.is_answered_by_ip());
     by_ip.map(|(check, _)| check.target.address).collect()
 }

@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use super::config::WireConfig;
 use super::finding::Finding;
-use super::flow::{Count, FlowConfig, Flows};
+use super::flow::{Answering, COUNTED_EVERY, Count, FlowConfig, Flows};
 use super::host;
 use super::watch::{Output, Watcher};
 use crate::clock::Moment;
@@ -38,9 +38,6 @@ const BATCH: usize = 256;
 /// More than a look at the headers needs.
 const PACKET: usize = 128;
 
-/// From one look at what the kernel has counted to the next: some repeated SYNs of a client.
-const COUNTED_EVERY: Duration = Duration::from_secs(5);
-
 /// The stack; only what was touched is memory.
 const STACK: usize = 256 * 1024;
 
@@ -57,10 +54,20 @@ impl Findings {
     }
 }
 
+/// Who answers checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Up {
+    /// The addresses: one that the link does not know all the same is not where direct routing can
+    /// reach it.
+    pub addresses: BTreeSet<IpAddr>,
+    /// The masqueraded servers: one of whose replies none come by has another way back.
+    pub flows: Answering,
+}
+
 #[derive(Default)]
 struct Orders {
     configs: Option<(Vec<WireConfig>, Vec<FlowConfig>)>,
-    up: Option<BTreeSet<IpAddr>>,
+    up: Option<Up>,
     end: bool,
     /// The thread is to fail, for tests of what becomes of it then.
     #[cfg(test)]
@@ -90,10 +97,9 @@ impl Wire {
         self.0.put(|orders| orders.fail = true);
     }
 
-    /// The addresses of servers that answer checks, all of them: one that the link does not know
-    /// all the same is not where direct routing can reach it.
-    pub fn reachable(&self, servers: BTreeSet<IpAddr>) {
-        self.0.put(|orders| orders.up = Some(servers));
+    /// Who answers checks, all of them.
+    pub fn reachable(&self, up: Up) {
+        self.0.put(|orders| orders.up = Some(up));
     }
 }
 
@@ -110,7 +116,7 @@ struct Thread {
     flows: Flows,
     /// When the counters are read next.
     counted: Moment,
-    up: BTreeSet<IpAddr>,
+    answering: Answering,
     announcer: Announcer,
     listeners: Vec<Listener>,
     taps: Vec<(Family, Tap)>,
@@ -133,7 +139,7 @@ impl Thread {
             watcher: Watcher::new(Vec::new(), now()),
             flows: Flows::default(),
             counted: now(),
-            up: BTreeSet::new(),
+            answering: Answering::new(),
             announcer: Announcer::open()?,
             listeners,
             taps: Vec::new(),
@@ -158,8 +164,8 @@ impl Thread {
                     self.flows.configure(flows);
                 }
                 if let Some(up) = orders.up {
-                    self.up.clone_from(&up);
-                    self.watcher.handle_up(up);
+                    self.answering = up.flows;
+                    self.watcher.handle_up(up.addresses);
                 }
             }
             self.hear();
@@ -264,7 +270,7 @@ impl Thread {
                 (SocketAddr::new(at.addr, at.port), count)
             };
             let counts = load.iter().map(count).collect();
-            for finding in self.flows.look(config.id, &counts, &self.up) {
+            for finding in self.flows.look(config.id, &counts, &self.answering) {
                 // What nobody takes is lost: there is nobody to read it.
                 drop(self.teller.try_send(finding));
             }

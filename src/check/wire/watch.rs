@@ -288,7 +288,7 @@ impl Watcher {
         if port.has(vip) {
             holders.insert("this director".to_owned());
         }
-        if !holders.is_empty() && port.spans(vip) {
+        if !holders.is_empty() && port.spans_by_others(vip) {
             leaks.extend(strangers);
         }
         if holders.len() > 1 {

@@ -26,7 +26,6 @@ use super::{WatchError, log};
 use crate::check::config::{CheckConfig, Timing};
 use crate::check::driver::Event;
 use crate::check::outcome::{Health, State};
-use crate::check::wire::segment;
 use crate::clock::Moment;
 use crate::control::checks::{Figures, Recorder};
 use crate::control::report::{self, PoolReport, Reporter};
@@ -383,7 +382,7 @@ impl<'h> Balance<'h> {
             Err(_) | Ok(()) => {}
         }
         self.is_reported = written.is_ok();
-        self.wiring.reachable(segment::answering(&self.health));
+        self.wiring.reachable(&self.health);
         let rest = (began.elapsed() * SHARE).clamp(REPORT_REST, REPORT_REST_MOST);
         self.report_rest = began + rest;
     }

@@ -4,17 +4,16 @@
 //! Nothing hangs on it but alarms.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Healths;
 use super::again::Again;
 use crate::check::wire::config::WireConfig;
 use crate::check::wire::finding::Finding;
-use crate::check::wire::flow::FlowConfig;
-use crate::check::wire::{Findings, Wire};
+use crate::check::wire::flow::{self, FlowConfig};
+use crate::check::wire::{Findings, Up, Wire, segment};
 use crate::daemon::log;
 
 /// As many findings are told within this time.
@@ -26,7 +25,7 @@ pub(super) struct Wiring {
     running: Option<(Wire, Findings)>,
     wanted: Vec<WireConfig>,
     flows: Vec<FlowConfig>,
-    up: BTreeSet<IpAddr>,
+    up: Up,
     again: Again,
     /// How many findings there were of late.
     found: u32,
@@ -50,7 +49,7 @@ impl Wiring {
             running: None,
             wanted: Vec::new(),
             flows: Vec::new(),
-            up: BTreeSet::new(),
+            up: Up::default(),
             again: Again::new(now),
             found: 0,
             found_since: now,
@@ -126,10 +125,11 @@ impl Wiring {
         tracing::debug!("{finding}");
     }
 
-    /// Who answers by IP has to be on the link, too.
-    pub(super) fn reachable(&mut self, servers: BTreeSet<IpAddr>) {
+    /// Who answers checks has to be on the link, too, and its replies have to come by.
+    pub(super) fn reachable(&mut self, health: &Healths) {
         if let Some((wire, _)) = &self.running {
-            self.up = servers;
+            let flows = flow::answering(&self.flows, health);
+            self.up = Up { addresses: segment::answering(health), flows };
             wire.reachable(self.up.clone());
         }
     }

@@ -82,7 +82,8 @@ fn what_masqueraded_servers_reply_is_counted() {
     let flows = |vars: &str| {
         let (role, _) = load("one", &cluster(vars), None).unwrap_or_else(|said| panic!("{said}"));
         let flow = |flow: &FlowConfig| {
-            let servers = flow.servers.iter().map(|(host, at)| format!("{host} {at}"));
+            let servers =
+                flow.servers.iter().map(|server| format!("{} {}", server.host, server.at));
             format!("{}: {}", flow.id, servers.collect::<Vec<_>>().join(", "))
         };
         role.flows().iter().map(flow).collect::<Vec<_>>()

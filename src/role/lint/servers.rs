@@ -34,6 +34,30 @@ pub fn readable_password(checks: &[Check], far: Option<&HostEntry>) -> Option<Di
     Some(diagnostic)
 }
 
+/// Whether none of the checks that there are suits a host, so that it would count as well for ever.
+pub fn is_unchecked(checks: &[Check], host: &HostEntry) -> bool {
+    let address = host.address.addr();
+    !checks.is_empty() && !checks.iter().any(|check| check.suits(address))
+}
+
+/// Says so of the first of such hosts.
+pub fn not_checked(checks: &[Check], hosts: &[&HostEntry]) -> Option<Diagnostic> {
+    let (first, rest) = hosts.split_first()?;
+    let name = &first.name.value;
+    let title = format!("nothing checks `{name}`{}: it counts as well even when dead", and(rest));
+    let diagnostic = Diagnostic::warning(checks.first()?.place.clone(), title)
+        .label("through a VIP of another family than its address nothing is asked")
+        .help("add a check of its own address, such as `tcp`");
+    Some(diagnostic)
+}
+
+fn and(rest: &[&HostEntry]) -> String {
+    match rest.len() {
+        0 => String::new(),
+        rest => format!(", and {rest} more"),
+    }
+}
+
 /// Whether a director has no way to a host's Ethernet address, as far as the cluster file shows it.
 pub fn is_outside(own: &IpNet, host: &HostEntry) -> bool {
     let address = host.address.addr();
@@ -43,10 +67,7 @@ pub fn is_outside(own: &IpNet, host: &HostEntry) -> bool {
 /// Says so of the first of such hosts.
 pub fn not_on_segment(own: &IpNet, hosts: &[&HostEntry]) -> Option<Diagnostic> {
     let (first, rest) = hosts.split_first()?;
-    let more = match rest.len() {
-        0 => String::new(),
-        rest => format!(", and {rest} more"),
-    };
+    let more = and(rest);
     let name = &first.name.value;
     let title = format!("direct routing does not reach `{name}`: it is outside of {}", own.trunc());
     let diagnostic = Diagnostic::warning(first.address.place.clone(), title)

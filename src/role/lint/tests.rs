@@ -294,3 +294,17 @@ fn a_check_that_outlives_its_beat_is_told_where_it_is_set() {
     assert!(told.contains("--> cluster.toml:") && told.contains("this is where it is used"));
     assert_eq!(said(&pair("check-timeout = \"3s\"\ncheck-every = \"5s\""), None), "");
 }
+
+#[test]
+fn a_real_server_that_nothing_checks_is_told() {
+    let cluster = |vars: &str, server: &str| {
+        let vars = format!("forward = \"tun\"\n{vars}");
+        said(&pair(&vars).replace("192.0.2.3/24", server), None)
+    };
+    let told = cluster("check = \"vip\"", "2001:db8::3/64");
+    holds(&told, &["warning: nothing checks `web`: it counts as well even when dead", "`tcp`"]);
+    for fine in [cluster("", "2001:db8::3/64"), cluster("check = \"vip\"", "192.0.2.3/24")] {
+        assert!(!fine.contains("nothing checks"), "{fine}");
+    }
+    assert!(!cluster("check = \"off\"", "2001:db8::3/64").contains("nothing checks"));
+}

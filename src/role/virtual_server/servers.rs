@@ -83,16 +83,20 @@ pub fn servers(
     let role = e.get::<String>("real-servers")?;
     let of_all = check::of_all(e, traffic);
     let own = e.me().address.value;
-    let (mut servers, mut far) = (Vec::new(), Vec::new());
+    let (mut servers, mut far, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
     e.for_each_host(&role, "server", |host, server| {
         let address = host.address.addr();
         if lint::is_outside(&own, host) {
             far.push(host);
         }
         if Family::of(address) == family || matches!(forward, Forward::Tunnel(_)) {
+            let checks = of_all.clone().unwrap_or_else(|| check::of_each(server, traffic));
+            if lint::is_unchecked(&checks, host) {
+                unchecked.push(host);
+            }
             servers.extend(destination(server, forward).map(|destination| Server {
                 destination,
-                checks: of_all.clone().unwrap_or_else(|| check::of_each(server, traffic)),
+                checks,
                 host: host.name.value.to_string(),
                 address,
                 port,
@@ -103,7 +107,9 @@ pub fn servers(
     let lone = lint::lone_ping(checks, traffic.protocol);
     let readable = lint::readable_password(checks, far.first().copied());
     let missed = (forward == Forward::Route).then(|| lint::not_on_segment(&own, &far));
-    lone.into_iter().chain(readable).chain(missed.flatten()).for_each(|warning| e.report(warning));
+    let blind = lint::not_checked(checks, &unchecked);
+    let warnings = lone.into_iter().chain(readable).chain(missed.flatten()).chain(blind);
+    warnings.for_each(|warning| e.report(warning));
     Some(servers)
 }
 

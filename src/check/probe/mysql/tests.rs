@@ -100,6 +100,8 @@ fn a_server_that_has_not_seen_the_user_gets_the_password_under_its_key() {
         .hears(&packet(6, OK))
         .says(b"\x01\0\0\0\x01")
         .ends_good();
+    let again = asked().hears(&packet(4, &[b"\x01", PEM].concat())).hears(&packet(6, &[1, 4]));
+    again.ends_bad("no answer to the login, but `\\u{1}\\u{4}`");
     let refused = b"\xff\x15\x04#28000Access denied";
     asked().hears(&packet(4, refused)).ends_bad("error `Access denied` (1045)");
     asked().hears(&packet(4, b"\x01---")).ends_bad("no public key, but `\\u{1}---`");

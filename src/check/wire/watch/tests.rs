@@ -1,5 +1,7 @@
 //! Links on which something is wrong, for how long, and what is said of it.
 
+use ipnet::IpNet;
+
 use super::*;
 use crate::frame::claim::How;
 
@@ -31,6 +33,8 @@ struct Scene {
     watcher: Watcher,
     answers: BTreeMap<IpAddr, Vec<Mac>>,
     holds: bool,
+    /// Addresses of another subnet that this host holds.
+    far: Option<&'static str>,
     now: Moment,
 }
 
@@ -40,7 +44,7 @@ impl Scene {
         let now = Moment::ZERO;
         let hosts = [(2, PEER), (11, ONE), (12, TWO), (VIP, PEER)];
         let answers = hosts.map(|(last, mac)| (address(last), vec![mac])).into();
-        Scene { watcher: Watcher::new(vec![config()], now), answers, holds: false, now }
+        Scene { watcher: Watcher::new(vec![config()], now), answers, holds: false, far: None, now }
     }
 
     fn ports(&self) -> Ports {
@@ -48,6 +52,7 @@ impl Scene {
         if self.holds {
             addresses.push("10.77.0.100/24".parse().expect("a subnet"));
         }
+        addresses.extend(self.far.iter().map(|far| -> IpNet { far.parse().expect("a subnet") }));
         Ports::from([("eth0".to_owned(), Port { index: 3, mac: Some(OWN), addresses })])
     }
 
@@ -181,6 +186,13 @@ fn for_a_vip_of_another_subnet_a_router_may_answer() {
     scene.watcher.configure(vec![WireConfig { vip: far, ..config() }], scene.now);
     scene.answers.insert(far, vec![PEER, STRANGER]);
     assert_eq!(scene.rounds(6), []);
+    // Who holds it has it in its subnet: that is no subnet of the link.
+    scene.answers.insert(far, vec![STRANGER]);
+    for held in ["192.0.2.100/24", "192.0.2.100/32"] {
+        scene.far = Some(held);
+        assert_eq!(scene.rounds(6), []);
+    }
+    scene.far = None;
     // A real server's answer is a leak all the same.
     scene.answers.insert(far, vec![PEER, ONE]);
     let (interface, host) = ("eth0".to_owned(), Some("one".to_owned()));
