@@ -97,14 +97,10 @@ pub fn run(global: &Global) -> Exit {
         {
             return Err(whom::no_pools(loaded));
         }
-        let said = match words::read(host.files()) {
-            Ok(said) => said,
-            Err(WordsFileError::Damaged(why)) => {
-                warn(&format!("{} is damaged: {}", words::WORDS, chain(&why)));
-                Words::default()
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let (said, wrong) = words::salvage(host.files()).map_err(WordsFileError::from)?;
+        if let Some(why) = wrong {
+            warn(&format!("{} is damaged: {}", words::WORDS, chain(&why)));
+        }
         let mut traffic = Traffic::open().unwrap_or_else(|error| {
             warn(&format!("connections are not shown: {}", chain(&error)));
             Traffic::unknown()
@@ -199,7 +195,8 @@ fn of_report(name: &str, report: &PoolReport, said: &Words) -> Pool {
     let now = wall();
     let server = |(at, member): (&SocketAddr, &MemberReport)| {
         let share = report.shares.members.get(at);
-        let word = said.of(&member.host, name, now);
+        // Whether a drain is over the running converge knows, by the clock of where it was said.
+        let word = said.now(&member.host, name);
         Server {
             host: member.host.clone(),
             at: *at,
@@ -280,7 +277,10 @@ fn notes(report: &PoolReport) -> Vec<String> {
 fn of_role(config: &PoolConfig, runs: bool, said: &Words) -> Pool {
     let now = wall();
     let server = |member: &crate::pool::config::Member| {
-        let word = said.of(&member.host, &config.name, now);
+        let word = match runs {
+            true => said.now(&member.host, &config.name),
+            false => said.of(&member.host, &config.name, now),
+        };
         Server {
             host: member.host.clone(),
             at: member.server,
@@ -424,6 +424,7 @@ mod tests {
 
     use super::*;
     use crate::host::FileError;
+    use crate::pool::words::{Said, Whom};
 
     #[derive(Parser)]
     struct Line {
@@ -449,5 +450,18 @@ mod tests {
         assert_eq!(of(&[], Failure::NoCluster(CLUSTER.into())), Some(Files::Wrong));
         let typo = Failure::NoCluster("/x/clutser.toml".into());
         assert_eq!(of(&["--cluster", "clutser.toml"], typo), None);
+    }
+
+    #[test]
+    fn whether_a_drain_is_over_is_for_the_running_converge_to_say() {
+        let mut words = Words::default();
+        let until = Some(wall() - 60_000);
+        let drain = Said { word: Word::Drain, at: wall() - 120_000, by: "dr2".into(), until };
+        words.say(Whom { host: "web1".into(), pool: None }, drain);
+        let at = SocketAddr::from(([192, 0, 2, 1], 80));
+        let member = MemberReport { host: "web1".into(), ..MemberReport::default() };
+        let report = PoolReport { members: [(at, member)].into(), ..PoolReport::default() };
+        let pool = of_report("app", &report, &words);
+        assert_eq!(pool.servers[0].word.as_ref().map(|said| said.word), Some(Word::Drain));
     }
 }
