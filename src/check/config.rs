@@ -171,7 +171,13 @@ pub enum Protocol {
         login: Option<Login>,
     },
     /// MySQL and MariaDB: greeting, and login if there is one.
-    Mysql(Option<Login>),
+    Mysql {
+        /// Who logs in.
+        login: Option<Login>,
+        /// Whether the password is given to whoever answers, under a key that he sends: not only
+        /// over TLS, or to this host itself.
+        cleartext: bool,
+    },
     /// PostgreSQL: start-up with this user and database.
     Postgres {
         /// The user, and the password if one is asked for.

@@ -159,7 +159,7 @@ fn of_protocol(protocol: &Protocol) -> String {
         Protocol::Pop3(_) => "pop3".into(),
         Protocol::Nntp(_) => "nntp".into(),
         Protocol::Redis { .. } => "redis".into(),
-        Protocol::Mysql(_) => "mysql".into(),
+        Protocol::Mysql { .. } => "mysql".into(),
         Protocol::Postgres { login, .. } => format!("postgres as {}", login.user),
         Protocol::Ldap { .. } => "ldap".into(),
         Protocol::Dns(dns) => format!("dns {} over tcp", dns.name),

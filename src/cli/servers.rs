@@ -5,8 +5,10 @@
 //! but what operators said.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::json;
 
 use super::exit::Code;
@@ -14,7 +16,7 @@ use super::load::{self, Failure};
 use super::traffic::{self, Carried, Traffic};
 use super::wait::spoken;
 use super::whom;
-use super::{Exit, Format, Global};
+use super::{CLUSTER, Exit, Format, Global};
 use crate::control::checks::{self, Figures};
 use crate::control::report::{self, MemberReport, PoolReport, Seen};
 use crate::control::words::WordsFileError;
@@ -47,6 +49,16 @@ struct Pool {
     notes: Vec<String>,
 }
 
+/// What is known of the files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Files {
+    Right,
+    Wrong,
+    /// By the user who asks.
+    Unreadable,
+}
+
 /// A server as it is shown.
 struct Server {
     host: String,
@@ -68,14 +80,16 @@ pub fn run(global: &Global) -> Exit {
         let host = Host::this();
         let seen = report::read(host.files())?;
         let live = seen.as_ref().filter(|seen| seen.lives);
-        let loaded = match load::this_host(global, &host).await {
-            Ok(loaded) => Some(loaded),
+        let (loaded, files) = match load::this_host(global, &host).await {
+            Ok(loaded) => (Some(loaded), Files::Right),
             // The running converge goes on with what it had, and so does who looks at it.
-            Err(failure) if live.is_some() && is_of_files(global, &failure) => {
-                stale(&failure);
-                None
-            }
-            Err(failure) => return Err(failure),
+            Err(failure) => match fault(global, &failure).filter(|_| live.is_some()) {
+                Some(files) => {
+                    stale(&failure, files);
+                    (None, files)
+                }
+                None => return Err(failure),
+            },
         };
         if let Some(loaded) = &loaded
             && loaded.role.pools().is_empty()
@@ -83,14 +97,10 @@ pub fn run(global: &Global) -> Exit {
         {
             return Err(whom::no_pools(loaded));
         }
-        let said = match words::read(host.files()) {
-            Ok(said) => said,
-            Err(WordsFileError::Damaged(why)) => {
-                warn(&format!("{} is damaged: {}", words::WORDS, chain(&why)));
-                Words::default()
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let (said, wrong) = words::salvage(host.files()).map_err(WordsFileError::from)?;
+        if let Some(why) = wrong {
+            warn(&format!("{} is damaged: {}", words::WORDS, chain(&why)));
+        }
         let mut traffic = Traffic::open().unwrap_or_else(|error| {
             warn(&format!("connections are not shown: {}", chain(&error)));
             Traffic::unknown()
@@ -101,7 +111,7 @@ pub fn run(global: &Global) -> Exit {
         match global.output {
             Format::Json => {
                 let made = live.and_then(|_| figures(&host));
-                super::print(&as_json(role, live, made.as_ref(), &pools).to_string());
+                super::print(&as_json(role, files, live, made.as_ref(), &pools).to_string());
             }
             Format::Text => {
                 text(&pools);
@@ -123,11 +133,13 @@ fn figures(host: &Host) -> Option<Figures> {
     })
 }
 
-/// Whether the files are at fault, and not who asks.
-fn is_of_files(global: &Global, failure: &Failure) -> bool {
+/// What of the files is at fault, if it is not what was asked for.
+fn fault(global: &Global, failure: &Failure) -> Option<Files> {
     let asked = global.host.is_some() || global.role.is_some();
-    match failure {
-        Failure::Config(_) | Failure::Unreadable(_) | Failure::NoCluster(_) => true,
+    let wrong = match failure {
+        Failure::Unreadable(error) if error.is_permission() => return Some(Files::Unreadable),
+        Failure::Config(_) | Failure::Unreadable(_) => true,
+        Failure::NoCluster(_) => global.cluster == Path::new(CLUSTER),
         Failure::WhoAmI(_) => !asked,
         Failure::NotRoot
         | Failure::Busy
@@ -139,19 +151,26 @@ fn is_of_files(global: &Global, failure: &Failure) -> bool {
         | Failure::Words(_)
         | Failure::Check(_)
         | Failure::Report(_) => false,
-    }
+    };
+    wrong.then_some(Files::Wrong)
 }
 
-/// Says that the files are not those that the running converge has.
-fn stale(failure: &Failure) {
+/// Says why the files are not looked at.
+fn stale(failure: &Failure, files: Files) {
+    let has = "this is what the running converge has";
     let why = match failure {
         Failure::Config(found) => found.count().unwrap_or_default(),
         other => load::text(other),
     };
-    anstream::eprintln!(
-        "warning: {why}; this is what the running converge has, and a reload would not change it \
-         (`converge lint` shows what is wrong)"
-    );
+    match files {
+        Files::Unreadable => anstream::eprintln!(
+            "warning: {why} to see whether the files are right; {has}, whatever is in them now"
+        ),
+        Files::Right | Files::Wrong => anstream::eprintln!(
+            "warning: {why}; {has}, and a reload would not change it (`converge lint` shows what \
+             is wrong)"
+        ),
+    }
 }
 
 fn warn(line: &str) {
@@ -176,7 +195,8 @@ fn of_report(name: &str, report: &PoolReport, said: &Words) -> Pool {
     let now = wall();
     let server = |(at, member): (&SocketAddr, &MemberReport)| {
         let share = report.shares.members.get(at);
-        let word = said.of(&member.host, name, now);
+        // Whether a drain is over the running converge knows, by the clock of where it was said.
+        let word = said.now(&member.host, name);
         Server {
             host: member.host.clone(),
             at: *at,
@@ -257,7 +277,10 @@ fn notes(report: &PoolReport) -> Vec<String> {
 fn of_role(config: &PoolConfig, runs: bool, said: &Words) -> Pool {
     let now = wall();
     let server = |member: &crate::pool::config::Member| {
-        let word = said.of(&member.host, &config.name, now);
+        let word = match runs {
+            true => said.now(&member.host, &config.name),
+            false => said.of(&member.host, &config.name, now),
+        };
         Server {
             host: member.host.clone(),
             at: member.server,
@@ -347,6 +370,7 @@ pub(super) fn table(head: &[String], rows: &[Vec<String>]) -> Vec<String> {
 
 fn as_json(
     role: Option<&Role>,
+    files: Files,
     live: Option<&Seen>,
     checks: Option<&Figures>,
     pools: &[Pool],
@@ -384,10 +408,60 @@ fn as_json(
     json!({
         "schema": "converge.servers/1",
         "host": host.or_else(|| live.map(|seen| seen.report.host.clone())),
-        "files": if role.is_some() { "right" } else { "wrong" },
+        "files": files,
         "service": live.is_some(),
         "at": live.map(|seen| seen.report.at),
         "checks": checks,
         "pools": pools.iter().map(pool).collect::<Vec<_>>(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use clap::Parser;
+
+    use super::*;
+    use crate::host::FileError;
+    use crate::pool::words::{Said, Whom};
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        global: Global,
+    }
+
+    fn global(words: &[&str]) -> Global {
+        Line::parse_from([&["converge"], words].concat()).global
+    }
+
+    #[test]
+    fn files_that_this_user_may_not_read_are_not_called_wrong() {
+        let unreadable = |kind| {
+            let source = io::Error::from(kind);
+            Failure::Unreadable(FileError { doing: "read", path: CLUSTER.into(), source })
+        };
+        let of = |words: &[&str], failure| fault(&global(words), &failure);
+        let denied = || unreadable(io::ErrorKind::PermissionDenied);
+        assert_eq!(of(&[], denied()), Some(Files::Unreadable));
+        assert_eq!(of(&["--cluster", "mine.toml"], denied()), Some(Files::Unreadable));
+        assert_eq!(of(&[], unreadable(io::ErrorKind::IsADirectory)), Some(Files::Wrong));
+        assert_eq!(of(&[], Failure::NoCluster(CLUSTER.into())), Some(Files::Wrong));
+        let typo = Failure::NoCluster("/x/clutser.toml".into());
+        assert_eq!(of(&["--cluster", "clutser.toml"], typo), None);
+    }
+
+    #[test]
+    fn whether_a_drain_is_over_is_for_the_running_converge_to_say() {
+        let mut words = Words::default();
+        let until = Some(wall() - 60_000);
+        let drain = Said { word: Word::Drain, at: wall() - 120_000, by: "dr2".into(), until };
+        words.say(Whom { host: "web1".into(), pool: None }, drain);
+        let at = SocketAddr::from(([192, 0, 2, 1], 80));
+        let member = MemberReport { host: "web1".into(), ..MemberReport::default() };
+        let report = PoolReport { members: [(at, member)].into(), ..PoolReport::default() };
+        let pool = of_report("app", &report, &words);
+        assert_eq!(pool.servers[0].word.as_ref().map(|said| said.word), Some(Word::Drain));
+    }
 }

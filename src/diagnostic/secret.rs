@@ -25,6 +25,10 @@ pub(super) fn masked(text: &str) -> Cow<'_, str> {
 fn value(rest: &str) -> Option<std::ops::Range<usize>> {
     let trimmed = rest.trim_start_matches(['"', '\'', ' ', '\t']);
     let said = trimmed.strip_prefix('=')?.trim_start_matches([' ', '\t']);
+    if said.starts_with(['[', '{']) && !said.starts_with("{{") {
+        let start = rest.len() - said.len();
+        return Some(start..start + bracketed(said));
+    }
     let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|quote| said.starts_with(quote));
     let inner = said.strip_prefix(quote.unwrap_or_default())?;
     let length = match quote {
@@ -33,6 +37,35 @@ fn value(rest: &str) -> Option<std::ops::Range<usize>> {
     };
     let start = rest.len() - inner.len();
     (!inner[..length].contains("{{")).then_some(start..start + length)
+}
+
+/// The end of a list or a table with its brackets; that of all where it is not closed.
+fn bracketed(said: &str) -> usize {
+    let mut depth = 0_usize;
+    let mut rest = said;
+    while let Some(c) = rest.chars().next() {
+        let quote = ["\"\"\"", "'''", "\"", "'"].into_iter().find(|q| rest.starts_with(q));
+        let length = match (quote, c) {
+            (Some(quote), _) => {
+                let inner = &rest[quote.len()..];
+                let end = closing(inner, quote);
+                let is_closed = inner[end..].starts_with(quote);
+                quote.len() + end + if is_closed { quote.len() } else { 0 }
+            }
+            (None, '#') => rest.find('\n').unwrap_or(rest.len()),
+            (None, _) => c.len_utf8(),
+        };
+        rest = &rest[length..];
+        match c {
+            '[' | '{' => depth += 1,
+            ']' | '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth == 0 {
+            break;
+        }
+    }
+    said.len() - rest.len()
 }
 
 /// The end of a text; that of the line where it is not closed.
@@ -66,6 +99,14 @@ mod tests {
             ("password = \"open\nx = \"y\"", "password = \"****\nx = \"y\""),
             ("user = \"a\"\nsecret = \"b c\"", "user = \"a\"\nsecret = \"***\""),
             ("password = \"\"\"a\nb\"\"\"", "password = \"\"\"*\n*\"\"\""),
+            ("password = [ \"hunter2\" ]\nx = 1", "password = *************\nx = 1"),
+            ("password = ['a]', \"b\"] # old", "password = *********** # old"),
+            ("password = [\n  \"é\", # ]'\n]\nx = []", "password = *\n************\n*\nx = []"),
+            (
+                "vars = { password = { a = [\"b\"] }, x = 1 }",
+                "vars = { password = *************, x = 1 }",
+            ),
+            ("password = [ \"open\nx", "password = *******\n*"),
         ] {
             assert_eq!(masked(text), shown);
         }
@@ -78,6 +119,7 @@ mod tests {
             "password = \"\"",
             "# no password here\nx = \"y\"",
             "password     = \"{{each.vars.password}}\"",
+            "password = {{each.vars.password}}\n",
             "name = \"password\"\n[vars]",
         ] {
             assert_eq!(masked(text), text);

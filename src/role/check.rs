@@ -83,8 +83,9 @@ pub const SECTION: Section = Section::new(
         Field::optional(
             "cleartext",
             Shape::Bool,
-            "Lets the password go unencrypted: postgres sends it so only then, over TLS, or to \
-             this host itself; of the others lint warns where the server is in another subnet.",
+            "Lets the password go unencrypted: mysql (to whoever answers) and postgres send it so \
+             only then, over TLS, or to this host itself; of the others lint warns where the \
+             server is in another subnet.",
         )
         .default("false"),
         Field::optional("secret", Shape::Text, "radius: what client and server share."),

@@ -197,7 +197,7 @@ fn mariadb_server() -> Option<Server> {
 }
 
 fn mysql(login: Option<Login>) -> Protocol {
-    Protocol::Mysql(login)
+    Protocol::Mysql { login, cleartext: false }
 }
 
 #[test]

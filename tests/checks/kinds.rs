@@ -57,8 +57,10 @@ fn after(protocol: Option<&Protocol>) -> Option<Kind> {
         Some(Protocol::Imap(_)) => (Protocol::Pop3(Some(me())), b"+OK POP3"),
         Some(Protocol::Pop3(_)) => (Protocol::Nntp(Some(me())), b"200 post"),
         Some(Protocol::Nntp(_)) => (Protocol::Redis { login: None }, b"+PO"),
-        Some(Protocol::Redis { .. }) => (Protocol::Mysql(Some(me())), b"\x60\0\0\0\x0a10.11"),
-        Some(Protocol::Mysql(_)) => (
+        Some(Protocol::Redis { .. }) => {
+            (Protocol::Mysql { login: Some(me()), cleartext: false }, b"\x60\0\0\0\x0a10.11")
+        }
+        Some(Protocol::Mysql { .. }) => (
             Protocol::Postgres { login: me(), database: String::new(), cleartext: false },
             b"R\0\0\0\x08\0",
         ),

@@ -115,7 +115,7 @@ fn speaks(probe: &Probe, tls: &Tls) -> Option<&'static [u8]> {
         | Protocol::Pop3(_)
         | Protocol::Nntp(_)
         | Protocol::Redis { .. }
-        | Protocol::Mysql(_)
+        | Protocol::Mysql { .. }
         | Protocol::Ldap { .. }
         | Protocol::Dns(_)
         | Protocol::Sip { .. }

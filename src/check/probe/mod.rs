@@ -88,9 +88,10 @@ pub fn dialogue(
         Protocol::Pop3(login) => Exchange::boxed(pop3::Pop3::new(login.clone(), upgrade)),
         Protocol::Nntp(login) => Exchange::boxed(nntp::Nntp::new(login.clone(), upgrade)),
         Protocol::Redis { login } => Exchange::boxed(redis::Redis::new(login.clone())),
-        Protocol::Mysql(login) => {
+        Protocol::Mysql { login, cleartext } => {
             let covered = tls.is_some() && !upgrade;
-            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered, random))
+            let clear = *cleartext || target.address.is_loopback();
+            Exchange::boxed(mysql::Mysql::new(login.clone(), upgrade, covered, clear, random))
         }
         Protocol::Postgres { login, database, cleartext } => {
             let clear = *cleartext || tls.is_some() || target.address.is_loopback();
@@ -119,7 +120,7 @@ fn login_of(protocol: &Protocol) -> Option<&Login> {
         | Protocol::Pop3(login)
         | Protocol::Nntp(login)
         | Protocol::Redis { login }
-        | Protocol::Mysql(login)
+        | Protocol::Mysql { login, .. }
         | Protocol::Ldap { login, .. } => login.as_ref(),
         Protocol::Postgres { login, .. } => Some(login),
         Protocol::Http(_)

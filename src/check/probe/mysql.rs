@@ -4,9 +4,8 @@
 //! server blocks that host; so without a login an empty one is tried, and being refused is good.
 //! The login is by mysql_native_password or caching_sha2_password. By the latter a server that has
 //! not seen the user lately wants the password itself, which it gets under TLS, else under the
-//! public key that it is asked for. Whose key that is nobody proves, so that without TLS a password
-//! is safe from those who listen, not from those who stand between, as other kinds' are from
-//! neither.
+//! public key that it is asked for. Whose key that is nobody proves, so that without TLS it is asked
+//! for only where nobody else can answer, or the role allows it.
 
 mod packet;
 mod rsa;
@@ -21,6 +20,11 @@ use crate::check::config::Login;
 
 const NATIVE: &str = "mysql_native_password";
 const CACHING: &str = "caching_sha2_password";
+
+/// What is said where whoever answers would have the password.
+const CLEAR: &str =
+    "it wants the password itself, which needs `tls = \"starttls\"` or `cleartext = true`";
+
 /// The longest packet: a greeting or an error has some hundred bytes.
 const LONGEST: usize = 16 * 1024;
 
@@ -47,6 +51,8 @@ pub(super) struct Mysql {
     upgrade: bool,
     /// TLS stands.
     covered: bool,
+    /// Whether whoever answers may have the password.
+    clear: bool,
     random: [u8; 16],
     stage: Stage,
     greeting: Greeting,
@@ -62,21 +68,16 @@ enum Stage {
 }
 
 impl Mysql {
+    /// With `clear` the server gets the password under a key of its own, should it ask for that.
     pub(super) fn new(
         login: Option<Login>,
         upgrade: bool,
         covered: bool,
+        clear: bool,
         random: [u8; 16],
     ) -> Mysql {
-        Mysql {
-            login,
-            upgrade,
-            covered,
-            random,
-            stage: Stage::Greeting,
-            greeting: Greeting::default(),
-            encrypted: false,
-        }
+        let (stage, greeting) = (Stage::Greeting, Greeting::default());
+        Mysql { login, upgrade, covered, clear, random, stage, greeting, encrypted: false }
     }
 
     fn greeted(&mut self, payload: &[u8], number: u8, out: &mut Vec<u8>) -> Step {
@@ -156,6 +157,10 @@ impl Mysql {
                 let password = [self.password().as_bytes(), b"\0"].concat();
                 packet::put(number.wrapping_add(1), &password, out);
                 Step::More
+            }
+            // Whoever answers in the server's place would have the password.
+            [mark::MORE, caching::UNKNOWN] if !self.clear && !self.password().is_empty() => {
+                bad(CLEAR)
             }
             [mark::MORE, caching::UNKNOWN] if !self.encrypted => {
                 self.stage = Stage::Key;

@@ -184,7 +184,7 @@ fn number(protocol: &Protocol) -> usize {
         Protocol::Pop3(_) => 4,
         Protocol::Nntp(_) => 5,
         Protocol::Redis { .. } => 6,
-        Protocol::Mysql(_) => 7,
+        Protocol::Mysql { .. } => 7,
         Protocol::Postgres { .. } => 8,
         Protocol::Ldap { .. } => 9,
         Protocol::Dns(_) => 10,

@@ -1,8 +1,8 @@
 //! Who a check logs in as.
 //!
 //! A password is never shown: neither in messages nor in `converge render`. Whether it may be sent
-//! where others can read it says `cleartext`: PostgreSQL's, which the server asks for, only then;
-//! of the protocols that know no other way lint warns where routers are between.
+//! where others can read it says `cleartext`: MySQL's and PostgreSQL's, which the server asks for, only
+//! then; of the protocols that know no other way lint warns where routers are between.
 
 use super::super::element::Element;
 use super::words;
@@ -46,8 +46,8 @@ pub fn redis(e: &Element<'_>) -> Option<Login> {
 pub fn is_readable(e: &Element<'_>, kind: &str) -> bool {
     let covered = matches!(e.shown("tls").as_deref(), Some("on" | "starttls"));
     let meant = e.shown("cleartext").as_deref() == Some("true");
-    // PostgreSQL's is not sent then.
-    let sends = words::READABLE.contains(&kind) && kind != "postgres";
+    // These do not send it then.
+    let sends = words::READABLE.contains(&kind) && !["mysql", "postgres"].contains(&kind);
     sends && !covered && !meant && e.given("password")
 }
 

@@ -26,12 +26,11 @@ pub fn read(e: &Element<'_>, kind: &str) -> Option<Protocol> {
         "pop3" => Protocol::Pop3(login::optional(e)?),
         "nntp" => Protocol::Nntp(login::optional(e)?),
         "redis" => Protocol::Redis { login: login::redis(e) },
-        "mysql" => Protocol::Mysql(login::optional(e)?),
+        "mysql" => Protocol::Mysql { login: login::optional(e)?, cleartext: cleartext(e) },
         "postgres" => {
             let login = login::required(e, kind)?;
-            let cleartext = e.get::<bool>("cleartext").is_some_and(|cleartext| cleartext.value);
             let database = e.text("database").unwrap_or_default();
-            Protocol::Postgres { login, database, cleartext }
+            Protocol::Postgres { login, database, cleartext: cleartext(e) }
         }
         "ldap" => Protocol::Ldap { login: login::ldap(e)?, base: e.text("base") },
         "dns" => Protocol::Dns(datagram::dns(e)?),
@@ -42,6 +41,10 @@ pub fn read(e: &Element<'_>, kind: &str) -> Option<Protocol> {
         }
         _ => Protocol::Expect(turns(e)?),
     })
+}
+
+fn cleartext(e: &Element<'_>) -> bool {
+    e.get::<bool>("cleartext").is_some_and(|cleartext| cleartext.value)
 }
 
 /// `send` and `expect`, the first with the first and so on.

@@ -42,7 +42,8 @@ pub const UPGRADING: &[&str] =
     &["smtp", "ftp", "imap", "pop3", "nntp", "mysql", "postgres", "ldap"];
 
 /// The kinds whose password can be read by whoever is on the way, without TLS.
-pub const READABLE: &[&str] = &["ftp", "imap", "pop3", "nntp", "redis", "postgres", "ldap"];
+pub const READABLE: &[&str] =
+    &["ftp", "imap", "pop3", "nntp", "redis", "mysql", "postgres", "ldap"];
 
 /// The keys that do not belong to every kind, each with those that it belongs to.
 const BELONGING: &[(&str, &[&str])] = &[

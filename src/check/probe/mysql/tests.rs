@@ -8,7 +8,7 @@ fn login(password: &str) -> Option<Login> {
 }
 
 fn mysql(password: &'static str) -> Ordeal {
-    Ordeal::new(move || Mysql::new(login(password), false, false, [7; 16]))
+    Ordeal::new(move || Mysql::new(login(password), false, false, true, [7; 16]))
 }
 
 fn packet(number: u8, payload: &[u8]) -> Vec<u8> {
@@ -112,6 +112,19 @@ fn a_server_that_has_not_seen_the_user_gets_the_password_under_its_key() {
     long.ends_bad("its public key is too small for the password");
 }
 
+#[test]
+fn whoever_answers_does_not_get_the_password_unless_that_is_meant() {
+    let shy = |password| {
+        let shy = move || Mysql::new(login(password), false, false, false, [7; 16]);
+        Ordeal::new(shy).hears(&greeting(CACHING, false))
+    };
+    shy("secret").says(&said(1, &caching(SEED), CACHING)).hears(&packet(2, &[1, 4])).ends_bad(
+        "it wants the password itself, which needs `tls = \"starttls\"` or `cleartext = true`",
+    );
+    // None is no secret.
+    shy("").says(&said(1, b"", CACHING)).hears(&packet(2, &[1, 4])).says(b"\x01\0\0\x03\x02");
+}
+
 /// A key of 1024 bits, made by OpenSSL.
 const PEM: &[u8] = b"-----BEGIN PUBLIC KEY-----
 MIGfMA0GCSqGSIb3DQEBAQUAA4GNADCBiQKBgQDnAfuzjcB+Z5p+KtX53C/PlyT/
@@ -123,7 +136,7 @@ leamo3a8dwRh2MbdAQIDAQAB
 
 #[test]
 fn under_tls_the_password_itself_is_given() {
-    let covered = Ordeal::new(|| Mysql::new(login("secret"), true, false, [7; 16]));
+    let covered = Ordeal::new(|| Mysql::new(login("secret"), true, false, false, [7; 16]));
     let asked = packet(1, &packet::opening(capability::TLS));
     let covered = covered.hears(&greeting(CACHING, true)).says(&asked).upgrades();
     let mut body = packet::opening(capability::TLS);
@@ -156,8 +169,10 @@ fn a_switch_to_the_users_own_plugin_is_followed() {
 
 #[test]
 fn without_a_login_being_refused_by_name_is_good() {
-    let nobody =
-        || Ordeal::new(|| Mysql::new(None, false, false, [7; 16])).hears(&greeting(NATIVE, false));
+    let nobody = || {
+        Ordeal::new(|| Mysql::new(None, false, false, false, [7; 16]))
+            .hears(&greeting(NATIVE, false))
+    };
     let refused = packet(2, b"\xff\x15\x04#28000Access denied for user ''@'localhost'");
     nobody().hears(&refused).ends_good();
     nobody().hears(&packet(2, b"\xfeunix_socket\0")).ends_good();
@@ -186,7 +201,7 @@ fn its_own_words_are_the_reason() {
     let denied = packet(2, b"\xff\x15\x04#28000Access denied for user 'me'@'h'");
     let wrong = mysql("x").hears(&greeting(NATIVE, false)).hears(&denied);
     wrong.ends_bad("error `Access denied for user 'me'@'h'` (1045)");
-    let tls = Ordeal::new(|| Mysql::new(None, true, false, [7; 16]));
+    let tls = Ordeal::new(|| Mysql::new(None, true, false, false, [7; 16]));
     tls.hears(&greeting(NATIVE, false)).ends_bad("it has no TLS");
     mysql("").hears(b"HTTP/1.1 400 Bad\r\n").ends_bad("no MySQL, but `HTTP`");
     let junk = mysql("").hears(&greeting(NATIVE, false)).hears(&packet(2, b"\x02?"));

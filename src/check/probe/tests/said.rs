@@ -26,11 +26,11 @@ pub(super) fn transcripts() -> Vec<Transcript> {
         say(Protocol::Nntp(me()), false, JAMNNTPD),
         say(Protocol::Nntp(None), true, INN),
         say(Protocol::Redis { login: me() }, false, REDIS),
-        say(Protocol::Mysql(me()), false, MARIADB),
-        say(Protocol::Mysql(None), false, MARIADB_NOBODY),
-        say(Protocol::Mysql(None), false, MYSQL_NOBODY),
-        say(Protocol::Mysql(me()), false, MYSQL),
-        say(Protocol::Mysql(me()), false, MYSQL_SEEN),
+        say(mysql(me()), false, MARIADB),
+        say(mysql(None), false, MARIADB_NOBODY),
+        say(mysql(None), false, MYSQL_NOBODY),
+        say(mysql(me()), false, MYSQL),
+        say(mysql(me()), false, MYSQL_SEEN),
         say(postgres(), false, POSTGRESQL),
         say(postgres(), false, POSTGRESQL_MD5),
         say(postgres(), false, POSTGRESQL_SCRAM),
@@ -50,6 +50,10 @@ pub(super) fn transcripts() -> Vec<Transcript> {
 
 fn me() -> Option<Login> {
     Some(Login { user: "me".into(), password: "secret".into() })
+}
+
+fn mysql(login: Option<Login>) -> Protocol {
+    Protocol::Mysql { login, cleartext: true }
 }
 
 fn postgres() -> Protocol {

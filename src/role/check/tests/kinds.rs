@@ -25,7 +25,11 @@ fn protocols_over_a_connection_have_their_own_words() {
         ("nntp", named, Protocol::Nntp(Some(login("a", "b")))),
         ("redis", "", Protocol::Redis { login: None }),
         ("redis", "password = \"b\"", Protocol::Redis { login: Some(login("", "b")) }),
-        ("mysql", "user = \"a\"", Protocol::Mysql(Some(login("a", "")))),
+        (
+            "mysql",
+            "user = \"a\"",
+            Protocol::Mysql { login: Some(login("a", "")), cleartext: false },
+        ),
         (
             "postgres",
             "user = \"a\"\ndatabase = \"shop\"",
