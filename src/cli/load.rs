@@ -109,8 +109,6 @@ pub struct Loaded {
     pub role: Role,
     /// What is not wrong but should be seen.
     pub warnings: Diagnostics,
-    /// Programs and certificates that are named and that this host has not got.
-    pub missing: Diagnostics,
     /// The cluster file.
     pub cluster: Cluster,
     /// The roles of all its hosts.
@@ -191,7 +189,7 @@ impl Loaded {
     /// Shows what should be seen, before anything is done.
     pub fn print_warnings(&self) {
         let mut all = self.warnings.clone();
-        all.merge(self.missing.clone());
+        all.merge(need::missing(self.role.needs()));
         print_warnings(&all);
     }
 
@@ -344,8 +342,7 @@ pub async fn this_host(global: &Global, host: &Host) -> Result<Loaded, Failure> 
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     warnings.merge(own_address(entry, &survey));
-    let missing = need::missing(role.needs());
-    Ok(Loaded { role, warnings, missing, cluster, catalog })
+    Ok(Loaded { role, warnings, cluster, catalog })
 }
 
 /// A host that does not have the address that the others know it by.

@@ -4,7 +4,9 @@
 //! still come. A check whose program is missing holds its server for bad all the same, so whoever
 //! stays says it loudly.
 
+use std::collections::BTreeMap;
 use std::io::ErrorKind;
+use std::path::Path;
 
 use crate::check::driver::certificates;
 use crate::diagnostic::{Diagnostic, Diagnostics};
@@ -17,24 +19,42 @@ use crate::role::need::{Need, What};
 /// What of it is not there, or of no use.
 pub fn missing(needs: &[Need]) -> Diagnostics {
     let mut found = Diagnostics::default();
-    needs.iter().filter_map(look).for_each(|diagnostic| found.push(diagnostic));
+    let mut known = BTreeMap::new();
+    for need in needs {
+        let wrong = known.entry(subject(&need.what)).or_insert_with(|| look(&need.what));
+        wrong.clone().into_iter().for_each(|wrong| found.push(told(need, wrong)));
+    }
     found
 }
 
-fn look(need: &Need) -> Option<Diagnostic> {
-    let (title, help) = match &need.what {
-        What::Program { argv, user } => refused(&script::look(argv, user.as_deref()).err()?, argv)?,
-        What::Certificates(path) => (certificates(path).err()?, None),
-    };
+/// What is looked at, whatever its arguments are: each takes its time.
+fn subject(what: &What) -> (Option<&str>, Option<&str>, Option<&Path>) {
+    match what {
+        What::Program { argv, user } => (argv.first().map(String::as_str), user.as_deref(), None),
+        What::Certificates(path) => (None, None, Some(path)),
+    }
+}
+
+/// What is wrong, and what would help.
+type Wrong = (String, Option<String>);
+
+fn look(what: &What) -> Option<Wrong> {
+    match what {
+        What::Program { argv, user } => refused(&script::look(argv, user.as_deref()).err()?, argv),
+        What::Certificates(path) => Some((certificates(path).err()?, None)),
+    }
+}
+
+fn told(need: &Need, (title, help): Wrong) -> Diagnostic {
     let diagnostic = Diagnostic::warning(need.place.clone(), title).label("on this host");
-    Some(match help {
+    match help {
         Some(help) => diagnostic.help(help),
         None => diagnostic,
-    })
+    }
 }
 
 /// What is wrong, and what would help. Nothing where nobody but root can tell.
-fn refused(error: &ScriptError, argv: &[String]) -> Option<(String, Option<String>)> {
+fn refused(error: &ScriptError, argv: &[String]) -> Option<Wrong> {
     Some(match error {
         ScriptError::Unsafe(UnsafeError::Look { source, .. })
             if source.kind() == ErrorKind::NotFound =>
@@ -58,7 +78,6 @@ fn refused(error: &ScriptError, argv: &[String]) -> Option<(String, Option<Strin
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
-    use std::path::Path;
 
     use super::*;
     use crate::diagnostic::{Place, Source};

@@ -10,7 +10,6 @@ use serde_json::json;
 
 use super::load::{self, Failure, Loaded};
 use super::{Exit, Format, Global, pools, routers};
-use crate::diagnostic::Diagnostics;
 use crate::host::Host;
 use crate::host::survey::Survey;
 use crate::plan::Plan;
@@ -48,9 +47,7 @@ fn render(global: &Global, args: &RenderArgs) -> Result<Exit, Failure> {
     let (role, found) = Role::load(&catalog, &cluster, entry, &survey)?;
     warnings.merge(found);
     load::print_warnings(&warnings);
-    // What it has on its disk nobody looks at.
-    let missing = Diagnostics::default();
-    let loaded = Loaded { role, warnings, missing, cluster, catalog };
+    let loaded = Loaded { role, warnings, cluster, catalog };
     let mut situation = loaded.role.at_start();
     if args.active {
         situation.elect_all();

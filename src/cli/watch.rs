@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::load::{self, Failure, Loaded};
-use super::{Exit, Global};
+use super::{Exit, Global, need};
 use crate::daemon::{self, Configuration, release::Released};
 use crate::diagnostic::Diagnostic;
 use crate::host::Host;
@@ -82,13 +82,17 @@ async fn configuration(global: &Global, host: &Host) -> Result<Configuration, Fa
     let key =
         if loaded.role.routers().is_empty() { None } else { key(host, &loaded, &mut warnings)? };
     let link = key.and_then(|key| link(&loaded, key));
-    let mut missing: Vec<String> = loaded.missing.iter().map(said).collect();
-    missing.dedup();
+    let needs = loaded.role.needs().to_vec();
+    let missing = move || {
+        let mut missing: Vec<String> = need::missing(&needs).iter().map(said).collect();
+        missing.dedup();
+        missing
+    };
     Ok(Configuration {
         heading: loaded.heading(),
         vrrp: Settings { link },
         warnings,
-        missing,
+        missing: Box::new(missing),
         role: loaded.role,
     })
 }

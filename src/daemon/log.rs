@@ -4,7 +4,9 @@
 //! what it is to be.
 
 use std::net::IpAddr;
+use std::thread;
 
+use super::Look;
 use super::upkeep::Failing;
 use crate::check::wire::finding::Finding;
 use crate::diagnostic::Diagnostics;
@@ -19,13 +21,15 @@ use crate::vrrp::link::{Alarm, LINK_PORT};
 use crate::vrrp::router::{Notice, State};
 
 /// What a person should see of the files, and what they name and this host has not got: whatever
-/// needs it will fail.
-pub fn files(warnings: &[String], missing: &[String]) {
+/// needs it will fail. The look at the host has a thread of its own, which nobody waits for, nor
+/// at the end: a user database that hangs holds up nothing.
+pub fn files(warnings: &[String], missing: Look) {
     for text in warnings {
         tracing::warn!("{text}");
     }
-    for text in missing {
-        tracing::error!("{text} on this host");
+    let look = move || missing().iter().for_each(|text| tracing::error!("{text}"));
+    if let Err(error) = thread::Builder::new().name("needs".into()).spawn(look) {
+        tracing::warn!(%error, "whether programs and certificates are here is not looked at");
     }
 }
 
@@ -181,5 +185,27 @@ fn peer_event(event: &Event) {
         Event::Lost(count) => tracing::warn!(count, "events of VRRP were not told in time"),
         Event::Stopped => tracing::debug!("VRRP has ended"),
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn a_look_at_the_host_that_hangs_holds_up_nothing() {
+        let (release, held) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        let look = move || {
+            let answer = held.recv().is_ok();
+            tell.send(answer).expect("somebody waits");
+            Vec::new()
+        };
+        files(&[], Box::new(look));
+        assert!(told.try_recv().is_err(), "it hangs still");
+        release.send(()).expect("it waits");
+        assert_eq!(told.recv(), Ok(true));
     }
 }

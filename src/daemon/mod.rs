@@ -34,9 +34,12 @@ pub struct Configuration {
     pub vrrp: Settings,
     /// What a person should see, one text for each.
     pub warnings: Vec<String>,
-    /// What the role names and this host has not got, one text for each.
-    pub missing: Vec<String>,
+    /// Looks what the role names and this host has not got, one text for each.
+    pub missing: Look,
 }
+
+/// A look at the host, its user database included, which may take its time.
+pub type Look = Box<dyn FnOnce() -> Vec<String> + Send>;
 
 /// Why it cannot stay, or not begin.
 #[derive(Debug, thiserror::Error)]

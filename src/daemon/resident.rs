@@ -152,7 +152,7 @@ impl<'h> Resident<'h> {
             memory: Spare::give_back(),
             ready: false,
         };
-        log::files(&first.warnings, &first.missing);
+        log::files(&first.warnings, first.missing);
         resident.situation.pools = resident.balance.shares();
         resident.desire();
         if !resident.resumed.is_empty() {
@@ -393,7 +393,7 @@ impl<'h> Resident<'h> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {
-                log::files(&new.warnings, &new.missing);
+                log::files(&new.warnings, new.missing);
                 self.heading = new.heading;
                 self.role = new.role;
                 self.settings = new.vrrp;

@@ -1,7 +1,7 @@
 //! What a role needs of its host that no role makes: programs, users, certificates.
 //!
 //! The role only names them, each with where it is named. Whether they are there is looked at on
-//! the host ([`crate::host::need`]), for `converge lint` runs elsewhere too.
+//! the host ([`crate::cli`]), for `converge lint` runs elsewhere too.
 
 use std::path::PathBuf;
 

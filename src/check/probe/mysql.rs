@@ -4,8 +4,8 @@
 //! server blocks that host; so without a login an empty one is tried, and being refused is good.
 //! The login is by mysql_native_password or caching_sha2_password. By the latter a server that has
 //! not seen the user lately wants the password itself, which it gets under TLS, else under the
-//! public key that it is asked for. Whose key that is nobody proves, so that without TLS it is asked
-//! for only where nobody else can answer, or the role allows it.
+//! public key that it is asked for. Whose key that is nobody proves, so that without TLS it is
+//! asked for only where nobody else can answer, or the role allows it.
 
 mod packet;
 mod rsa;

@@ -52,7 +52,6 @@ const READS: usize = 3;
 /// Looks.
 pub fn look(pools: &[Arc<PoolConfig>], before: &Before) -> Kept {
     let mut kept = Kept::new();
-    let is_table = |pool: &&Arc<PoolConfig>| pool.name.parse::<VirtualServerId>().is_ok();
     let servers = pools.iter().filter_map(|pool| pool.name.parse::<VirtualServerId>().ok());
     let servers: BTreeSet<VirtualServerId> = servers.collect();
     if !servers.is_empty() {

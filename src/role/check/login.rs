@@ -1,8 +1,8 @@
 //! Who a check logs in as.
 //!
 //! A password is never shown: neither in messages nor in `converge render`. Whether it may be sent
-//! where others can read it says `cleartext`: MySQL's and PostgreSQL's, which the server asks for, only
-//! then; of the protocols that know no other way lint warns where routers are between.
+//! where others can read it says `cleartext`: MySQL's and PostgreSQL's, which the server asks for,
+//! only then; of the protocols that know no other way lint warns where routers are between.
 
 use super::super::element::Element;
 use super::words;
