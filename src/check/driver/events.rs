@@ -83,6 +83,11 @@ impl Teller {
         self.fresh.push(event);
     }
 
+    /// Whether something was noted that is not told yet.
+    pub(super) fn has_news(&self) -> bool {
+        !self.fresh.is_empty()
+    }
+
     /// Tells what was noted.
     pub(super) fn tell(&mut self) {
         if self.fresh.is_empty() {

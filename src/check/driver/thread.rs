@@ -234,12 +234,18 @@ impl Thread {
 
     /// How long there is nothing to do unless something comes.
     fn timeout(&self) -> Duration {
-        if self.lines.has_unread() {
+        if self.lines.has_unread() || self.is_behind() {
             return Duration::ZERO;
         }
         let due = self.checker.poll_timeout().map(|due| self.gathered(due));
         let due = due.into_iter().chain(self.stations.poll_timeout()).min();
         due.map_or(BEAT, |due| due.since(now()).min(BEAT))
+    }
+
+    /// Whether something follows from what came at once, be it only that it is to be told: it does
+    /// not wait until anything else comes.
+    fn is_behind(&self) -> bool {
+        self.ended || self.checker.has_output() || self.ways.teller.has_news()
     }
 
     /// When what is due is done: with all else that is due about that time.

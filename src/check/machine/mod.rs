@@ -165,6 +165,11 @@ impl Checker {
         self.outputs.pop_front()
     }
 
+    /// Whether there is anything to be done.
+    pub fn has_output(&self) -> bool {
+        !self.outputs.is_empty()
+    }
+
     /// When [`Checker::handle_timeout`] is wanted.
     pub fn poll_timeout(&self) -> Option<Moment> {
         // What is due and has no room waits for an outcome, not for time.

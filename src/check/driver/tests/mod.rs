@@ -3,6 +3,7 @@
 mod descriptors;
 mod faults;
 mod load;
+mod prompt;
 mod servers;
 mod tls;
 
