@@ -206,8 +206,8 @@ fn refuse_vip(e: &Element<'_>) {
     for check in e.tables("check") {
         if check.get::<String>("kind").is_some_and(|kind| kind.value == "vip") {
             let title = "an upstream has no VIP to ask its servers through".to_owned();
-            let help = "ask for what they serve, as with `kind = \"http\"`: through the VIP goes only \
-                        what a [[virtual-server]] sends by direct routing or a tunnel";
+            let help = "ask for what they serve, as with `kind = \"http\"`: through the VIP goes \
+                        only what a [[virtual-server]] sends by direct routing or a tunnel";
             check.report(check.mistake("kind", title).help(help));
         }
     }
