@@ -4,28 +4,67 @@
 //! cluster file. Only what is shown changes, byte for byte, so that every place stays where it is.
 
 use std::borrow::Cow;
+use std::ops::Range;
+
+use super::suggest::suggest;
 
 const KEYS: [&str; 2] = ["password", "secret"];
 
-/// The text with an asterisk for each byte of what one of these keys is set to.
+/// The text with an asterisk for each byte of what one of these keys is set to, or a key that may
+/// have been meant for one of them.
 pub(super) fn masked(text: &str) -> Cow<'_, str> {
     let mut shown = Cow::Borrowed(text);
-    for (at, key) in KEYS.iter().flat_map(|key| text.match_indices(key)) {
-        let after = at + key.len();
+    let mut done = 0;
+    for name in text.split(|c: char| !(c.is_ascii_alphanumeric() || "-_".contains(c))) {
+        let at = name.as_ptr() as usize - text.as_ptr() as usize;
+        if at < done || !is_secret(name) {
+            continue;
+        }
+        let after = at + name.len();
         let Some(value) = value(&text[after..]) else { continue };
         let range = after + value.start..after + value.end;
+        done = range.end;
         let star = |byte| if byte == b'\n' { '\n' } else { '*' };
-        let stars: String = text[range.clone()].bytes().map(star).collect();
-        shown.to_mut().replace_range(range, &stars);
+        for part in literal(&text[range.clone()]) {
+            let stars: String = text[range.clone()][part.clone()].bytes().map(star).collect();
+            let part = range.start + part.start..range.start + part.end;
+            shown.to_mut().replace_range(part, &stars);
+        }
     }
     shown
 }
 
+/// Whether a key has a secret, by one of the words of its name.
+fn is_secret(name: &str) -> bool {
+    let is_meant = |word: &str| suggest(word, KEYS).is_some();
+    KEYS.iter().any(|key| name.contains(key)) || name.split(['-', '_']).any(is_meant)
+}
+
+/// The parts that are said here and stand in no template. One that is not closed is none.
+fn literal(value: &str) -> Vec<Range<usize>> {
+    let mut parts = Vec::new();
+    let mut at = 0;
+    for (number, piece) in value.split("{{").enumerate() {
+        let template = if number == 0 { None } else { piece.find("}}").map(|end| end + 2) };
+        parts.push(at + template.unwrap_or(0)..at + piece.len());
+        at += piece.len() + 2;
+    }
+    parts.retain(|part| !part.is_empty());
+    parts
+}
+
 /// Where the value of a key stands in what follows it; none in a comment, a name or a template.
-fn value(rest: &str) -> Option<std::ops::Range<usize>> {
-    let trimmed = rest.trim_start_matches(['"', '\'', ' ', '\t']);
-    let said = trimmed.strip_prefix('=')?.trim_start_matches([' ', '\t']);
-    if said.starts_with(['[', '{']) && !said.starts_with("{{") {
+fn value(rest: &str) -> Option<Range<usize>> {
+    let mut after = rest.trim_start_matches(['"', '\'', ' ', '\t']);
+    if after.starts_with('.') {
+        // A dotted key, of which this is a part.
+        after = &after[after.find(['=', '\n'])?..];
+    }
+    let said = after.strip_prefix('=')?.trim_start_matches([' ', '\t']);
+    if said.starts_with("{{") {
+        return None;
+    }
+    if said.starts_with(['[', '{']) {
         let start = rest.len() - said.len();
         return Some(start..start + bracketed(said));
     }
@@ -36,7 +75,7 @@ fn value(rest: &str) -> Option<std::ops::Range<usize>> {
         None => inner.find([' ', '\t', '\r', '\n', ',', '}', '#']).unwrap_or(inner.len()),
     };
     let start = rest.len() - inner.len();
-    (!inner[..length].contains("{{")).then_some(start..start + length)
+    Some(start..start + length)
 }
 
 /// The end of a list or a table with its brackets; that of all where it is not closed.
@@ -107,6 +146,12 @@ mod tests {
                 "vars = { password = *************, x = 1 }",
             ),
             ("password = [ \"open\nx", "password = *******\n*"),
+            ("pasword = 'hunter2'", "pasword = '*******'"),
+            ("redis-passwrd = \"a\"\nport = 1", "redis-passwrd = \"*\"\nport = 1"),
+            ("{ Secert='hunter2' }", "{ Secert='*******' }"),
+            ("password.x = \"hunter2\"", "password.x = \"*******\""),
+            ("password = 'hunter2{{secret'", "password = '*******{{******'"),
+            ("password = \"é{{vars.a}}b\"", "password = \"**{{vars.a}}*\""),
         ] {
             assert_eq!(masked(text), shown);
         }
@@ -121,6 +166,7 @@ mod tests {
             "password     = \"{{each.vars.password}}\"",
             "password = {{each.vars.password}}\n",
             "name = \"password\"\n[vars]",
+            "path = \"/x\"\npasses = 3\nservers = \"web\"",
         ] {
             assert_eq!(masked(text), text);
         }
