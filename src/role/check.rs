@@ -166,6 +166,14 @@ pub fn of_each(e: &Element<'_>, traffic: &Traffic) -> Arc<[Check]> {
     e.tables("check").iter().filter_map(|table| Check::read(table, traffic)).collect()
 }
 
+/// Where checks through the VIP stand that are all there is, and can be made of nobody.
+pub fn in_vain(e: &Element<'_>, checks: &[Check]) -> Option<Place> {
+    let is_vip = |table: &&Element<'_>| table.shown("kind").as_deref() == Some("vip");
+    let tables = e.tables("check");
+    let vain = tables.iter().find(is_vip).filter(|_| checks.is_empty());
+    vain.map(|table| table.set_place("kind"))
+}
+
 impl Check {
     /// Reads the section. `None` if it is off, or wrong.
     pub fn read(e: &Element<'_>, traffic: &Traffic) -> Option<Check> {

@@ -6,7 +6,7 @@
 use ipnet::IpNet;
 
 use crate::cluster::HostEntry;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::ipvs::model::Protocol;
 use crate::role::check::Check;
 
@@ -49,6 +49,14 @@ pub fn not_checked(checks: &[Check], hosts: &[&HostEntry]) -> Option<Diagnostic>
         .label("through a VIP of another family than its address nothing is asked")
         .help("add a check of its own address, such as `tcp`");
     Some(diagnostic)
+}
+
+/// That what is asked for is asked of nobody, which stands at that place.
+pub fn asked_in_vain(place: Place) -> Diagnostic {
+    let title = "nothing checks these real servers: they count as well even when dead";
+    Diagnostic::warning(place, title.to_owned())
+        .label("through the VIP is asked over TCP, and what direct routing or a tunnel leads to")
+        .help("add a check of their own addresses, such as `tcp`")
 }
 
 fn and(rest: &[&HostEntry]) -> String {

@@ -307,4 +307,10 @@ fn a_real_server_that_nothing_checks_is_told() {
         assert!(!fine.contains("nothing checks"), "{fine}");
     }
     assert!(!cluster("check = \"off\"", "2001:db8::3/64").contains("nothing checks"));
+    let masqueraded = |check: &str| said(&pair(&format!("forward = \"nat\"\n{check}")), None);
+    let told = masqueraded("check = \"vip\"");
+    holds(&told, &["warning: nothing checks these real servers", "such as `tcp`"]);
+    for fine in [masqueraded(""), masqueraded("check = \"off\"")] {
+        assert!(!fine.contains("nothing checks"), "{fine}");
+    }
 }

@@ -108,7 +108,9 @@ pub fn servers(
     let readable = lint::readable_password(checks, far.first().copied());
     let missed = (forward == Forward::Route).then(|| lint::not_on_segment(&own, &far));
     let blind = lint::not_checked(checks, &unchecked);
-    let warnings = lone.into_iter().chain(readable).chain(missed.flatten()).chain(blind);
+    let vain = check::in_vain(e, checks).map(lint::asked_in_vain);
+    let warnings = lone.into_iter().chain(readable).chain(missed.flatten());
+    let warnings = warnings.chain(blind).chain(vain);
     warnings.for_each(|warning| e.report(warning));
     Some(servers)
 }
