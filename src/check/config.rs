@@ -260,6 +260,21 @@ pub struct HttpRequest {
     pub expect: Vec<Expectation>,
 }
 
+impl HttpRequest {
+    /// A GET of this path that expects no more than a status from 200 to 399.
+    pub fn get(path: &str) -> HttpRequest {
+        HttpRequest {
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            host: None,
+            headers: Vec::new(),
+            body: Bytes::new(),
+            status: Statuses::default(),
+            expect: Vec::new(),
+        }
+    }
+}
+
 /// What an answer has to be like.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Expectation {

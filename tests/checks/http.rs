@@ -27,15 +27,7 @@ const IMPATIENCE: Duration = Duration::from_millis(300);
 const VERSIONS: [HttpVersion; 3] = [HttpVersion::V10, HttpVersion::V11, HttpVersion::V2];
 
 fn get(path: &str) -> HttpRequest {
-    HttpRequest {
-        method: "GET".to_owned(),
-        path: path.to_owned(),
-        host: None,
-        headers: Vec::new(),
-        body: Vec::new(),
-        status: Statuses(vec![(200, 299)]),
-        expect: Vec::new(),
-    }
+    HttpRequest { status: Statuses(vec![(200, 299)]), ..HttpRequest::get(path) }
 }
 
 fn expecting(path: &str, expect: Expectation) -> HttpRequest {

@@ -97,13 +97,9 @@ fn behind(datagram: Option<&Datagram>) -> Option<Datagram> {
 
 fn http(version: HttpVersion) -> Protocol {
     let request = HttpRequest {
-        method: "GET".to_owned(),
-        path: "/".to_owned(),
-        host: None,
-        headers: Vec::new(),
-        body: Vec::new(),
         status: Statuses(vec![(200, 299)]),
         expect: vec![Expectation::Text(b"well".to_vec())],
+        ..HttpRequest::get("/")
     };
     Protocol::Http(Http { version, requests: vec![request] })
 }

@@ -37,7 +37,7 @@ impl Web {
         let thread = spawn(move || {
             while !ends.load(Ordering::Relaxed) {
                 match listener.accept() {
-                    Ok((stream, _)) => answer(stream, says.load(Ordering::Relaxed)),
+                    Ok((stream, _)) => answer(stream, says.load(Ordering::Relaxed), LIMIT),
                     Err(error) if error.kind() == ErrorKind::WouldBlock => sleep(LOOK),
                     // The client is gone already.
                     Err(_) => {}
@@ -76,10 +76,10 @@ pub(crate) fn listen(segment: &Segment, host: &str, port: u16) -> TcpListener {
     listener
 }
 
-/// A client that goes away is none of our concern.
-fn answer(mut stream: TcpStream, status: u16) {
+/// A client that goes away is none of our concern. Who asks by TCP alone says nothing.
+pub(super) fn answer(mut stream: TcpStream, status: u16, limit: Duration) {
     stream.set_nonblocking(false).expect("a socket of our own");
-    stream.set_read_timeout(Some(LIMIT)).expect("a socket of our own");
+    stream.set_read_timeout(Some(limit)).expect("a socket of our own");
     let mut request = [0; 1024];
     if stream.read(&mut request).is_ok_and(|length| length > 0) {
         let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");

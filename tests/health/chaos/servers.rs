@@ -3,7 +3,6 @@
 //! A thread for each host has its sockets; modes are told to it by numbers that it looks at.
 
 use std::fs::File;
-use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -12,6 +11,7 @@ use std::time::Duration;
 
 use nix::sched::{CloneFlags, setns};
 
+use super::super::web::answer;
 use super::truth::{HOSTS, PORTS};
 use crate::failover::segment::Segment;
 
@@ -114,8 +114,8 @@ fn serve(modes: &[AtomicUsize; PORTS.len()], end: &AtomicBool) {
             });
             while let Ok((stream, _)) = open.accept() {
                 match mode {
-                    Mode::Serves => answer(stream, 200),
-                    Mode::Errs => answer(stream, 500),
+                    Mode::Serves => answer(stream, 200, LIMIT),
+                    Mode::Errs => answer(stream, 500, LIMIT),
                     Mode::Hangs => held.push(stream),
                     Mode::Resets | Mode::Closed => drop(stream),
                 }
@@ -123,16 +123,5 @@ fn serve(modes: &[AtomicUsize; PORTS.len()], end: &AtomicBool) {
         }
         held.drain(..held.len().saturating_sub(HELD));
         sleep(LOOK);
-    }
-}
-
-/// A client that goes away is none of our concern. Who asks by TCP alone says nothing.
-fn answer(mut stream: TcpStream, status: u16) {
-    stream.set_nonblocking(false).expect("a socket of our own");
-    stream.set_read_timeout(Some(LIMIT)).expect("a socket of our own");
-    let mut request = [0; 1024];
-    if stream.read(&mut request).is_ok_and(|length| length > 0) {
-        let text = format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        stream.write_all(text.as_bytes()).ok();
     }
 }

@@ -49,15 +49,7 @@ fn a_page_costs() {
 }
 
 fn page(at: SocketAddr) -> CheckConfig {
-    let request = HttpRequest {
-        method: "GET".into(),
-        path: "/".into(),
-        host: None,
-        headers: Vec::new(),
-        body: Vec::new(),
-        status: crate::track::config::Statuses::default(),
-        expect: Vec::new(),
-    };
+    let request = HttpRequest::get("/");
     let http = Http { version: HttpVersion::V11, requests: vec![request] };
     check(at, Probe::Speak { protocol: Protocol::Http(http), tls: None })
 }

@@ -248,15 +248,7 @@ fn tls_begins_in_the_middle_when_the_protocol_says_so() {
 
 #[test]
 fn a_server_that_does_not_speak_http_2_is_told_from_one_that_does_not_answer() {
-    let request = HttpRequest {
-        method: "GET".into(),
-        path: "/".into(),
-        host: None,
-        headers: Vec::new(),
-        body: Vec::new(),
-        status: crate::track::config::Statuses::default(),
-        expect: Vec::new(),
-    };
+    let request = HttpRequest::get("/");
     let http = Http { version: HttpVersion::V2, requests: vec![request] };
     let probe = Probe::Speak { protocol: Protocol::Http(http), tls: Some(named("www.test")) };
     let speak = |at| CheckConfig { timing: timing(3_000), ..check(at, probe.clone()) };

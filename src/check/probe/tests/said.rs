@@ -75,13 +75,9 @@ fn expect(texts: &[&str]) -> Protocol {
 
 fn http(version: HttpVersion) -> Protocol {
     let request = HttpRequest {
-        method: "GET".into(),
-        path: "/".into(),
-        host: None,
-        headers: Vec::new(),
-        body: Vec::new(),
         status: Statuses(vec![(200, 299)]),
         expect: vec![Expectation::Text(b"web1".to_vec())],
+        ..HttpRequest::get("/")
     };
     Protocol::Http(Http { version, requests: vec![request] })
 }

@@ -35,15 +35,7 @@ pub(super) fn target() -> Target {
 
 /// GET / that expects no more than a status from 200 to 399.
 pub(super) fn get(path: &str) -> HttpRequest {
-    HttpRequest {
-        method: "GET".to_owned(),
-        path: path.to_owned(),
-        host: None,
-        headers: Vec::new(),
-        body: Vec::new(),
-        status: Statuses::default(),
-        expect: Vec::new(),
-    }
+    HttpRequest::get(path)
 }
 
 pub(super) fn one(version: HttpVersion, request: HttpRequest) -> Http {
