@@ -166,12 +166,11 @@ pub fn of_each(e: &Element<'_>, traffic: &Traffic) -> Arc<[Check]> {
     e.tables("check").iter().filter_map(|table| Check::read(table, traffic)).collect()
 }
 
-/// Where checks through the VIP stand that are all there is, and can be made of nobody.
-pub fn in_vain(e: &Element<'_>, checks: &[Check]) -> Option<Place> {
+/// Where a check through the VIP stands, if none is made of any server.
+pub fn in_vain(e: &Element<'_>) -> Option<Place> {
     let is_vip = |table: &&Element<'_>| table.shown("kind").as_deref() == Some("vip");
     let tables = e.tables("check");
-    let vain = tables.iter().find(is_vip).filter(|_| checks.is_empty());
-    vain.map(|table| table.set_place("kind"))
+    tables.iter().find(is_vip).map(|table| table.set_place("kind"))
 }
 
 impl Check {

@@ -108,7 +108,8 @@ pub fn servers(
     let readable = lint::readable_password(checks, far.first().copied());
     let missed = (forward == Forward::Route).then(|| lint::not_on_segment(&own, &far));
     let blind = lint::not_checked(checks, &unchecked);
-    let vain = check::in_vain(e, checks).map(lint::asked_in_vain);
+    let none = of_all.is_some_and(|all| all.is_empty()) && !servers.is_empty();
+    let vain = none.then(|| check::in_vain(e)).flatten().map(lint::asked_in_vain);
     let warnings = lone.into_iter().chain(readable).chain(missed.flatten());
     let warnings = warnings.chain(blind).chain(vain);
     warnings.for_each(|warning| e.report(warning));
