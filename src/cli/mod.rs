@@ -17,6 +17,7 @@ mod plan;
 mod pools;
 mod render;
 mod routers;
+mod running;
 mod servers;
 mod traffic;
 mod wait;
@@ -76,7 +77,7 @@ Examples:
 fn ending(command: &str) -> (&'static str, &'static [Code]) {
     match command {
         "servers" => (servers::NOTE, servers::CODES),
-        "drain" | "maintenance" | "ready" => ("", words::CODES),
+        "drain" | "maintenance" | "ready" => (words::NOTE, words::CODES),
         "check" => ("", check::CODES),
         "probe" => ("", PROBE_CODES),
         "lab" => (LAB_EXAMPLES, LAB_CODES),
