@@ -220,10 +220,7 @@ impl Memory {
             | Standing::Held
             | Standing::Spared => return None,
         };
-        self.is_out = match what {
-            What::Returned { .. } | What::Waits { .. } => false,
-            _ => true,
-        };
+        self.is_out = !matches!(what, What::Returned { .. } | What::Waits { .. });
         Some(what)
     }
 }
