@@ -26,6 +26,11 @@ use crate::probe::client::{Client, Manner};
 use crate::probe::target::Target;
 use crate::role::Role;
 
+/// What `--help` says beside.
+pub const NOTE: &str = "\
+A check that several servers share is made once and has a line for each of them. A `(witness)` is no
+real server: whether it answers tells a director whether a fault is its own.";
+
 /// How it ends.
 pub const CODES: &[Code] = &[
     (Exit::Done, "all is well; with --digest: the page came"),

@@ -78,7 +78,7 @@ fn ending(command: &str) -> (&'static str, &'static [Code]) {
     match command {
         "servers" => (servers::NOTE, servers::CODES),
         "drain" | "maintenance" | "ready" => (words::NOTE, words::CODES),
-        "check" => ("", check::CODES),
+        "check" => (check::NOTE, check::CODES),
         "probe" => ("", PROBE_CODES),
         "lab" => (LAB_EXAMPLES, LAB_CODES),
         "key" => (key::KEY_HELP, &[]),

@@ -30,7 +30,11 @@ use crate::role::Role;
 /// What `--help` says beside.
 pub const NOTE: &str = "\
 The weight is that of the kernel's table now, then the one that the server has while all is well; a
-dash is a server that is not in the table.";
+dash is a server that is not in the table.
+
+Not judged yet: `kept` has what it had, `unknown` has no traffic. `held` seems to have failed, but
+the fault is likely on this host, so it keeps what it had. `spared` is well and has no traffic, for
+the quorum is lost and a fallback answers.";
 
 /// How it ends.
 pub const CODES: &[Code] = &[
