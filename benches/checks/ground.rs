@@ -37,6 +37,9 @@ pub(crate) fn apart(arguments: &[String]) -> io::Result<ExitStatus> {
         .status()
 }
 
+/// Where the addresses of all targets are.
+pub(crate) const TARGETS: [&str; 2] = ["198.18.16.0/20", "198.18.32.0/19"];
+
 /// The address of target `n`.
 pub(crate) fn target(n: usize) -> Ipv4Addr {
     let first = u32::from(Ipv4Addr::new(198, 18, 16, 0));

@@ -56,6 +56,11 @@ pub(crate) fn prepare() {
         there("ip", words);
     }
     there("ip", &format!("addr add {ADDRESS}/{PREFIX} dev eth0"));
+    // The targets are on the link, as real servers are that direct routing reaches: something
+    // answers ARP for them.
+    for targets in ground::TARGETS {
+        there("ip", &format!("route add local {targets} dev lo"));
+    }
 }
 
 fn namespace(pid: u32) -> String {
