@@ -10,7 +10,7 @@
 
 mod episodes;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ const BURST_EVERY: Duration = Duration::from_millis(20);
 const VIRTUAL: [[u8; 5]; 2] = [[0, 0, 0x5e, 0, 1], [0, 0, 0x5e, 0, 2]];
 
 type Mac = [u8; 6];
+/// Which addresses were answered for by whom, by the number of the interface; in one set, for there
+/// may be ten thousand.
+type Answers = BTreeSet<(u32, IpAddr, Mac)>;
 
 /// What the driver has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,10 +62,12 @@ pub(in crate::check) struct Watcher {
     /// Servers whose checks by their own addresses are good.
     up: BTreeSet<IpAddr>,
     phase: Phase,
-    questions: VecDeque<(String, IpAddr)>,
-    answers: BTreeMap<(u32, IpAddr), BTreeSet<Mac>>,
+    /// The numbers of interfaces, and what is asked there.
+    questions: VecDeque<(u32, IpAddr)>,
+    /// Who answered in this round.
+    answers: Answers,
     /// Where servers and directors were when they last answered.
-    known: BTreeMap<(u32, IpAddr), BTreeSet<Mac>>,
+    known: Answers,
     episodes: Episodes,
     outputs: VecDeque<Output>,
 }
@@ -85,8 +90,8 @@ impl Watcher {
             up: BTreeSet::new(),
             phase: Phase::Resting(now),
             questions: VecDeque::new(),
-            answers: BTreeMap::new(),
-            known: BTreeMap::new(),
+            answers: Answers::new(),
+            known: Answers::new(),
             episodes: Episodes::default(),
             outputs: VecDeque::new(),
         }
@@ -122,10 +127,9 @@ impl Watcher {
         let is_ours = self.ports.values().any(|port| port.mac == Some(claim.mac));
         let counts = matches!(self.phase, Phase::Asking(_) | Phase::Listening(_));
         if counts && !is_ours {
-            let macs = self.answers.entry((index, claim.address)).or_default();
             // One that answers from more addresses than a bond has is a flood.
-            if macs.len() < 16 {
-                macs.insert(claim.mac);
+            if macs(&self.answers, index, claim.address).count() < 16 {
+                self.answers.insert((index, claim.address, claim.mac));
             }
         }
     }
@@ -192,21 +196,21 @@ impl Watcher {
     }
 
     /// All addresses that are of interest on each link, once.
-    fn questions(&self) -> VecDeque<(String, IpAddr)> {
-        let all = self.configs.iter().flat_map(|config| {
-            let hosts = config.servers.iter().chain(&config.directors);
-            let addresses = hosts.map(|(_, address)| *address).chain([config.vip]);
-            addresses.map(|address| (config.interface.clone(), address))
+    fn questions(&self) -> VecDeque<(u32, IpAddr)> {
+        let all = self.configs.iter().filter_map(|config| {
+            let index = self.ports.get(&config.interface)?.index;
+            let addresses = addresses(config).chain([config.vip]);
+            Some(addresses.map(move |address| (index, address)))
         });
-        all.collect::<BTreeSet<_>>().into_iter().collect()
+        VecDeque::from_iter(all.flatten().collect::<BTreeSet<_>>())
     }
 
     fn ask(&mut self, now: Moment) {
         for _ in 0..BURST {
-            let Some((interface, address)) = self.questions.pop_front() else { break };
-            let port = self.ports.get(&interface);
-            let frame = port.and_then(|port| Some((port.index, question(port, address)?)));
-            self.outputs.extend(frame.map(|(index, frame)| Output::Frame(index, frame)));
+            let Some((index, address)) = self.questions.pop_front() else { break };
+            let port = self.ports.values().find(|port| port.index == index);
+            let frame = port.and_then(|port| question(port, address));
+            self.outputs.extend(frame.map(|frame| Output::Frame(index, frame)));
         }
         self.phase = match self.questions.is_empty() {
             true => Phase::Listening(now + LISTEN),
@@ -238,28 +242,23 @@ impl Watcher {
 
     /// Remembers where servers and directors are.
     fn learn(&mut self) {
-        let of_interest = |address: &IpAddr| {
-            let mut hosts = self.configs.iter().flat_map(|c| c.servers.iter().chain(&c.directors));
-            hosts.any(|(_, host)| host == address)
-        };
-        let answers = self.answers.iter().filter(|((_, address), _)| of_interest(address));
-        let learnt: Vec<_> = answers.map(|(place, macs)| (*place, macs.clone())).collect();
-        self.known.extend(learnt);
-        self.known.retain(|(_, address), _| {
-            let mut hosts = self.configs.iter().flat_map(|c| c.servers.iter().chain(&c.directors));
-            hosts.any(|(_, host)| host == address)
-        });
+        let hosts: HashSet<IpAddr> = self.configs.iter().flat_map(addresses).collect();
+        let answered = |index, address| macs(&self.answers, index, address).next().is_some();
+        // Who answers otherwise now is no longer where it was.
+        self.known
+            .retain(|(index, address, _)| hosts.contains(address) && !answered(*index, *address));
+        self.known.extend(self.answers.iter().filter(|(_, address, _)| hosts.contains(address)));
     }
 
     fn answered(&self, interface: &str, address: IpAddr) -> bool {
         let index = self.ports.get(interface).map(|port| port.index);
-        index.is_some_and(|index| self.answers.contains_key(&(index, address)))
+        index.is_some_and(|index| macs(&self.answers, index, address).next().is_some())
     }
 
     /// Whether anybody answered anything there.
     fn heard(&self, interface: &str) -> bool {
         let index = self.ports.get(interface).map(|port| port.index);
-        self.answers.keys().any(|(heard, _)| Some(*heard) == index)
+        self.answers.iter().any(|(heard, ..)| Some(*heard) == index)
     }
 
     /// What this round saw wrong about one VIP.
@@ -268,8 +267,7 @@ impl Watcher {
             return Vec::new();
         };
         let (vip, interface) = (config.vip, &config.interface);
-        let none = BTreeSet::new();
-        let claims = self.answers.get(&(port.index, vip)).unwrap_or(&none);
+        let claims = macs(&self.answers, port.index, vip);
         // Each once: a host with two interfaces there may answer from both.
         let mut holders = BTreeSet::new();
         let (mut leaks, mut strangers) = (Vec::new(), Vec::new());
@@ -302,7 +300,7 @@ impl Watcher {
     /// The servers that direct routing cannot reach.
     fn elsewhere(&self, config: &WireConfig, port: &Port) -> Vec<Fault> {
         let is_missing = |address: IpAddr| {
-            !self.answers.contains_key(&(port.index, address))
+            macs(&self.answers, port.index, address).next().is_none()
                 && !self.ports.values().any(|port| port.has(address))
         };
         let fault = |(host, server): &(String, IpAddr)| {
@@ -323,11 +321,20 @@ impl Watcher {
 
     /// Which of these hosts has that Ethernet address.
     fn host_of(&self, hosts: &[(String, IpAddr)], index: u32, mac: Mac) -> Option<String> {
-        let has = |address: IpAddr| {
-            self.known.get(&(index, address)).is_some_and(|macs| macs.contains(&mac))
-        };
+        let has = |address: IpAddr| self.known.contains(&(index, address, mac));
         hosts.iter().find(|(_, address)| has(*address)).map(|(host, _)| host.clone())
     }
+}
+
+/// Who answered for this address.
+fn macs(answers: &Answers, index: u32, address: IpAddr) -> impl Iterator<Item = &Mac> {
+    let all = (index, address, Mac::default())..=(index, address, [u8::MAX; 6]);
+    answers.range(all).map(|(.., mac)| mac)
+}
+
+/// Of the servers and directors.
+fn addresses(config: &WireConfig) -> impl Iterator<Item = IpAddr> {
+    config.servers.iter().chain(&config.directors).map(|(_, address)| *address)
 }
 
 /// Whether a fault can be one of what this watches.

@@ -1,5 +1,7 @@
 //! Links on which something is wrong, for how long, and what is said of it.
 
+use std::collections::BTreeMap;
+
 use ipnet::IpNet;
 
 use super::*;
