@@ -18,6 +18,7 @@ mod pools;
 mod render;
 mod routers;
 mod servers;
+mod stalls;
 mod traffic;
 mod wait;
 mod watch;

@@ -100,11 +100,11 @@ pub fn pool(notice: &pool::Notice) {
     }
 }
 
-/// Something that is wrong on the link to the servers, or no longer.
+/// Something that is wrong on the link to the servers, or no longer, as far as is known.
 pub fn finding(finding: &Finding) {
     match finding {
         Finding::Found(_) => tracing::warn!("{finding}"),
-        Finding::Over(_) => tracing::info!("{finding}"),
+        Finding::Over(_) | Finding::Unknown(_) => tracing::info!("{finding}"),
     }
 }
 

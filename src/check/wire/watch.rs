@@ -331,7 +331,7 @@ impl Watcher {
 }
 
 /// Whether a fault can be one of what this watches.
-fn is_of(config: &WireConfig, fault: &Fault) -> bool {
+pub fn is_of(config: &WireConfig, fault: &Fault) -> bool {
     match fault {
         Fault::Leak { vip, interface, .. } | Fault::Duplicate { vip, interface, .. } => {
             (*vip, interface) == (config.vip, &config.interface)
