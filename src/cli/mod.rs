@@ -17,6 +17,7 @@ mod plan;
 mod pools;
 mod render;
 mod routers;
+mod running;
 mod servers;
 mod stalls;
 mod traffic;
@@ -77,8 +78,8 @@ Examples:
 fn ending(command: &str) -> (&'static str, &'static [Code]) {
     match command {
         "servers" => (servers::NOTE, servers::CODES),
-        "drain" | "maintenance" | "ready" => ("", words::CODES),
-        "check" => ("", check::CODES),
+        "drain" | "maintenance" | "ready" => (words::NOTE, words::CODES),
+        "check" => (check::NOTE, check::CODES),
         "probe" => ("", PROBE_CODES),
         "lab" => (LAB_EXAMPLES, LAB_CODES),
         "key" => (key::KEY_HELP, &[]),
