@@ -46,7 +46,7 @@ impl Report {
 
 /// Looks at the host and says what would be changed.
 pub async fn look(host: &Host, desired: &Desired) -> Result<(Plan, Observed), HostError> {
-    let ours = ledger::read(host.files())?;
+    let ours = ledger::look(host.files(), Kinds::All).await?;
     let observed = resource::observe(host, &desired.state, &ours, Kinds::All).await;
     for (id, resource) in observed.state.iter() {
         tracing::debug!(%id, ?resource, "stands");
@@ -67,8 +67,7 @@ pub async fn reconcile(
     for (kind, error) in resource::recover(host, kinds).await {
         tracing::warn!(%kind, %error, "what a run that was cut short changed stays changed");
     }
-    let mut ours = ledger::read(host.files())?;
-    ours.retain(|kind, _| kinds.contains(*kind));
+    let ours = ledger::look(host.files(), kinds).await?;
     let observed = resource::observe(host, &desired.state, &ours, kinds).await;
     forget_gone(host, desired, &observed, &ours);
     let plan = Plan::between(desired, &observed);
@@ -79,7 +78,7 @@ pub async fn reconcile(
     if plan.is_empty() {
         return Ok(report);
     }
-    let ours = match ledger::read(host.files()) {
+    let ours = match ledger::look(host.files(), kinds).await {
         Ok(ours) => ours,
         // What was made is told all the same, and nothing of it is called settled.
         Err(error) => {

@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::exit::Code;
 use super::load::{self, Failure, Loaded};
-use super::{Exit, Format, Global, pools, servers, whom};
+use super::{Exit, Format, Global, pools, servers, stalls, whom};
 use crate::check::config::{CheckConfig, Timing};
 use crate::check::driver::{Checks, Made, Settings};
 use crate::check::machine::Limits;
@@ -81,7 +81,10 @@ pub fn run(global: &Global, args: &CheckArgs) -> Exit {
         let lines = make(asked).await?;
         match global.output {
             Format::Json => super::print(&as_json(&loaded, &lines).to_string()),
-            Format::Text => text(global, &loaded, &lines),
+            Format::Text => {
+                text(global, &loaded, &lines);
+                stalls::tell_of(&host);
+            }
         }
         let all = lines.iter().all(Line::is_good);
         Ok(if all { Exit::Done } else { Exit::Failed })

@@ -19,6 +19,7 @@ mod render;
 mod routers;
 mod running;
 mod servers;
+mod stalls;
 mod traffic;
 mod wait;
 mod watch;

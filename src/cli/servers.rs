@@ -14,9 +14,9 @@ use super::load;
 use super::running::{Files, Ground};
 use super::traffic::{self, Carried, Traffic};
 use super::wait::spoken;
-use super::whom;
 use super::{Exit, Format, Global};
-use crate::control::checks::{self, Figures};
+use super::{stalls, whom};
+use crate::control::checks::Figures;
 use crate::control::report::{self, MemberReport, PoolReport, Seen};
 use crate::control::words::WordsFileError;
 use crate::control::{wall, words};
@@ -92,32 +92,24 @@ pub fn run(global: &Global) -> Exit {
         let role = loaded.as_ref().map(|loaded| &loaded.role);
         let mut pools = pools(role, live, &said);
         pools.iter_mut().for_each(|pool| weigh(pool, &mut traffic));
+        let made = live.and_then(|_| stalls::figures(&host));
         match global.output {
             Format::Json => {
-                let made = live.and_then(|_| figures(&host));
                 super::print(&as_json(role, files, live, made.as_ref(), &pools).to_string());
             }
             Format::Text => {
                 text(&pools);
                 if live.is_none() {
-                    let line = "converge.service does not run here: no server is checked";
-                    anstream::eprintln!("note: {line}");
+                    warn("converge.service does not run here: no server is checked");
                 }
+                made.iter().for_each(stalls::tell);
             }
         }
         Ok(Exit::Done)
     })
 }
 
-/// How the running converge makes its checks.
-fn figures(host: &Host) -> Option<Figures> {
-    checks::read(host.files()).unwrap_or_else(|error| {
-        warn(&format!("how checks are made is not shown: {}", chain(&error)));
-        None
-    })
-}
-
-fn warn(line: &str) {
+pub(super) fn warn(line: &str) {
     anstream::eprintln!("note: {line}");
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Figures change all the time, and the report, which may be long, is only written when something
 //! in it does; so they have a file of their own. It is renewed every ten seconds, and at once when
-//! the checks stand still or go on: who reads it sees by [`Figures::at`] how old it is.
+//! a thread stands still or goes on: who reads it sees by [`Figures::at`] how old it is.
 
 use std::time::Duration;
 
@@ -28,6 +28,9 @@ pub struct Figures {
     pub at: u64,
     /// Since when no check was made, for their thread stands still; in milliseconds since 1970.
     pub stalled: Option<u64>,
+    /// Since when nobody watches the links to the servers, for that thread stands still, has died
+    /// or cannot be started; in milliseconds since 1970.
+    pub unwatched: Option<u64>,
     /// Checks that were due.
     pub asked: u64,
     /// Those of them that were begun; the others were left out, for the one before still ran.
@@ -57,14 +60,20 @@ pub struct Late {
 
 impl Figures {
     /// How they stand. `None`: there are none.
-    pub fn new(status: Option<Status>, stalled: Option<u64>) -> Option<Figures> {
+    pub fn new(
+        status: Option<Status>,
+        stalled: Option<u64>,
+        unwatched: Option<u64>,
+    ) -> Option<Figures> {
         let Some(status) = status else {
-            return stalled.map(|_| Figures { stalled, ..Figures::default() });
+            let is_any = stalled.is_some() || unwatched.is_some();
+            return is_any.then(|| Figures { stalled, unwatched, ..Figures::default() });
         };
         let Status { tally, unmade, at_once, sockets } = status;
         Some(Figures {
             at: 0,
             stalled,
+            unwatched,
             asked: tally.asked(),
             made: tally.made,
             unmade,
@@ -106,8 +115,13 @@ impl Recorder {
         figures: Option<Figures>,
         now: Instant,
     ) -> Result<(), FileError> {
-        let Some(figures) = figures else { return Ok(()) };
-        let turned = self.last.as_ref().is_none_or(|last| last.stalled != figures.stalled);
+        // Where there are none any more it is still to be seen that nothing stands still.
+        let over = |last: &Figures| Figures { stalled: None, unwatched: None, ..last.clone() };
+        let Some(figures) = figures.or_else(|| self.last.as_ref().map(over)) else {
+            return Ok(());
+        };
+        let still = |of: &Figures| (of.stalled, of.unwatched);
+        let turned = self.last.as_ref().is_none_or(|last| still(last) != still(&figures));
         if !turned && (now < self.rest || self.last.as_ref() == Some(&figures)) {
             return Ok(());
         }
@@ -148,7 +162,7 @@ mod tests {
             let mut status = Status { sockets, ..Status::default() };
             status.tally.made = u64::from(second > 0);
             let now = begin + Duration::from_secs(second);
-            let figures = Figures::new(Some(status), stalled);
+            let figures = Figures::new(Some(status), stalled, None);
             recorder.write(files, figures, now).expect("it is written");
             let read = read(files).expect("it can be read").expect("it is there");
             (read.sockets, read.stalled)
@@ -159,6 +173,12 @@ mod tests {
         assert_eq!(written(4, None, 12), (4, None));
         assert_eq!(written(5, Some(7), 13), (5, Some(7)));
         assert_eq!(written(6, None, 14), (6, None));
+        let mut links = |unwatched: Option<u64>| {
+            let figures = Figures::new(None, None, unwatched);
+            recorder.write(files, figures, begin + Duration::from_secs(15)).expect("it is written");
+            read(files).expect("it can be read").expect("it is there").unwatched
+        };
+        assert_eq!([links(Some(8)), links(None)], [Some(8), None]);
     }
 
     #[test]
@@ -168,7 +188,7 @@ mod tests {
         let begin = Instant::now();
         let mut recorder = Recorder::start(host.files()).expect("it begins");
         let mut write = |second| {
-            let figures = Figures::new(Some(Status::default()), Some(second));
+            let figures = Figures::new(Some(Status::default()), Some(second), None);
             recorder.write(host.files(), figures, begin + Duration::from_secs(second))
         };
         // Something stands where the file should be.
@@ -183,9 +203,10 @@ mod tests {
 
     #[test]
     fn what_was_never_begun_has_no_figures() {
-        assert_eq!(Figures::new(None, None), None);
-        let dead = Figures::new(None, Some(3)).expect("it was begun once");
+        assert_eq!(Figures::new(None, None, None), None);
+        let dead = Figures::new(None, Some(3), None).expect("it was begun once");
         assert_eq!((dead.stalled, dead.made), (Some(3), 0));
-        assert_eq!(Figures::new(Some(Status::default()), None).and_then(|f| f.late_ms), None);
+        let new = Figures::new(Some(Status::default()), None, None);
+        assert_eq!(new.and_then(|figures| figures.late_ms), None);
     }
 }

@@ -3,12 +3,15 @@
 //! Whoever changes it reads it first, under a lock that is waited for but not for ever, and puts a
 //! whole file in its place. One that is damaged is never overwritten: it is set aside under another
 //! name, what can be read of it goes on to hold, and whoever did so is told. Nothing but the file
-//! is kept here; what words mean is in [`crate::pool::words`].
+//! is kept here; what words mean is in [`crate::pool::words`]. Once it has begun, whoever listens
+//! waits for no disk on its own thread.
 
 use std::fs::File;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
 use super::wall;
@@ -139,6 +142,8 @@ async fn lock(files: &Files) -> Result<File, WordsFileError> {
 pub struct WordsWatch {
     path: PathBuf,
     news: Option<FileNews>,
+    /// It is listened to anew, beside whatever else runs: the disk may hang.
+    opening: Option<JoinHandle<io::Result<FileNews>>>,
     /// When to look unasked, or to listen again; kept over waits that were given up.
     due: Instant,
 }
@@ -159,28 +164,40 @@ impl WordsWatch {
             }
         };
         let due = Instant::now() + if news.is_some() { LOOK } else { AGAIN };
-        WordsWatch { path, news, due }
+        WordsWatch { path, news, opening: None, due }
     }
 
     /// Waits until the words may have changed. May be dropped and called again.
     pub async fn changed(&mut self) {
+        if self.opening.is_none() && self.is_told().await {
+            return;
+        }
+        let path = &self.path;
+        let opening = self.opening.get_or_insert_with(|| {
+            let path = path.clone();
+            spawn_blocking(move || FileNews::open(&path))
+        });
+        // Where that fails it is tried again.
+        self.news = opening.await.ok().and_then(Result::ok);
+        self.opening = None;
+        self.due = Instant::now() + if self.news.is_some() { LOOK } else { AGAIN };
+    }
+
+    /// Waits for word. `false`: it is time to listen anew, for the directory may have been made
+    /// anew, and then nothing would be heard any more.
+    async fn is_told(&mut self) -> bool {
         let Some(news) = &mut self.news else {
             sleep_until(self.due).await;
-            self.news = FileNews::open(&self.path).ok();
-            self.due = Instant::now() + if self.news.is_some() { LOOK } else { AGAIN };
-            return;
+            return false;
         };
         match timeout_at(self.due, news.changed()).await {
-            Ok(true) => {}
+            Ok(true) => true,
             Ok(false) => {
                 self.news = None;
                 self.due = Instant::now() + AGAIN;
+                true
             }
-            // The directory may have been made anew, and then nothing would be heard any more.
-            Err(_) => {
-                self.news = FileNews::open(&self.path).ok();
-                self.due = Instant::now() + if self.news.is_some() { LOOK } else { AGAIN };
-            }
+            Err(_) => false,
         }
     }
 }
@@ -190,7 +207,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::host::scratch::Scratch;
+    use crate::host::scratch::{Hanging, Scratch};
     use crate::pool::words::{Said, Whom, Word};
 
     fn said(word: Word) -> Said {
@@ -290,6 +307,19 @@ mod tests {
         std::fs::remove_file(scratch.real("/var/lib/converge")).expect("it is ours");
         drain(host.files(), "web1").await;
         timeout(Duration::from_secs(5), watch.changed()).await.expect("it is seen");
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_listened_to_anew_beside_whatever_else_runs() {
+        let scratch = Scratch::new();
+        let host = scratch.host();
+        let mut watch = WordsWatch::open(host.files());
+        let Some(disk) = Hanging::over(scratch.real("/var/lib")) else { return };
+        watch.due = Instant::now();
+        let short = Duration::from_millis(50);
+        assert!(timeout(short, watch.changed()).await.is_err(), "it hangs, and this does not");
+        drop(disk);
+        timeout(Duration::from_secs(20), watch.changed()).await.expect("it goes on");
     }
 
     #[tokio::test]

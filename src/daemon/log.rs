@@ -4,9 +4,8 @@
 //! what it is to be.
 
 use std::net::IpAddr;
-use std::thread;
+use std::time::Duration;
 
-use super::Look;
 use super::upkeep::Failing;
 use crate::check::wire::finding::Finding;
 use crate::diagnostic::Diagnostics;
@@ -19,19 +18,6 @@ use crate::vrrp::config::Vip;
 use crate::vrrp::driver::Event;
 use crate::vrrp::link::{Alarm, LINK_PORT};
 use crate::vrrp::router::{Notice, State};
-
-/// What a person should see of the files, and what they name and this host has not got: whatever
-/// needs it will fail. The look at the host has a thread of its own, which nobody waits for, nor
-/// at the end: a user database that hangs holds up nothing.
-pub fn files(warnings: &[String], missing: Look) {
-    for text in warnings {
-        tracing::warn!("{text}");
-    }
-    let look = move || missing().iter().for_each(|text| tracing::error!("{text}"));
-    if let Err(error) = thread::Builder::new().name("needs".into()).spawn(look) {
-        tracing::warn!(%error, "whether programs and certificates are here is not looked at");
-    }
-}
 
 /// New files are wrong; what ran goes on.
 pub fn refused(text: &str) {
@@ -97,6 +83,14 @@ pub fn report(result: &Result<Report, HostError>, before: &Failing) {
     }
 }
 
+/// A look at the host goes on for longer than anything that it waits for takes.
+pub fn late(since: Duration) {
+    tracing::warn!(
+        "a look at the host has not ended for {since:?}, so what drifts there stays so: does a \
+         disk hang, or the user database?"
+    );
+}
+
 /// Something that changed in a pool.
 pub fn pool(notice: &pool::Notice) {
     match notice.severity() {
@@ -106,11 +100,11 @@ pub fn pool(notice: &pool::Notice) {
     }
 }
 
-/// Something that is wrong on the link to the servers, or no longer.
+/// Something that is wrong on the link to the servers, or no longer, as far as is known.
 pub fn finding(finding: &Finding) {
     match finding {
         Finding::Found(_) => tracing::warn!("{finding}"),
-        Finding::Over(_) => tracing::info!("{finding}"),
+        Finding::Over(_) | Finding::Unknown(_) => tracing::info!("{finding}"),
     }
 }
 
@@ -185,27 +179,5 @@ fn peer_event(event: &Event) {
         Event::Lost(count) => tracing::warn!(count, "events of VRRP were not told in time"),
         Event::Stopped => tracing::debug!("VRRP has ended"),
         _ => {}
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::mpsc;
-
-    use super::*;
-
-    #[test]
-    fn a_look_at_the_host_that_hangs_holds_up_nothing() {
-        let (release, held) = mpsc::channel::<()>();
-        let (tell, told) = mpsc::channel();
-        let look = move || {
-            let answer = held.recv().is_ok();
-            tell.send(answer).expect("somebody waits");
-            Vec::new()
-        };
-        files(&[], Box::new(look));
-        assert!(told.try_recv().is_err(), "it hangs still");
-        release.send(()).expect("it waits");
-        assert_eq!(told.recv(), Ok(true));
     }
 }

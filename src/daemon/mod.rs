@@ -10,6 +10,7 @@ mod heart;
 mod holders;
 mod lane;
 mod log;
+mod needs;
 mod planned;
 mod pulse;
 pub mod release;

@@ -7,7 +7,6 @@
 mod parting;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,6 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use super::balance::{self, Balance, at};
 use super::holders::Holders;
 use super::lane::{Lane, Step};
+use super::needs::Needs;
 use super::pulse::Pulse;
 use super::signals::{Asked, Signals};
 use super::upkeep::Pace;
@@ -26,7 +26,7 @@ use crate::host::Host;
 use crate::host::drift::Drift;
 use crate::host::memory::Spare;
 use crate::host::service::Service;
-use crate::resource::{Desired, Id, Kind, Kinds, Resource};
+use crate::resource::{Id, Kind, Kinds};
 use crate::role::Role;
 use crate::situation::{Situation, Standing};
 use crate::track::Tracker;
@@ -106,6 +106,7 @@ pub struct Resident<'h> {
     signals: Signals,
     pulse: Pulse,
     holders: Holders,
+    needed: Needs,
     turns: Interval,
     memory: Spare,
     ready: bool,
@@ -148,11 +149,12 @@ impl<'h> Resident<'h> {
             signals: Signals::new().map_err(wait("signals"))?,
             pulse: Pulse::start(every).map_err(wait("the watchdog"))?,
             holders: Holders::default(),
+            needed: Needs::default(),
             turns,
             memory: Spare::give_back(),
             ready: false,
         };
-        log::files(&first.warnings, first.missing);
+        resident.needed.tell(&first.warnings, first.missing);
         resident.situation.pools = resident.balance.shares();
         resident.desire();
         if !resident.resumed.is_empty() {
@@ -212,7 +214,7 @@ impl<'h> Resident<'h> {
     pub fn rest(&mut self, step: Step) -> Result<(), WatchError> {
         match step {
             Step::Due => {
-                self.drift.follow(&files(self.host, self.rest.desired()));
+                self.drift.follow(&self.rest.files());
                 self.rest.begin();
             }
             Step::Worked(result) => {
@@ -393,7 +395,7 @@ impl<'h> Resident<'h> {
         match loaded {
             Err(text) => log::refused(&text),
             Ok(new) => {
-                log::files(&new.warnings, new.missing);
+                self.needed.tell(&new.warnings, new.missing);
                 self.heading = new.heading;
                 self.role = new.role;
                 self.settings = new.vrrp;
@@ -475,15 +477,6 @@ fn state(standing: Standing) -> State {
         Standing::Backup => State::Backup,
         Standing::Fault => State::Fault,
     }
-}
-
-/// The files whose change is drift.
-fn files(host: &Host, desired: &Desired) -> BTreeSet<PathBuf> {
-    let path = |resource: &Resource| match resource {
-        Resource::File(file) => Some(host.files().real(&file.path)),
-        _ => None,
-    };
-    desired.state.iter().filter_map(|(_, resource)| path(resource)).collect()
 }
 
 /// The next event of VRRP, `None` if it has died; never if there is no VRRP.

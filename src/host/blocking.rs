@@ -3,7 +3,20 @@
 //! A name service or a file system that hangs must not stop whatever else runs there, nor gather
 //! threads: a caller who gave up waiting and calls again waits for the first call to come back.
 
+use std::panic::resume_unwind;
+
 use tokio::task::{JoinHandle, spawn_blocking};
+
+/// Makes a call off the main thread and waits for its end. For whoever makes one at a time anyway
+/// and never gives up: a call that hangs keeps its thread.
+pub async fn apart<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> T {
+    match spawn_blocking(call).await {
+        Ok(answer) => answer,
+        Err(error) if error.is_panic() => resume_unwind(error.into_panic()),
+        // The runtime ends, and whoever waits is never asked again.
+        Err(_) => std::future::pending().await,
+    }
+}
 
 /// One caller's place.
 #[derive(Debug, Default)]
@@ -29,7 +42,7 @@ impl Blocking {
         if let Err(error) = ended
             && error.is_panic()
         {
-            std::panic::resume_unwind(error.into_panic());
+            resume_unwind(error.into_panic());
         }
         // None only while the runtime ends, when nobody asks any more.
         answered.await.ok()

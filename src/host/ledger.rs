@@ -6,23 +6,39 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::blocking::apart;
 use super::files::{FileError, Files};
-use crate::resource::{Kind, Memory, Ours};
+use crate::resource::{Kind, Kinds, Memory, Ours};
 
 const UNTIL_REBOOT: &str = "/run/converge/made.json";
 const ON_DISK: &str = "/var/lib/converge/made.json";
 
-/// Reads both files; a name of an unknown kind (a newer converge wrote it) is kept out of sight.
-pub fn read(files: &Files) -> Result<Ours, FileError> {
+/// Reads the names of these kinds: whoever wants none that are on the disk waits for no disk. A
+/// name of an unknown kind (a newer converge wrote it) is kept out of sight.
+pub fn read(files: &Files, kinds: Kinds) -> Result<Ours, FileError> {
     let mut ours = Ours::new();
-    for path in [UNTIL_REBOOT, ON_DISK] {
+    let both = [(UNTIL_REBOOT, Memory::UntilReboot), (ON_DISK, Memory::OnDisk)];
+    for (path, _) in both.into_iter().filter(|(_, memory)| has(kinds, *memory)) {
         for (word, names) in read_one(files, path)? {
-            if let Some(kind) = Kind::from_word(&word) {
+            if let Some(kind) = Kind::from_word(&word).filter(|kind| kinds.contains(*kind)) {
                 ours.entry(kind).or_default().extend(names);
             }
         }
     }
     Ok(ours)
+}
+
+/// The same, and a disk that hangs holds up nobody else on this thread.
+pub async fn look(files: &Files, kinds: Kinds) -> Result<Ours, FileError> {
+    if !has(kinds, Memory::OnDisk) {
+        return read(files, kinds);
+    }
+    let files = files.clone();
+    apart(move || read(&files, kinds)).await
+}
+
+fn has(kinds: Kinds, memory: Memory) -> bool {
+    Kind::ALL.iter().any(|kind| kinds.contains(*kind) && kind.memory() == memory)
 }
 
 /// Enters names of one kind. Returns those that were not there before.

@@ -1,7 +1,13 @@
-//! A directory that stands for a host in tests, and is gone afterwards.
+//! A directory that stands for a host in tests, and is gone afterwards; and a disk that hangs.
 
+use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
+
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sched::{CloneFlags, unshare};
+use nix::unistd::geteuid;
 
 use super::Host;
 
@@ -51,5 +57,39 @@ impl Drop for Scratch {
     fn drop(&mut self) {
         let gone = std::fs::remove_dir_all(&self.root);
         assert!(gone.is_ok() || std::thread::panicking(), "cannot remove {}", self.root.display());
+    }
+}
+
+/// A file system that answers nobody, in the place of a directory, until it is dropped. Only this
+/// thread and those that it begins from now on see it.
+pub(crate) struct Hanging {
+    path: PathBuf,
+    device: Option<File>,
+}
+
+impl Hanging {
+    /// Puts it there. None without root or without FUSE, which is said loudly.
+    pub(crate) fn over(path: PathBuf) -> Option<Hanging> {
+        let device = OpenOptions::new().read(true).write(true).open("/dev/fuse");
+        let Some(device) = device.ok().filter(|_| geteuid().is_root()) else {
+            eprintln!("SKIPPED: a disk that hangs, for it needs root and /dev/fuse");
+            return None;
+        };
+        let none = None::<&str>;
+        unshare(CloneFlags::CLONE_NEWNS).expect("who is root may");
+        let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+        mount(none, "/", none, private, none).expect("mounts of our own");
+        let options = format!("fd={},rootmode=40000,user_id=0,group_id=0", device.as_raw_fd());
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        mount(Some("none"), &path, Some("fuse"), flags, Some(options.as_str())).expect("a mount");
+        Some(Hanging { path, device: Some(device) })
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        // Whoever waits is told that nobody will answer.
+        self.device = None;
+        umount2(&self.path, MntFlags::MNT_DETACH).expect("a mount of our own");
     }
 }

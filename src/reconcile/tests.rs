@@ -3,8 +3,12 @@
 //! The host is a scratch directory, and the resources are directories and files in it; a plan for a
 //! unit is made, but not carried out.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::*;
-use crate::host::scratch::Scratch;
+use crate::host::scratch::{Hanging, Scratch};
 use crate::resource::directory::Directory;
 use crate::resource::file::{File, Mode, UnprovenError};
 use crate::resource::unit::Unit;
@@ -30,6 +34,28 @@ async fn run(scratch: &Scratch, paths: &[&str], tell: impl FnMut(&Change, &Outco
 #[tokio::main(flavor = "current_thread")]
 async fn looked(scratch: &Scratch) -> (Plan, Observed) {
     look(&scratch.host(), &Desired::default()).await.expect("the ledger can be read")
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn look_while_it_hangs(scratch: &Scratch, path: &str) {
+    let Some(_disk) = Hanging::over(scratch.real(path)) else { return };
+    let (rest, table) = (Kinds::But(Kind::VirtualServer), Kinds::Only(Kind::VirtualServer));
+    let (host, tell) = (scratch.host(), |_: &Change, _: &Outcome| {});
+    assert!(reconcile(&host, &Desired::default(), table, tell).await.is_ok());
+    let wanted = desired(&["/srv/a"]);
+    let look = reconcile(&host, &wanted, rest, tell);
+    let looked = timeout(Duration::from_millis(50), look).await;
+    assert!(looked.is_err(), "{path} hangs, and this does not");
+}
+
+#[test]
+fn a_disk_that_hangs_holds_up_nobody_else_and_the_table_not_at_all() {
+    let scratch = Scratch::new();
+    assert!(run(&scratch, &["/srv/a"], |_, _| {}).converged());
+    for path in ["/var/lib", "/srv"] {
+        look_while_it_hangs(&scratch, path);
+    }
+    assert!(run(&scratch, &["/srv/a"], |_, _| {}).changes.is_empty());
 }
 
 #[test]

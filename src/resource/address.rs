@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use nix::errno::Errno;
 use serde::Serialize;
 
-use super::{Ensure, Kind, Memory, ResourceKind, Scope};
+use super::{Ensure, Kind, Kinds, Memory, ResourceKind, Scope};
 use crate::host::netlink::{FoundAddress, Netlink};
 use crate::host::{FileError, Foreign, Host, HostError, ledger};
 
@@ -125,7 +125,7 @@ async fn relabel(host: &Host, wanted: &Address) -> Result<(), HostError> {
     let Some(standing) = found.iter().find(|f| wanted.is(f)) else {
         return add(host, wanted).await;
     };
-    let ledger = ledger::read(host.files())?;
+    let ledger = ledger::read(host.files(), Kinds::Only(Kind::Address))?;
     let entered = ledger.get(&Kind::Address).into_iter().flatten().map(String::as_str).collect();
     if !is_ours(standing, &entered) {
         let label = standing.label.as_deref().unwrap_or("none");

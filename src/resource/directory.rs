@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use super::file::{Mode, Owner};
 use super::{Ensure, Kind, Memory, ResourceKind, Scope};
-use crate::host::files::What;
+use crate::host::blocking::apart;
+use crate::host::files::{Files, What};
 use crate::host::{Host, HostError, mounts};
 
 /// A directory.
@@ -39,26 +40,15 @@ impl ResourceKind for Directory {
         mounts::table(host.files()).is_ok_and(|table| !table.iter().any(hides))
     }
 
+    /// Beside whatever else runs: the disk may hang, and so may the user database.
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
         if scope.wanted.is_empty() && scope.ours.is_empty() {
             return Ok(Vec::new());
         }
-        let table = mounts::table(host.files())?;
-        let hidden: BTreeSet<&Path> = table.iter().map(|m| m.mount_point.as_path()).collect();
-        let mut found = Vec::new();
-        for wanted in scope.wanted {
-            if hidden.contains(wanted.path.as_path()) {
-                found.push((*wanted).clone());
-                continue;
-            }
-            found.extend(standing(host, &wanted.path, wanted.owner.as_ref())?);
-        }
-        let wanted: BTreeSet<String> = scope.wanted.iter().map(|w| w.name()).collect();
-        let others = scope.ours.iter().filter(|name| !wanted.contains(**name));
-        for path in others.map(Path::new).filter(|path| !hidden.contains(path)) {
-            found.extend(standing(host, path, None)?);
-        }
-        Ok(found)
+        let files = host.files().clone();
+        let wanted: Vec<Directory> = scope.wanted.iter().map(|wanted| (*wanted).clone()).collect();
+        let ours: BTreeSet<PathBuf> = scope.ours.iter().map(PathBuf::from).collect();
+        apart(move || look(&files, wanted, &ours)).await
     }
 
     async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
@@ -77,12 +67,34 @@ impl ResourceKind for Directory {
     }
 }
 
+fn look(
+    files: &Files,
+    wanted: Vec<Directory>,
+    ours: &BTreeSet<PathBuf>,
+) -> Result<Vec<Directory>, HostError> {
+    let table = mounts::table(files)?;
+    let hidden: BTreeSet<&Path> = table.iter().map(|m| m.mount_point.as_path()).collect();
+    let mut found = Vec::new();
+    let is_wanted = |path: &PathBuf| wanted.iter().any(|wanted| wanted.path == *path);
+    for path in ours.iter().filter(|path| !is_wanted(path) && !hidden.contains(path.as_path())) {
+        found.extend(standing(files, path, None)?);
+    }
+    for wanted in wanted {
+        if hidden.contains(wanted.path.as_path()) {
+            found.push(wanted);
+            continue;
+        }
+        found.extend(standing(files, &wanted.path, wanted.owner.as_ref())?);
+    }
+    Ok(found)
+}
+
 fn standing(
-    host: &Host,
+    files: &Files,
     path: &Path,
     wanted: Option<&Owner>,
 ) -> Result<Option<Directory>, HostError> {
-    let stat = host.files().stat(path)?.filter(|s| s.what == What::Directory);
+    let stat = files.stat(path)?.filter(|s| s.what == What::Directory);
     Ok(stat.map(|s| Directory {
         path: path.into(),
         mode: Mode(s.mode),

@@ -20,9 +20,10 @@ use std::path::{Path, PathBuf};
 pub use transaction::UnprovenError;
 use transaction::Write;
 
-use super::{Ensure, Kind, Memory, ResourceKind, Scope};
+use super::{Ensure, Kind, Kinds, Memory, ResourceKind, Scope};
 use crate::host::aside::Aside;
-use crate::host::files::{Found, Standing, What};
+use crate::host::blocking::apart;
+use crate::host::files::{Files, Found, Standing, What};
 use crate::host::{Host, HostError, UserError, ledger, users, written};
 
 /// Permission bits, `0o000..=0o7777`; written in octal.
@@ -108,20 +109,12 @@ impl ResourceKind for File {
         matches!(host.files().stat(name), Ok(None))
     }
 
+    /// Beside whatever else runs: the disk may hang, and so may the user database.
     async fn observe(host: &Host, scope: &Scope<'_, Self>) -> Result<Vec<Self>, HostError> {
-        let mut found = Vec::new();
-        for wanted in scope.wanted {
-            found.extend(standing(host, wanted)?);
-        }
-        let written = written::read(host.files())?;
-        let wanted: BTreeSet<String> = scope.wanted.iter().map(|w| w.name()).collect();
-        let untested = written.iter().filter(|(_, e)| e.untested).map(|(path, _)| path.as_str());
-        let others: BTreeSet<&str> = untested.chain(scope.ours.iter().copied()).collect();
-        for path in others.into_iter().filter(|p| !wanted.contains(*p)) {
-            let entry = written.get(path).filter(|_| scope.ours.contains(path));
-            found.extend(unwanted(host, path, entry)?);
-        }
-        Ok(found)
+        let files = host.files().clone();
+        let wanted: Vec<File> = scope.wanted.iter().map(|file| (*file).clone()).collect();
+        let ours: BTreeSet<String> = scope.ours.iter().map(|&name| name.to_owned()).collect();
+        apart(move || look(&files, &wanted, &ours)).await
     }
 
     async fn ensure(host: &Host, changes: &[Ensure<'_, Self>]) -> Vec<Result<(), HostError>> {
@@ -143,7 +136,7 @@ impl ResourceKind for File {
     }
 
     async fn remove(host: &Host, gone: &[&Self]) -> Vec<Result<(), HostError>> {
-        let ours = match ledger::read(host.files()) {
+        let ours = match ledger::read(host.files(), Kinds::Only(Kind::File)) {
             Ok(mut ours) => ours.remove(&Kind::File).unwrap_or_default(),
             Err(e) => {
                 return gone.iter().map(|_| Err(HostError::File(e.again()))).collect();
@@ -160,9 +153,26 @@ impl ResourceKind for File {
     }
 }
 
+/// What stands of what is wanted, and what of ours is not wanted.
+fn look(files: &Files, wanted: &[File], ours: &BTreeSet<String>) -> Result<Vec<File>, HostError> {
+    let mut found = Vec::new();
+    for wanted in wanted {
+        found.extend(standing(files, wanted)?);
+    }
+    let written = written::read(files)?;
+    let wanted: BTreeSet<String> = wanted.iter().map(File::name).collect();
+    let untested = written.iter().filter(|(_, e)| e.untested).map(|(path, _)| path.as_str());
+    let others: BTreeSet<&str> = untested.chain(ours.iter().map(String::as_str)).collect();
+    for path in others.into_iter().filter(|p| !wanted.contains(*p)) {
+        let entry = written.get(path).filter(|_| ours.contains(path));
+        found.extend(unwanted(files, path, entry)?);
+    }
+    Ok(found)
+}
+
 /// The file that stands where one is wanted.
-fn standing(host: &Host, wanted: &File) -> Result<Option<File>, HostError> {
-    match host.files().aside(&wanted.path)? {
+fn standing(files: &Files, wanted: &File) -> Result<Option<File>, HostError> {
+    match files.aside(&wanted.path)? {
         Some(Aside::Nothing) => return Ok(None),
         Some(Aside::Old(old)) => {
             // Never equal to the wanted one, so that it is written and proven again.
@@ -172,13 +182,13 @@ fn standing(host: &Host, wanted: &File) -> Result<Option<File>, HostError> {
         None => {}
     }
     if wanted.once {
-        let stat = host.files().stat(&wanted.path)?.filter(|s| s.what == What::File);
+        let stat = files.stat(&wanted.path)?.filter(|s| s.what == What::File);
         return Ok(stat.map(|Standing { mode, uid, gid, .. }| {
             let bytes = wanted.content.clone().into_bytes();
             described(wanted, &Found { bytes, mode, uid, gid })
         }));
     }
-    Ok(host.files().read(&wanted.path)?.map(|found| described(wanted, &found)))
+    Ok(files.read(&wanted.path)?.map(|found| described(wanted, &found)))
 }
 
 fn described(wanted: &File, found: &Found) -> File {
@@ -195,7 +205,7 @@ fn described(wanted: &File, found: &Found) -> File {
 /// A file that no role wants, if it is ours to remove (`entry` is what we know of one of ours), or
 /// to put back.
 fn unwanted(
-    host: &Host,
+    files: &Files,
     path: &str,
     entry: Option<&written::Entry>,
 ) -> Result<Option<File>, HostError> {
@@ -207,12 +217,12 @@ fn unwanted(
         once: false,
         check: None,
     };
-    match host.files().aside(path)? {
+    match files.aside(path)? {
         Some(Aside::Nothing) => return Ok(Some(file(b"", None))),
         Some(Aside::Old(old)) => return Ok(Some(file(&old.bytes, Some(Mode(old.mode))))),
         None => {}
     }
-    let Some(found) = host.files().read(path)? else {
+    let Some(found) = files.read(path)? else {
         return Ok(None);
     };
     if entry.is_some_and(|e| e.knows(&found.bytes)) {

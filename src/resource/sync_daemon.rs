@@ -13,7 +13,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::{NonZeroU8, NonZeroU16};
 
-use super::{Ensure, Kind, Memory, ResourceKind, Scope};
+use super::{Ensure, Kind, Kinds, Memory, ResourceKind, Scope};
 use crate::host::ipvs::Client;
 use crate::host::{Foreign, Host, HostError, IpvsError, ledger};
 use crate::ipvs::Command;
@@ -66,7 +66,7 @@ impl ResourceKind for SyncDaemon {
 
 fn bring_about(host: &Host, change: &Ensure<'_, SyncDaemon>) -> Result<(), HostError> {
     if let Some(before) = change.before {
-        let ours = ledger::read(host.files())?;
+        let ours = ledger::read(host.files(), Kinds::Only(Kind::SyncDaemon))?;
         if !ours.get(&Kind::SyncDaemon).is_some_and(|names| names.contains(&before.name())) {
             return Err(foreign(change.after, before).into());
         }

@@ -63,6 +63,15 @@ pub(crate) fn ask_in_vain(protocol: &Protocol, address: SocketAddr) -> Answer {
     asked(protocol, stream(address, IMPATIENCE), None)
 }
 
+/// Asks one who speaks first, and then no more: what it says has come before.
+#[track_caller]
+pub(crate) fn ask_who_stops(protocol: &Protocol, address: SocketAddr) -> Answer {
+    let stream = stream(address, PATIENCE);
+    stream.peek(&mut [0]).expect("it speaks first");
+    stream.set_read_timeout(Some(IMPATIENCE)).expect("a stream");
+    asked(protocol, stream, None)
+}
+
 /// Asks with TLS, which begins when the protocol says so, trusting the certificate in this file.
 #[track_caller]
 pub(crate) fn ask_upgraded(protocol: &Protocol, address: SocketAddr, trusted: &Path) -> Answer {

@@ -20,8 +20,8 @@ use super::{Talked, talk};
 use crate::kinds::apart::skipped;
 
 /// Longer than any answer takes that comes.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// For answers that do not come.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// For answers that do not come; longer, where what comes before them did not come within it.
 const IMPATIENCE: Duration = Duration::from_millis(300);
 
 const VERSIONS: [HttpVersion; 3] = [HttpVersion::V10, HttpVersion::V11, HttpVersion::V2];
@@ -227,13 +227,17 @@ fn a_slow_page_of_nginx_is_good_if_only_its_status_counts() {
     for (version, address) in [(HttpVersion::V11, web.http1()), (HttpVersion::V2, web.http2())] {
         let begun = Instant::now();
         assert_eq!(ask(version, vec![get("/slow")], address), None);
-        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+        // All of it takes 100 s.
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
         let late = expecting("/slow", text("line 19999"));
-        let Talked::Broke(kind, far) = talked(version, vec![late], address, IMPATIENCE) else {
-            panic!("it takes 100 s");
-        };
-        assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind}");
-        assert!(far.starts_with("status 200 came, but the body did not end"), "{far}");
+        // On a busy computer nothing at all may have come.
+        let found = (0..20).find_map(|_| {
+            let asked = talked(version, vec![late.clone()], address, IMPATIENCE);
+            let Talked::Broke(kind, far) = asked else { panic!("it takes 100 s") };
+            assert!(matches!(kind, ErrorKind::WouldBlock | ErrorKind::TimedOut), "{kind}");
+            far.starts_with("status 200 came, but the body did not end").then_some(())
+        });
+        assert_eq!(found, Some(()));
     }
 }
 
@@ -250,13 +254,13 @@ fn the_wrong_version_is_named() {
 }
 
 /// What a rogue server is told, with a text expected of the body.
-fn of(how: Rogue, version: HttpVersion) -> Talked {
-    talked(version, vec![expecting("/", text("ok"))], rogue(how), IMPATIENCE)
+fn of(how: Rogue, version: HttpVersion, patience: Duration) -> Talked {
+    talked(version, vec![expecting("/", text("ok"))], rogue(how), patience)
 }
 
 #[track_caller]
 fn bad(how: Rogue, version: HttpVersion, wanted: &str) {
-    match of(how, version) {
+    match of(how, version, PATIENCE) {
         Talked::Asks(Step::Done(Outcome::Bad(failure))) => assert_eq!(failure.what, wanted),
         other => panic!("{other:?}, not {wanted}"),
     }
@@ -264,9 +268,14 @@ fn bad(how: Rogue, version: HttpVersion, wanted: &str) {
 
 #[track_caller]
 fn breaks(how: Rogue, version: HttpVersion, wanted: &str) {
-    match of(how, version) {
-        Talked::Broke(_, far) => assert_eq!(far, wanted),
-        other => panic!("{other:?}, not {wanted}"),
+    let mut patience = IMPATIENCE;
+    loop {
+        match of(how, version, patience) {
+            Talked::Broke(_, far) if far == wanted => return,
+            // On a busy computer it had not said it yet.
+            Talked::Broke(..) if patience < PATIENCE => patience *= 4,
+            other => panic!("{other:?}, not {wanted}"),
+        }
     }
 }
 

@@ -1,6 +1,9 @@
-//! A director that stands still, as a whole or with the thread that checks alone.
+//! A director that stands still: as a whole, with one of its threads alone, or with its disk.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -12,7 +15,10 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use super::blindness::{held, never_left, pair};
-use super::site::{PROXIED, director, proxied, segment_with_nginx, until, until_well};
+use super::site::{
+    BALANCED, PROXIED, VIRTUAL, balanced, director, proxied, segment, segment_with_nginx, until,
+    until_well,
+};
 use super::web::Web;
 use crate::failover::node::Node;
 use crate::failover::segment::PATIENCE;
@@ -49,6 +55,36 @@ impl Drop for Held {
     }
 }
 
+/// A disk under a director's own directory that answers nobody as long as this is there.
+struct HangingDisk(Child);
+
+impl HangingDisk {
+    /// None without FUSE, which is said loudly.
+    fn under(node: &Node<'_>) -> Option<HangingDisk> {
+        if !Path::new("/dev/fuse").exists() {
+            crate::kinds::apart::skipped("a test of a disk that hangs", "there is no /dev/fuse");
+            return None;
+        }
+        let line = "exec 9<>/dev/fuse && mount -i -t fuse \
+                    -o fd=9,rootmode=40000,user_id=0,group_id=0 none /var/lib \
+                    && echo it hangs && exec sleep 600";
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &node.pid().to_string(), "--mount", "sh", "-c", line]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("nsenter can be run");
+        let mut said = String::new();
+        let output = child.stdout.take().expect("a pipe of our own");
+        BufReader::new(output).read_line(&mut said).expect("a pipe of our own");
+        assert_eq!(said, "it hangs\n");
+        Some(HangingDisk(child))
+    }
+}
+
+impl Drop for HangingDisk {
+    fn drop(&mut self) {
+        self.0.kill().and_then(|()| self.0.wait()).expect("our own child");
+    }
+}
+
 /// How a director makes its checks.
 fn checks(node: &Node<'_>) -> Value {
     let shown = node.converge("servers -o json").stdout;
@@ -81,6 +117,61 @@ fn a_thread_that_does_not_check_has_the_vip_go_to_a_director_that_does() {
     never_left(&b);
     assert_eq!(a.log().matches("has not turned").count(), 1, "{}", a.log());
     assert!(!b.log().contains("stand still"), "{}", b.log());
+}
+
+#[test]
+fn a_link_that_nobody_watches_is_told_with_its_alarms_and_no_server_is_touched() {
+    let Some((segment, _webs)) = segment() else { return };
+    let mut a = director(&segment, "a", "", &balanced(CHECK));
+    a.start();
+    until_well(&a, BALANCED);
+    segment.ok("web1", &format!("ip address add {VIRTUAL}/32 dev eth0"));
+    a.await_log("answers ARP for the VIP");
+    let thread = Held::new(&a, "wire");
+    a.await_log("the thread `wire`, which watches the link to the real servers, has not turned");
+    a.await_log("whether this is still so is not known: real server web1 ");
+    let unwatched = |wanted: bool| {
+        let end = Instant::now() + PATIENCE;
+        while checks(&a)["unwatched"].is_u64() != wanted {
+            assert!(Instant::now() < end, "{}\n{}", checks(&a), a.log());
+            sleep(Duration::from_millis(100));
+        }
+    };
+    unwatched(true);
+    assert!(checks(&a)["stalled"].is_null());
+    for command in ["servers", "check"] {
+        let said = String::from_utf8_lossy(&a.converge(command).stderr).into_owned();
+        assert!(said.contains("has not watched the link to the real servers for"), "{said}");
+    }
+    drop(thread);
+    a.await_log("the thread `wire` goes on, after");
+    // What is wrong still is found anew: it was told, called unknown, and is told again.
+    a.await_times("answers ARP for the VIP", 3);
+    unwatched(false);
+    until_well(&a, BALANCED);
+    assert!(!a.log().contains(" is out"), "{}", a.log());
+}
+
+#[test]
+fn a_disk_that_hangs_keeps_no_dead_server_in_and_no_word_of_the_others_out() {
+    let Some((segment, [web1, _web2])) = segment() else { return };
+    let role = balanced(CHECK);
+    let mut a = director(&segment, "a", "", &role);
+    let mut b = director(&segment, "b", "", &role);
+    for node in [&mut a, &mut b] {
+        node.start();
+        until_well(node, BALANCED);
+    }
+    held(&segment, "a", [&a, &b]);
+    let Some(_disk) = HangingDisk::under(&a) else { return };
+    // The host is looked at anew, and the files are read.
+    a.signal(Signal::SIGHUP);
+    a.await_log("files read again");
+    drop(web1);
+    until(&a, BALANCED, "web1", Standing::Down);
+    assert!(b.converge("drain web2").status.success());
+    until(&a, BALANCED, "web2", Standing::Draining);
+    held(&segment, "a", [&a, &b]);
 }
 
 #[test]

@@ -22,7 +22,7 @@ use super::apart::{PASSED, run, skipped};
 /// Set in the machine.
 const IN_UML: &str = "CONVERGE_TEST_IN_UML";
 /// A machine that has not ended by then hangs.
-const LIMIT: Duration = Duration::from_secs(90);
+const LIMIT: Duration = Duration::from_secs(300);
 /// One machine at a time: each takes a processor for itself.
 static ONE: Mutex<()> = Mutex::new(());
 

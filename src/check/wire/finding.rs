@@ -1,7 +1,7 @@
 //! What is found wrong on a link, as sentences: who does what, and what mends it.
 //!
 //! A fault is its own name: as long as the same is wrong it is the same fault, and it is told once
-//! when it begins and once when it is over.
+//! when it begins and once when it is over, or when nobody looks any more whether it is.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -15,6 +15,8 @@ pub enum Finding {
     Found(Fault),
     /// It is over.
     Over(Fault),
+    /// It was found, and nobody looks any more.
+    Unknown(Fault),
 }
 
 /// Something that is wrong on a link.
@@ -78,6 +80,10 @@ impl fmt::Display for Finding {
         match self {
             Finding::Found(fault) => fault.found(f),
             Finding::Over(fault) => fault.over(f),
+            Finding::Unknown(fault) => {
+                f.write_str("whether this is still so is not known: ")?;
+                fault.found(f)
+            }
         }
     }
 }

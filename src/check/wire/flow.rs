@@ -49,6 +49,17 @@ pub struct FlowServer {
     pub checks: Vec<Arc<CheckConfig>>,
 }
 
+/// Whether a fault can be one of what this looks at.
+pub fn is_of(config: &FlowConfig, fault: &Fault) -> bool {
+    match fault {
+        Fault::OneWay { id, server, .. } => {
+            config.id == *id && config.servers.iter().any(|known| known.at == *server)
+        }
+        Fault::Leak { .. } | Fault::Duplicate { .. } => false,
+        Fault::Returns { .. } | Fault::Elsewhere { .. } => false,
+    }
+}
+
 /// Servers of virtual servers.
 pub type Answering = BTreeSet<(VirtualServerId, SocketAddr)>;
 

@@ -25,3 +25,4 @@ mod thread;
 mod watch;
 
 pub use thread::{Findings, Up, Wire};
+pub use watch::is_of;

@@ -2,12 +2,16 @@
 //!
 //! It asks every ten seconds and hears what its filters let through, which is little. Replies that
 //! come by are heard until one shows a fault, and then not before the next round, so that a whole
-//! server's traffic through this director costs one packet each round.
+//! server's traffic through this director costs one packet each round. It turns at least once a
+//! second and counts that, so that others see when it no longer does.
 
 use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -41,8 +45,15 @@ const PACKET: usize = 128;
 /// The stack; only what was touched is memory.
 const STACK: usize = 256 * 1024;
 
+/// The longest sleep: whoever watches the thread wants to see it turn.
+const BEAT: Duration = Duration::from_secs(1);
+
 /// The running thread, as the daemon has it. Dropping it ends it.
-pub struct Wire(Slot<Orders>);
+pub struct Wire {
+    orders: Slot<Orders>,
+    heart: Arc<AtomicU64>,
+    thread: JoinHandle<()>,
+}
 
 /// Where findings come out.
 pub struct Findings(Receiver<Finding>);
@@ -69,48 +80,66 @@ struct Orders {
     configs: Option<(Vec<WireConfig>, Vec<FlowConfig>)>,
     up: Option<Up>,
     end: bool,
-    /// The thread is to fail, for tests of what becomes of it then.
+    /// What a test has the thread do in between.
     #[cfg(test)]
-    fail: bool,
+    plant: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Wire {
     /// Starts to watch, in the network namespace of the caller.
     pub fn start(configs: Vec<WireConfig>, flows: Vec<FlowConfig>) -> io::Result<(Wire, Findings)> {
-        let wire = Wire(Slot::new()?);
+        let (orders, heart) = (Slot::new()?, Arc::default());
         let (teller, findings) = mpsc::channel(ROOM);
-        let mut thread = Thread::open(wire.0.clone(), configs, teller)?;
+        let mut thread = Thread::open(orders.clone(), Arc::clone(&heart), configs, teller)?;
         thread.flows.configure(flows);
         let builder = std::thread::Builder::new().name("wire".to_owned()).stack_size(STACK);
-        builder.spawn(move || thread.run())?;
-        Ok((wire, Findings(findings)))
+        let thread = builder.spawn(move || thread.run())?;
+        Ok((Wire { orders, heart, thread }, Findings(findings)))
     }
 
     /// What is to be watched from now on.
     pub fn configure(&self, configs: Vec<WireConfig>, flows: Vec<FlowConfig>) {
-        self.0.put(|orders| orders.configs = Some((configs, flows)));
+        self.orders.put(|orders| orders.configs = Some((configs, flows)));
     }
 
-    /// Has the thread fail.
+    /// Has the thread do something in between, for tests of what becomes of it then.
     #[cfg(test)]
-    pub(crate) fn fail(&self) {
-        self.0.put(|orders| orders.fail = true);
+    pub(crate) fn plant(&self, plant: impl FnOnce() + Send + 'static) {
+        self.orders.put(|orders| orders.plant = Some(Box::new(plant)));
     }
 
     /// Who answers checks, all of them.
     pub fn reachable(&self, up: Up) {
-        self.0.put(|orders| orders.up = Some(up));
+        self.orders.put(|orders| orders.up = Some(up));
+    }
+
+    /// How many turns the thread has made, at least one a second: what does not move is stuck or
+    /// dead.
+    pub fn turns(&self) -> u64 {
+        self.heart.load(Ordering::Relaxed)
+    }
+
+    /// Tells the thread to end, and waits for nothing.
+    pub fn end(&self) {
+        self.orders.put(|orders| orders.end = true);
+    }
+
+    /// Whether the thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.is_finished()
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.0.put(|orders| orders.end = true);
+        self.end();
     }
 }
 
 struct Thread {
     orders: Slot<Orders>,
+    /// Counts the turns.
+    heart: Arc<AtomicU64>,
     teller: Sender<Finding>,
     watcher: Watcher,
     flows: Flows,
@@ -127,6 +156,7 @@ struct Thread {
 impl Thread {
     fn open(
         orders: Slot<Orders>,
+        heart: Arc<AtomicU64>,
         configs: Vec<WireConfig>,
         teller: Sender<Finding>,
     ) -> io::Result<Self> {
@@ -135,6 +165,7 @@ impl Thread {
         listeners.extend(Listener::open(Family::Ipv6, &[]));
         let mut thread = Thread {
             orders,
+            heart,
             teller,
             watcher: Watcher::new(Vec::new(), now()),
             flows: Flows::default(),
@@ -151,13 +182,14 @@ impl Thread {
 
     fn run(mut self) {
         loop {
+            self.heart.fetch_add(1, Ordering::Relaxed);
             self.wait();
             if let Some(orders) = self.orders.take() {
                 if orders.end {
                     return;
                 }
                 #[cfg(test)]
-                assert!(!orders.fail, "on purpose");
+                orders.plant.into_iter().for_each(|plant| plant());
                 if let Some((configs, flows)) = orders.configs {
                     // Old filters are only too narrow or too wide.
                     self.configure(configs).ok();
@@ -178,14 +210,11 @@ impl Thread {
     /// Until something came or time is up.
     fn wait(&self) {
         let counted = (!self.flows.configs().is_empty()).then_some(self.counted);
-        let timeout = match self.watcher.poll_timeout().into_iter().chain(counted).min() {
-            Some(due) => {
-                // A millisecond later rather than twice.
-                let left = due.since(now()) + Duration::from_millis(1);
-                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-            }
-            None => PollTimeout::NONE,
-        };
+        let due = self.watcher.poll_timeout().into_iter().chain(counted).min();
+        // A millisecond later rather than twice.
+        let left = due.map(|due| due.since(now()) + Duration::from_millis(1));
+        let left = left.map_or(BEAT, |left| left.min(BEAT));
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         let listeners = self.listeners.iter().map(AsFd::as_fd);
         let taps = self.taps.iter().map(|(_, tap)| tap.as_fd());
         let all = listeners.chain(taps).chain([self.orders.as_fd()]);

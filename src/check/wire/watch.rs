@@ -338,7 +338,7 @@ fn addresses(config: &WireConfig) -> impl Iterator<Item = IpAddr> {
 }
 
 /// Whether a fault can be one of what this watches.
-fn is_of(config: &WireConfig, fault: &Fault) -> bool {
+pub fn is_of(config: &WireConfig, fault: &Fault) -> bool {
     match fault {
         Fault::Leak { vip, interface, .. } | Fault::Duplicate { vip, interface, .. } => {
             (*vip, interface) == (config.vip, &config.interface)

@@ -266,7 +266,9 @@ impl<'h> Balance<'h> {
         self.wall = wall();
         self.said.beat(self.beats);
         self.checking.look(self.judged, now());
-        let figures = Figures::new(self.checking.status(), self.checking.stalled());
+        self.wiring.look(now());
+        let (stalled, unwatched) = (self.checking.stalled(), self.wiring.unwatched());
+        let figures = Figures::new(self.checking.status(), stalled, unwatched);
         if let Err(error) = self.recorder.write(self.host.files(), figures, Instant::now()) {
             tracing::warn!(error = chain(&error), "the figures of the checks cannot be written");
         }

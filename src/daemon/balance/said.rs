@@ -5,7 +5,9 @@
 //! and never takes the place of it, and what it lacks is written into it, again and again if need
 //! be. So neither a full disk nor a file that was lost brings a server back that is in maintenance.
 //! A drain ends by the clock of the host where it was said; the others' clocks are known from what
-//! they tell.
+//! they tell. Once it has begun nothing here waits for a disk: the file is read, written and
+//! listened to on threads beside the loop, one of each. A disk that hangs then keeps the words of
+//! this host from being heard, and neither VRRP nor checks, the table nor the others' words.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -175,6 +175,18 @@ impl Runner {
         limit: Duration,
         strays: Strays,
     ) -> Result<Ran, ScriptError> {
+        self.run_keeping((), script, limit, strays).await
+    }
+
+    /// The same. What is to be `kept` is dropped when user and program are found out: a look that
+    /// hangs keeps it, although nobody waits for that any more.
+    pub async fn run_keeping(
+        &mut self,
+        kept: impl Send + 'static,
+        script: &Script,
+        limit: Duration,
+        strays: Strays,
+    ) -> Result<Ran, ScriptError> {
         if let Some(dying) = &mut self.dying {
             let gone = timeout(DYING, dying).await;
             // Its task cannot fail; that it is over is what counts.
@@ -183,7 +195,10 @@ impl Runner {
         }
         let over = Instant::now() + limit;
         let (argv, user) = (script.argv.clone(), script.user.clone());
-        let looking = self.blocking.call(move || prepare(&argv, user.as_deref()));
+        let looking = self.blocking.call(move || {
+            let _kept = kept;
+            prepare(&argv, user.as_deref())
+        });
         let looked = timeout_at(over, looking).await;
         let prepared = looked.ok().flatten().ok_or(ScriptError::Slow { limit })??;
         let mut running = Running::start(&prepared, script)?;

@@ -3,7 +3,8 @@
 //!
 //! A check that takes too long ends here at once; its program is on its way out meanwhile, with all
 //! of its group, and the next run of the same check waits for that, so that what cannot be killed
-//! does not gather. So does a file system that hangs.
+//! does not gather. So does a file system that hangs, or a user database; whatever checks come and
+//! go with the files, no more than [`LOOKS`] and [`FILES`] threads wait for these.
 
 mod file;
 mod program;
@@ -35,6 +36,9 @@ const PROGRAMS: usize = 128;
 /// Files that are read at the same time: a file system that hangs must leave threads to others.
 const FILES: usize = 32;
 
+/// Programs whose user and file are looked up at the same time, for the same reason.
+const LOOKS: usize = 64;
+
 /// Desks that are kept before those that nobody needs any more are looked for.
 const DESKS: usize = 64;
 
@@ -43,6 +47,7 @@ pub(super) struct Tasks {
     runtime: Handle,
     answers: Slot<Done>,
     programs: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
     files: Arc<Semaphore>,
     desks: BTreeMap<Arc<CheckConfig>, Desk>,
     /// So many desks before the next clearance.
@@ -75,6 +80,7 @@ impl Tasks {
             runtime,
             answers: Slot::new()?,
             programs: Arc::new(Semaphore::new(PROGRAMS)),
+            looks: Arc::new(Semaphore::new(LOOKS)),
             files: Arc::new(Semaphore::new(FILES)),
             desks: BTreeMap::new(),
             crowded: DESKS,
@@ -108,10 +114,10 @@ impl Station for Tasks {
             None => return done.push((run, Outcome::Unmade("no program and no file".to_owned()))),
         };
         let place = self.place(check, now);
-        let asked = Arc::clone(check);
+        let (asked, looks) = (Arc::clone(check), Arc::clone(&self.looks));
         let mut letter = Letter { answers: self.answers.clone(), run, outcome: None };
         let task = self.runtime.spawn(async move {
-            letter.end(ask(&asked, &place, room).await);
+            letter.end(ask(&asked, &place, room, looks).await);
         });
         self.running.insert(run, Running { check: Arc::clone(check), task });
     }
@@ -175,7 +181,12 @@ impl Drop for Letter {
 }
 
 /// Asks, within the time that the check has.
-async fn ask(check: &CheckConfig, place: &Mutex<Place>, room: Arc<Semaphore>) -> Outcome {
+async fn ask(
+    check: &CheckConfig,
+    place: &Mutex<Place>,
+    room: Arc<Semaphore>,
+    looks: Arc<Semaphore>,
+) -> Outcome {
     let begun = Instant::now();
     let over = begun + check.timing.timeout;
     let Ok(mut place) = timeout_at(over, place.lock()).await else {
@@ -186,14 +197,16 @@ async fn ask(check: &CheckConfig, place: &Mutex<Place>, room: Arc<Semaphore>) ->
     let Ok(Ok(room)) = timeout_at(soon, room.acquire_owned()).await else {
         return Outcome::Unmade("too many programs run or files are read already".to_owned());
     };
-    let left = over.saturating_duration_since(Instant::now());
     match Task::of(check) {
         Some(Task::Program(script)) => {
-            let outcome = program::ask(script, check, &mut place.runner, left).await;
+            let outcome = program::ask(script, looks, check, &mut place.runner, over).await;
             drop(room);
             outcome
         }
-        Some(Task::File(file)) => file::ask(file, room, check, &mut place.blocking, left).await,
+        Some(Task::File(file)) => {
+            let left = over.saturating_duration_since(Instant::now());
+            file::ask(file, room, check, &mut place.blocking, left).await
+        }
         None => Outcome::Unmade("no program and no file".to_owned()),
     }
 }

@@ -5,7 +5,10 @@
 //! that the way to the server is open, so it counts as silence. Its environment is that of all
 //! programs of the administrator ([`script::Script`]), and `CONVERGE_TARGET_ADDRESS`.
 
-use std::time::Duration;
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
 
 use crate::check::config::{CheckConfig, Script};
 use crate::check::outcome::{Advice, Asked, Failure, Outcome};
@@ -17,16 +20,21 @@ const SHOWN: usize = 120;
 
 pub(super) async fn ask(
     script: &Script,
+    looks: Arc<Semaphore>,
     check: &CheckConfig,
     runner: &mut Runner,
-    limit: Duration,
+    over: Instant,
 ) -> Outcome {
+    let left = || over.saturating_duration_since(Instant::now());
+    let Ok(Ok(look)) = timeout_at(over, looks.acquire_owned()).await else {
+        return refused(&ScriptError::Slow { limit: left() }, check);
+    };
     let mut environment = vec![("CONVERGE_TARGET_ADDRESS", check.target.address.to_string())];
     let port = Some(check.target.port).filter(|port| *port != 0);
     environment.extend(port.map(|port| ("CONVERGE_TARGET_PORT", port.to_string())));
     let (argv, user) = (script.argv.clone(), script.user.clone());
     let program = script::Script { argv, user, environment, input: String::new() };
-    match runner.run(&program, limit, Strays::Kill).await {
+    match runner.run_keeping(look, &program, left(), Strays::Kill).await {
         Ok(ran) => judge(&ran, script.dynamic, check),
         Err(error) => refused(&error, check),
     }

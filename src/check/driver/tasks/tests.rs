@@ -16,7 +16,7 @@ use super::*;
 use crate::check::config::{Target, Timing};
 use crate::check::machine::{Checker, Limits, Output};
 use crate::check::outcome::{Advice, Asked, Evidence};
-use crate::host::scratch::Scratch;
+use crate::host::scratch::{Hanging, Scratch};
 use crate::host::script::ScriptError;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -262,6 +262,33 @@ fn a_program_that_hangs_expires_and_is_killed_with_its_children() {
     let run = rig.begin(&hangs);
     let late = Failure::silent("it did not end within 2s and was killed");
     assert_eq!(rig.wait(LONG), [(run, Outcome::Bad(late))]);
+}
+
+#[test]
+fn looks_that_hang_are_bounded_whatever_checks_come_and_go() {
+    let scratch = Scratch::new();
+    scratch.write("/disk/program", "#!/bin/sh\n");
+    let Some(disk) = Hanging::over(scratch.real("/disk")) else { return };
+    let mut rig = Rig::new();
+    let path = scratch.real("/disk/program").display().to_string();
+    let late = "its user or its file could not be looked up within 300ms";
+    for number in 0..LOOKS + 10 {
+        // Each is another check, as after a reload.
+        rig.begin(&program(&[&path, &number.to_string()], false, SHORT));
+    }
+    let (mut done, end) = (Vec::new(), Instant::now() + LONG);
+    while done.len() < LOOKS + 10 {
+        assert!(Instant::now() < end, "{done:?}");
+        done.extend(rig.wait(SHORT));
+    }
+    assert!(done.iter().all(|(_, outcome)| what(outcome.clone()) == late), "{done:?}");
+    let left = || rig.tasks.looks.available_permits();
+    assert_eq!(left(), 0, "those that hang hold on");
+    drop(disk);
+    while left() < LOOKS {
+        assert!(Instant::now() < end, "{}", left());
+        std::thread::yield_now();
+    }
 }
 
 #[test]
