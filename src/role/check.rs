@@ -58,8 +58,12 @@ pub const SECTION: Section = Section::new(
         Field::optional("name", Shape::Text, "The name that TLS (SNI), or dns, asks for."),
         Field::optional("verify", Shape::Bool, "Whether the certificate has to be good.")
             .default("true where `ca` is given"),
-        Field::optional("ca", Shape::Path, "The certificates that are trusted, in PEM.")
-            .default("those of this host"),
+        Field::optional(
+            "ca",
+            Shape::Path,
+            "Whose certificates are trusted, in PEM, or the server's.",
+        )
+        .default("those of this host"),
         Field::optional("warn-before", Shape::Duration, "Warns of a certificate that ends sooner.")
             .default("14d"),
         Field::optional("version", Shape::OneOf(&["1.0", "1.1", "2"]), "http: of HTTP.")
