@@ -170,11 +170,14 @@ pub fn of_each(e: &Element<'_>, traffic: &Traffic) -> Arc<[Check]> {
     e.tables("check").iter().filter_map(|table| Check::read(table, traffic)).collect()
 }
 
-/// Where a check through the VIP stands, if none is made of any server.
+/// Where a check through the VIP stands that is all there is.
 pub fn in_vain(e: &Element<'_>) -> Option<Place> {
-    let is_vip = |table: &&Element<'_>| table.shown("kind").as_deref() == Some("vip");
+    let is = |table: &Element<'_>, kind| table.shown("kind").as_deref() == Some(kind);
     let tables = e.tables("check");
-    tables.iter().find(is_vip).map(|table| table.set_place("kind"))
+    // Of another one an error was told that left it out.
+    let alone = tables.iter().all(|table| is(table, "vip") || is(table, "off"));
+    let vip = tables.iter().find(|table| alone && is(table, "vip"));
+    vip.map(|table| table.set_place("kind"))
 }
 
 impl Check {
