@@ -1,5 +1,7 @@
 //! Each check with a cluster that it is for, and with the nearest one that is right.
 
+mod checks;
+
 use crate::role::election::tests::{load, pair};
 
 /// What is said of a cluster as its first director reads it; nothing if nothing is wrong.
@@ -263,54 +265,4 @@ fn a_vrid_is_from_1_to_255() {
         holds(&told, &[&format!("`{wrong}` is no VRID"), "cluster.toml:18:8"]);
     }
     assert_eq!(said(&pair("vrid = 51"), None), "");
-}
-
-#[test]
-fn a_ping_alone_is_no_check_of_a_web_server() {
-    let cluster = |vars: &str| pair(&format!("check = \"ping\"\n{vars}"));
-    let told = said(&cluster("check-vip = false"), None);
-    assert!(told.contains("a ping alone does not tell whether anything listens"), "{told}");
-    assert!(told.contains(" --> cluster.toml:"), "{told}");
-    // A handshake through the VIP tells it, and of UDP nothing better is known.
-    assert_eq!(said(&cluster(""), None), "");
-    assert_eq!(said(&cluster("protocol = \"udp\""), None), "");
-    let proxies = cluster("forward = \"fullnat\"").replace("director-", "proxy-");
-    assert!(said(&proxies, None).contains("a ping alone"));
-}
-
-#[test]
-fn a_real_server_on_another_segment_is_told_for_direct_routing() {
-    let cluster = |vars: &str| pair(vars).replace("192.0.2.3/24", "198.51.100.3/24");
-    let told = said(&cluster(""), None);
-    assert!(told.contains("direct routing does not reach `web`: it is outside of 192.0.2.0/24"));
-    assert!(told.starts_with("warning:"), "{told}");
-    assert_eq!(said(&cluster("forward = \"tun\""), None), "");
-}
-
-#[test]
-fn a_check_that_outlives_its_beat_is_told_where_it_is_set() {
-    let told = said(&pair("check-timeout = \"3s\""), None);
-    assert!(told.contains("`check-timeout` = 3s is longer than `check-every` = 1s"), "{told}");
-    assert!(told.contains("--> cluster.toml:") && told.contains("this is where it is used"));
-    assert_eq!(said(&pair("check-timeout = \"3s\"\ncheck-every = \"5s\""), None), "");
-}
-
-#[test]
-fn a_real_server_that_nothing_checks_is_told() {
-    let cluster = |vars: &str, server: &str| {
-        let vars = format!("forward = \"tun\"\n{vars}");
-        said(&pair(&vars).replace("192.0.2.3/24", server), None)
-    };
-    let told = cluster("check = \"vip\"", "2001:db8::3/64");
-    holds(&told, &["warning: nothing checks `web`: it counts as well even when dead", "`tcp`"]);
-    for fine in [cluster("", "2001:db8::3/64"), cluster("check = \"vip\"", "192.0.2.3/24")] {
-        assert!(!fine.contains("nothing checks"), "{fine}");
-    }
-    assert!(!cluster("check = \"off\"", "2001:db8::3/64").contains("nothing checks"));
-    let masqueraded = |check: &str| said(&pair(&format!("forward = \"nat\"\n{check}")), None);
-    let told = masqueraded("check = \"vip\"");
-    holds(&told, &["warning: nothing checks these real servers", "such as `tcp`"]);
-    for fine in [masqueraded(""), masqueraded("check = \"off\"")] {
-        assert!(!fine.contains("nothing checks"), "{fine}");
-    }
 }
