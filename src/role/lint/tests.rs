@@ -207,6 +207,37 @@ fn a_router_without_a_vip_is_an_error() {
 }
 
 #[test]
+fn a_router_that_moves_nothing_is_told_where_nobody_else_would() {
+    let vrrp = "[[vrrp]]\nname = \"b\"\npriority = 100\n";
+    let moves_nothing = "warning: router `b` has no VIP on host `one`, and moves nothing";
+    let help = "a `[[hold]]` section with `router = \"b\"` gives it one";
+    let alone = pair("").replacen("\"director-backup\"", "\"client\"", 1);
+    holds(&said(&alone, Some(&role(vrrp))), &[moves_nothing]);
+    // A role without any `[[hold]]` stands for no router at all.
+    let told = said(&pair(""), Some(&format!("version = 1\n{vrrp}")));
+    holds(&told, &[moves_nothing, help, "--> roles/director-master.toml:2:1"]);
+    let when = "[[hold]]\nwhen = \"\"\naddress = \"192.0.2.9\"\ninterface = \"eth0\"\n";
+    let none = format!("version = 1\n{when}");
+    assert_eq!(said(&pair(""), Some(&none)), "", "it has no router either");
+}
+
+#[test]
+fn directors_of_a_cluster_without_vips_are_told_that_they_have_nothing_to_do() {
+    let bare = |vars: &str| pair(vars).replace("[vip]\nweb = \"192.0.2.10\"\n", "");
+    let told = said(&bare(""), None);
+    holds(&told, &["warning: host `one` is to hold VIPs, and the cluster has none", "`[vip]`"]);
+    holds(&told, &["--> cluster.toml:4:8", "1 warning in cluster.toml"]);
+    let marked = "version = 1\n[[hold]]\nfor-each = \"vip\"\naddress = \"{{each.cidr}}\"\n\
+                  interface = \"eth0\"\n[[virtual-server]]\nfwmark = 1\nscheduler = \"wlc\"\n\
+                  forward = \"dr\"\nreal-servers = \"realserver\"\n";
+    assert_eq!(said(&bare(""), Some(marked)), "", "it balances what is marked");
+    let proxies = bare("").replace("director-", "proxy-");
+    assert_eq!(said(&proxies, None), "", "a proxy has its own address");
+    let wrong = said(&bare("scheduler = \"wlcc\""), None);
+    assert!(!wrong.contains("error"), "what is in no section is not read: {wrong}");
+}
+
+#[test]
 fn version_2_is_for_ipv4_and_whole_seconds() {
     let six = pair("vrrp-version = 2").replace("\"192.0.2.", "\"2001:db8::").replace("/24", "/64");
     holds(&said(&six, None), &["VRRPv2 cannot speak of IPv6, as router `main` would"]);
