@@ -8,6 +8,7 @@ mod apply;
 mod check;
 mod exit;
 mod key;
+mod keyfile;
 mod lab;
 mod lint;
 mod load;
