@@ -26,7 +26,7 @@ use crate::role::{Catalog, Role};
 use crate::situation::{Situation, Standing};
 use crate::vrrp::config::{RouterConfig, Vip};
 
-use super::{Exit, Global, keyfile, need};
+use super::{Exit, Global, exposed, keyfile, need};
 
 /// How long somebody who is at work by hand is waited for, and how often he is looked after.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -336,6 +336,7 @@ pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagno
     let (cluster, shelf, mut warnings) = files(global, host)?;
     let (catalog, found) = Catalog::new(shelf, &cluster)?;
     warnings.merge(found);
+    warnings.merge(exposed::passwords(host, &cluster, &catalog));
     Ok((cluster, catalog, warnings))
 }
 

@@ -7,6 +7,7 @@
 mod apply;
 mod check;
 mod exit;
+mod exposed;
 mod key;
 mod keyfile;
 mod lab;

@@ -31,7 +31,8 @@ use crate::role::Role;
 /// What `--help` says beside.
 pub const NOTE: &str = "\
 The weight is that of the kernel's table now, then the one that the server has while all is well; a
-dash is a server that is not in the table.";
+dash is a server that is not in the table. With -o json, `files` says of the cluster file and the
+roles whether they are `right` or `wrong`, or `unreadable` to whoever asks.";
 
 /// How it ends.
 pub const CODES: &[Code] = &[

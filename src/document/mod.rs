@@ -124,6 +124,37 @@ impl Document {
         &self.source
     }
 
+    /// Every text and number of the file, at whatever depth, with the key that it stands under.
+    pub fn values(&self) -> Vec<(&str, Spanned<String>)> {
+        let mut all = Vec::new();
+        self.gather("", &self.root, &mut all);
+        all
+    }
+
+    fn gather<'a>(
+        &'a self,
+        key: &'a str,
+        node: &'a Node,
+        into: &mut Vec<(&'a str, Spanned<String>)>,
+    ) {
+        match &node.content {
+            Content::Table(table) => {
+                table.entries.iter().for_each(|entry| self.gather(&entry.key, &entry.node, into));
+            }
+            Content::List(nodes) => nodes.iter().for_each(|node| self.gather(key, node, into)),
+            Content::Text(_)
+            | Content::Integer(_)
+            | Content::HugeInteger
+            | Content::Bool(_)
+            | Content::Float
+            | Content::Datetime => {
+                let value = node.scalar().map(|text| (key, text));
+                let place = self.place(node.span.clone());
+                into.extend(value.map(|(key, text)| (key, Spanned::new(text, place))));
+            }
+        }
+    }
+
     /// Reads the whole file as a section. With facts, every text is a template that is rendered
     /// before it is parsed.
     pub fn read<'a>(
