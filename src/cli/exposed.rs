@@ -1,7 +1,8 @@
 //! Whether everybody on this host can read a password that stands in a file of ours.
 //!
 //! The cluster file and the roles are as a rule for all to read; one with a password in it is not.
-//! A template that only names the password of another file is none itself.
+//! A template that only names the password of another file is none itself, and that of VRRP is none
+//! at all: it stands in every packet.
 
 use crate::cluster::Cluster;
 use crate::diagnostic::{Diagnostic, Diagnostics, Place};
@@ -14,6 +15,8 @@ use crate::role::Catalog;
 const SECRET: [&str; 2] = ["password", "secret"];
 /// A key that ends so says where the password is.
 const ELSEWHERE: [&str; 2] = ["-file", "_file"];
+/// Whose `password` is that of VRRP: the section, and the variable that gives it in our own roles.
+const OF_VRRP: [&str; 2] = ["vrrp", "vars"];
 
 /// The files that have a password and can be read by everybody.
 pub fn passwords(host: &Host, cluster: &Cluster, catalog: &Catalog) -> Diagnostics {
@@ -42,13 +45,15 @@ fn told(host: &Host, document: &Document) -> Option<Diagnostic> {
 /// Where its first password stands.
 fn first_of(document: &Document) -> Option<Place> {
     let values = document.values().into_iter();
-    let mut secret = values.filter(|(key, value)| is_secret(key) && is_said(&value.value));
+    let mut secret = values.filter(|(keys, value)| is_secret(keys) && is_said(&value.value));
     secret.next().map(|(_, value)| value.place)
 }
 
-fn is_secret(key: &str) -> bool {
+fn is_secret(keys: &[&str]) -> bool {
+    let Some((key, above)) = keys.split_last() else { return false };
     let elsewhere = ELSEWHERE.iter().any(|end| key.ends_with(end));
-    SECRET.iter().any(|word| key.contains(word)) && !elsewhere
+    let of_vrrp = *key == "password" && above.last().is_some_and(|key| OF_VRRP.contains(key));
+    SECRET.iter().any(|word| key.contains(word)) && !elsewhere && !of_vrrp
 }
 
 /// Whether there is anything in it but templates.
@@ -121,13 +126,15 @@ mod tests {
         if is_hidden() {
             return;
         }
-        let vars = "[vars]\nport = 80\nredis-password = \"hunter2\"\npassword = \"x\"";
-        let own = "[vars]\nport = 1\nredis-password = \"{{vars.port}}\"\npassword = \"\"";
+        let vars = "[vars]\nport = 80\nredis-password = \"hunter2\"\nb-password = \"x\"";
+        let own = "[vars]\nport = 1\nredis-password = \"{{vars.port}}\"\nb-password = \"\"";
         assert_eq!(said(vars, own, 0o644), ["cluster.toml:9:18"]);
         assert_eq!(said(vars, own, 0o604), ["cluster.toml:9:18"]);
         let host = "vars = { secret = 12345678 }";
         let own = "[vars]\nsecret = \"a{{vars.b}}\"\nb = 1";
         assert_eq!(said(host, own, 0o644), ["cluster.toml:7:19", "own.toml:3:10"]);
+        let check = "[[virtual-server]]\n[[virtual-server.check]]\npassword = \"a\"";
+        assert_eq!(said("", check, 0o644), ["own.toml:4:12"]);
     }
 
     #[test]
@@ -139,5 +146,7 @@ mod tests {
         let vars = "# password = \"no\"\n[vars]\nx-password = \"\"\npassword-file = \"/etc/x\"";
         let own = "[vars]\npassword-file = \"\"\nx-password = \"{{vars.password-file}}\"";
         assert_eq!(said(vars, own, 0o644), [""; 0]);
+        let vrrp = "[vars]\npassword = \"a\"\n[[vrrp]]\nname = \"a\"\npassword = \"b\"";
+        assert_eq!(said("[vars]\npassword = \"c\"", vrrp, 0o644), [""; 0], "all on the link can");
     }
 }

@@ -124,33 +124,37 @@ impl Document {
         &self.source
     }
 
-    /// Every text and number of the file, at whatever depth, with the key that it stands under.
-    pub fn values(&self) -> Vec<(&str, Spanned<String>)> {
+    /// Every text and number of the file, at whatever depth, with the keys that lead to it.
+    pub fn values(&self) -> Vec<(Vec<&str>, Spanned<String>)> {
         let mut all = Vec::new();
-        self.gather("", &self.root, &mut all);
+        self.gather(&mut Vec::new(), &self.root, &mut all);
         all
     }
 
     fn gather<'a>(
         &'a self,
-        key: &'a str,
+        keys: &mut Vec<&'a str>,
         node: &'a Node,
-        into: &mut Vec<(&'a str, Spanned<String>)>,
+        into: &mut Vec<(Vec<&'a str>, Spanned<String>)>,
     ) {
         match &node.content {
             Content::Table(table) => {
-                table.entries.iter().for_each(|entry| self.gather(&entry.key, &entry.node, into));
+                for entry in &table.entries {
+                    keys.push(&entry.key);
+                    self.gather(keys, &entry.node, into);
+                    keys.pop();
+                }
             }
-            Content::List(nodes) => nodes.iter().for_each(|node| self.gather(key, node, into)),
+            Content::List(nodes) => nodes.iter().for_each(|node| self.gather(keys, node, into)),
             Content::Text(_)
             | Content::Integer(_)
             | Content::HugeInteger
             | Content::Bool(_)
             | Content::Float
             | Content::Datetime => {
-                let value = node.scalar().map(|text| (key, text));
                 let place = self.place(node.span.clone());
-                into.extend(value.map(|(key, text)| (key, Spanned::new(text, place))));
+                let value = node.scalar().map(|text| Spanned::new(text, place));
+                into.extend(value.map(|value| (keys.clone(), value)));
             }
         }
     }
