@@ -50,6 +50,8 @@ pub(crate) struct Seen {
     pub(crate) most: f64,
     /// Checks that were left out between two others.
     pub(crate) skipped: u64,
+    /// First packets that there was no room for: what they would have told is not known.
+    pub(crate) missed: u64,
 }
 
 /// The process, for the one that measures.
@@ -224,13 +226,14 @@ impl Server {
                     watch.look();
                     watch.seen()
                 });
+                let seen = seen.transpose()?;
                 say(&serde_json::to_string(&seen).map_err(io::Error::other)?);
                 return Ok(true);
             }
             Some("rest") => {
                 let mut watch = self.watch.take().ok_or_else(|| io::Error::other("no watch"))?;
                 watch.look();
-                say(&serde_json::to_string(&watch.seen()).map_err(io::Error::other)?);
+                say(&serde_json::to_string(&watch.seen()?).map_err(io::Error::other)?);
                 return Ok(true);
             }
             Some(_) => return Err(io::Error::other(order)),

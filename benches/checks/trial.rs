@@ -70,6 +70,9 @@ pub(crate) fn run(who: Who, plan: Plan, effort: &Effort) -> Result<Figures, Stri
     targets.order("watch").map_err(failed)?;
     thread::sleep(effort.watch);
     let seen = targets.rest().map_err(failed)?;
+    if seen.missed > 0 {
+        eprintln!("{plan}: {} checks were not seen, and may seem left out", seen.missed);
+    }
     let (stall, idle) = calm.end();
     let deaths = effort.deaths;
     let mut kill = |verb: &str, first: usize| {

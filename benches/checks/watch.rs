@@ -6,7 +6,8 @@ use std::io::{self, Read};
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
-use nix::sys::socket::{setsockopt, sockopt::RcvBufForce};
+use nix::sys::socket::sockopt::{GetStruct, RcvBufForce};
+use nix::sys::socket::{getsockopt, setsockopt};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use super::ground::{self, PORT};
@@ -19,6 +20,18 @@ const ROOM: usize = 32 << 20;
 /// Beyond this a time is far off, however far.
 const FARTHEST: usize = 10_000;
 
+/// Packets that came and those that found no room, since it was asked last (linux/if_packet.h).
+#[derive(Clone, Copy)]
+struct Statistics;
+
+nix::getsockopt_impl!(
+    Statistics,
+    libc::SOL_PACKET,
+    libc::PACKET_STATISTICS,
+    libc::tpacket_stats,
+    GetStruct<libc::tpacket_stats>
+);
+
 /// A watch.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -27,6 +40,8 @@ pub(crate) struct Watch {
     last: Vec<Option<Instant>>,
     /// How many times were so many milliseconds from a second; the last is that and more.
     off: Vec<u64>,
+    /// Packets that found no room.
+    missed: u64,
 }
 
 impl Watch {
@@ -36,7 +51,7 @@ impl Watch {
         packets.attach_filter(&first_packets())?;
         packets.set_nonblocking(true)?;
         setsockopt(&packets, RcvBufForce, &ROOM)?;
-        Ok(Watch { packets, last: vec![None; targets], off: vec![0; FARTHEST + 1] })
+        Ok(Watch { packets, last: vec![None; targets], off: vec![0; FARTHEST + 1], missed: 0 })
     }
 
     /// Takes in what came.
@@ -54,7 +69,9 @@ impl Watch {
         }
     }
 
-    pub(crate) fn seen(&self) -> Seen {
+    /// What was seen until now.
+    pub(crate) fn seen(&mut self) -> io::Result<Seen> {
+        self.missed += u64::from(getsockopt(&self.packets, Statistics)?.tp_drops);
         let all: u64 = self.off.iter().sum();
         let mut below = 0;
         let p99 = self.off.iter().position(|n| {
@@ -62,12 +79,13 @@ impl Watch {
             below * 100 >= all * 99
         });
         let most = self.off.iter().rposition(|n| *n > 0);
-        Seen {
+        Ok(Seen {
             targets: self.last.iter().flatten().count(),
             p99: p99.unwrap_or(0) as f64,
             most: most.unwrap_or(0) as f64,
             skipped: self.off[500..].iter().sum(),
-        }
+            missed: self.missed,
+        })
     }
 }
 

@@ -26,6 +26,11 @@ use crate::probe::client::{Client, Manner};
 use crate::probe::target::Target;
 use crate::role::Role;
 
+/// What `--help` says beside.
+pub const NOTE: &str = "\
+A check that several servers share is made once and has a line for each of them. A `(witness)` is no
+real server: whether it answers tells a director whether a fault is its own.";
+
 /// How it ends.
 pub const CODES: &[Code] = &[
     (Exit::Done, "all is well; with --digest: the page came"),
@@ -57,11 +62,11 @@ pub struct CheckArgs {
     digest: Option<Target>,
 }
 
-/// What came of a check.
+/// What came of a check, for one of those whom it judges.
 struct Line {
     who: String,
     check: Arc<CheckConfig>,
-    made: Option<Made>,
+    made: Option<Arc<Made>>,
 }
 
 /// Runs it.
@@ -83,65 +88,84 @@ pub fn run(global: &Global, args: &CheckArgs) -> Exit {
     })
 }
 
+/// Each check, with the names of all whom it judges.
+type ByCheck = BTreeMap<Arc<CheckConfig>, BTreeSet<String>>;
+
 /// Whom each check is about.
-fn asked(
-    loaded: &Loaded,
-    server: Option<&str>,
-) -> Result<BTreeMap<Arc<CheckConfig>, String>, Failure> {
+fn asked(loaded: &Loaded, server: Option<&str>) -> Result<ByCheck, Failure> {
     let role = &loaded.role;
     if role.pools().is_empty() {
         return Err(whom::no_pools(loaded));
     }
-    let all = by_check(role);
+    let mut all = by_check(role);
     let Some(server) = server else { return Ok(all) };
-    let names: BTreeSet<&str> = all.values().map(String::as_str).collect();
+    let names: BTreeSet<&str> = all.values().flatten().map(String::as_str).collect();
     if !names.contains(server) {
-        return Err(whom::unknown("server", server, &Vec::from_iter(names)));
+        let hosts = role.pools().iter().flat_map(|pool| &pool.members).map(|member| &member.host);
+        let mut hosts = hosts.map(String::as_str);
+        return Err(match hosts.any(|host| host == server) {
+            true => Failure::Asked {
+                said: format!("nothing is asked of {server}"),
+                help: "its pools have no check: it always counts as well".into(),
+            },
+            false => whom::unknown("server", server, &Vec::from_iter(names)),
+        });
     }
-    Ok(all.into_iter().filter(|(_, who)| who == server).collect())
+    all.retain(|_, names| names.contains(server));
+    all.values_mut().for_each(|names| names.retain(|name| name == server));
+    Ok(all)
 }
 
-fn by_check(role: &Role) -> BTreeMap<Arc<CheckConfig>, String> {
-    let mut all = BTreeMap::new();
-    let witnesses = role.witnesses().iter().map(|check| (check, "(witness)"));
-    let spares = role.pools().iter().flat_map(|pool| &pool.spares);
-    let spares = spares.flat_map(|spare| spare.checks.iter().map(|c| (c, spare.name.as_str())));
+/// Whoever is several of these is a member first of all, then a spare.
+fn by_check(role: &Role) -> ByCheck {
     let members = role.pools().iter().flat_map(|pool| &pool.members);
-    let members =
-        members.flat_map(|member| member.checks.iter().map(|c| (c, member.host.as_str())));
-    // Whoever is several of these is a member first of all.
-    for (check, who) in witnesses.chain(spares).chain(members) {
-        all.insert(Arc::clone(check), who.to_owned());
+    let members = members.flat_map(|m| m.checks.iter().map(|check| (check, m.host.as_str())));
+    let spares = role.pools().iter().flat_map(|pool| &pool.spares);
+    let spares = spares.flat_map(|s| s.checks.iter().map(|check| (check, s.name.as_str())));
+    let witnesses = role.witnesses().iter().map(|check| (check, "(witness)"));
+    let mut all = ByCheck::new();
+    let stages: [Vec<(&Arc<CheckConfig>, &str)>; 3] =
+        [members.collect(), spares.collect(), witnesses.collect()];
+    for stage in stages {
+        let mut new = ByCheck::new();
+        for (check, who) in stage.into_iter().filter(|(check, _)| !all.contains_key(*check)) {
+            new.entry(Arc::clone(check)).or_default().insert(who.to_owned());
+        }
+        all.append(&mut new);
     }
     all
 }
 
-/// Makes them all, once.
-async fn make(asked: BTreeMap<Arc<CheckConfig>, String>) -> Result<Vec<Line>, Failure> {
+/// Makes each of them once, whomever it judges; each of these has a line.
+async fn make(asked: ByCheck) -> Result<Vec<Line>, Failure> {
     let once = |check: &CheckConfig| {
         let timing = Timing { every: NEVER, fast: NEVER, ..check.timing };
         Arc::new(CheckConfig { timing, ..check.clone() })
     };
-    let mut lines: BTreeMap<Arc<CheckConfig>, Line> = BTreeMap::new();
-    for (check, who) in asked {
-        lines.entry(once(&check)).or_insert(Line { who, check, made: None });
+    let mut judged = ByCheck::new();
+    for (check, names) in asked {
+        judged.entry(once(&check)).or_default().extend(names);
     }
-    let longest = lines.keys().map(|check| check.timing.timeout).max().unwrap_or_default();
-    let rounds = u32::try_from(lines.len().div_ceil(AT_ONCE)).unwrap_or(u32::MAX);
+    let longest = judged.keys().map(|check| check.timing.timeout).max().unwrap_or_default();
+    let rounds = u32::try_from(judged.len().div_ceil(AT_ONCE)).unwrap_or(u32::MAX);
     let end = Instant::now() + SPREAD + longest.saturating_mul(rounds.max(1));
     let limits = Limits { at_once: AT_ONCE };
     let settings = Settings { tasks: Handle::current(), seed: 0, limits };
-    let (_checks, mut outcomes) = Checks::watched(settings, lines.keys().cloned().collect())?;
-    let mut left = lines.len();
-    while left > 0
-        && let Ok(Some(made)) = timeout_at(end, outcomes.next()).await
+    let (_checks, mut outcomes) = Checks::watched(settings, judged.keys().cloned().collect())?;
+    let mut made: BTreeMap<Arc<CheckConfig>, Made> = BTreeMap::new();
+    while made.len() < judged.len()
+        && let Ok(Some(one)) = timeout_at(end, outcomes.next()).await
     {
-        if let Some(line) = lines.get_mut(&made.check).filter(|line| line.made.is_none()) {
-            line.made = Some(made);
-            left -= 1;
+        if judged.contains_key(&one.check) {
+            made.entry(Arc::clone(&one.check)).or_insert(one);
         }
     }
-    let mut lines: Vec<Line> = lines.into_values().collect();
+    let mut lines: Vec<Line> = Vec::new();
+    for (check, names) in judged {
+        let made = made.remove(&check).map(Arc::new);
+        let line = |who| Line { who, check: Arc::clone(&check), made: made.clone() };
+        lines.extend(names.into_iter().map(line));
+    }
     lines.sort_by(|a, b| (&a.who, &a.check).cmp(&(&b.who, &b.check)));
     Ok(lines)
 }

@@ -13,6 +13,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use super::exit::ENVIRONMENT;
 use super::load::error_line;
 use super::{Cli, Exit, ending};
+use crate::diagnostic::suggest;
 use crate::document::schema;
 
 const VERSION: &str = concat!("converge ", env!("CARGO_PKG_VERSION"));
@@ -115,13 +116,23 @@ fn find<'a>(top: &'a clap::Command, words: &[String]) -> Option<&'a clap::Comman
     let mut command = top;
     for word in words {
         let Some(next) = command.find_subcommand(word) else {
-            let path = command.get_bin_name().unwrap_or_default();
+            let path = command.get_bin_name().unwrap_or("converge");
             let shown =
                 command.get_subcommands().filter(|c| !c.is_hide_set() && c.get_name() != "help");
             let names: Vec<_> = shown.map(clap::Command::get_name).collect();
+            // `converge-drain` is what the page is called.
+            let bare = word.strip_prefix("converge-").unwrap_or(word);
+            let meant = match suggest(bare, names.iter().copied()) {
+                Some(meant) => format!("did you mean `{}`? ", man_of(path, meant)),
+                None => String::new(),
+            };
             let help = match names.as_slice() {
-                [] => format!("`{path}` has no commands of its own"),
-                names => format!("`{path}` has {}", names.join(", ")),
+                [] => format!("`{path}` has no commands of its own: `{}`", man_of(path, "")),
+                names => format!(
+                    "{meant}`{}` shows the page of a command; `{path}` has {}",
+                    man_of(path, "COMMAND"),
+                    names.join(", ")
+                ),
             };
             error_line(&format!("there is no command `{path} {word}`"), Some(help));
             return None;
@@ -129,6 +140,12 @@ fn find<'a>(top: &'a clap::Command, words: &[String]) -> Option<&'a clap::Comman
         command = next;
     }
     Some(command)
+}
+
+/// How the page of a command is had: `converge man lab up`.
+fn man_of(path: &str, command: &str) -> String {
+    let words = path.split_whitespace().skip(1).chain(Some(command).filter(|c| !c.is_empty()));
+    ["converge", "man"].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// Prints a shell's completions.

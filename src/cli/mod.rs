@@ -19,6 +19,7 @@ mod plan;
 mod pools;
 mod render;
 mod routers;
+mod running;
 mod servers;
 mod traffic;
 mod wait;
@@ -78,8 +79,8 @@ Examples:
 fn ending(command: &str) -> (&'static str, &'static [Code]) {
     match command {
         "servers" => (servers::NOTE, servers::CODES),
-        "drain" | "maintenance" | "ready" => ("", words::CODES),
-        "check" => ("", check::CODES),
+        "drain" | "maintenance" | "ready" => (words::NOTE, words::CODES),
+        "check" => (check::NOTE, check::CODES),
         "probe" => ("", PROBE_CODES),
         "lab" => (LAB_EXAMPLES, LAB_CODES),
         "key" => (key::KEY_HELP, &[]),

@@ -5,18 +5,17 @@
 //! but what operators said.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::json;
 
 use super::exit::Code;
-use super::load::{self, Failure};
+use super::load;
+use super::running::{Files, Ground};
 use super::traffic::{self, Carried, Traffic};
 use super::wait::spoken;
 use super::whom;
-use super::{CLUSTER, Exit, Format, Global};
+use super::{Exit, Format, Global};
 use crate::control::checks::{self, Figures};
 use crate::control::report::{self, MemberReport, PoolReport, Seen};
 use crate::control::words::WordsFileError;
@@ -31,8 +30,14 @@ use crate::role::Role;
 /// What `--help` says beside.
 pub const NOTE: &str = "\
 The weight is that of the kernel's table now, then the one that the server has while all is well; a
-dash is a server that is not in the table. With -o json, `files` says of the cluster file and the
-roles whether they are `right` or `wrong`, or `unreadable` to whoever asks.";
+dash is a server that is not in the table.
+
+Not judged yet: `kept` has what it had, `unknown` has no traffic. `held` seems to have failed, but
+the fault is likely on this host, so it keeps what it had. `spared` is well and has no traffic, for
+the quorum is lost and a fallback answers.
+
+With -o json, `files` says of the cluster file and the roles whether they are `right` or `wrong`, or
+`unreadable` to whoever asks.";
 
 /// How it ends.
 pub const CODES: &[Code] = &[
@@ -48,16 +53,6 @@ struct Pool {
     servers: Vec<Server>,
     /// What holds for the pool as a whole.
     notes: Vec<String>,
-}
-
-/// What is known of the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Files {
-    Right,
-    Wrong,
-    /// By the user who asks.
-    Unreadable,
 }
 
 /// A server as it is shown.
@@ -80,18 +75,9 @@ pub fn run(global: &Global) -> Exit {
     load::with_runtime(async {
         let host = Host::this();
         let seen = report::read(host.files())?;
-        let live = seen.as_ref().filter(|seen| seen.lives);
-        let (loaded, files) = match load::this_host(global, &host).await {
-            Ok(loaded) => (Some(loaded), Files::Right),
-            // The running converge goes on with what it had, and so does who looks at it.
-            Err(failure) => match fault(global, &failure).filter(|_| live.is_some()) {
-                Some(files) => {
-                    stale(&failure, files);
-                    (None, files)
-                }
-                None => return Err(failure),
-            },
-        };
+        let goes_by = "this is what the running converge has";
+        let Ground { loaded, live, files, .. } = Ground::look(global, &host, seen, goes_by).await?;
+        let live = live.as_ref();
         if let Some(loaded) = &loaded
             && loaded.role.pools().is_empty()
             && live.is_none_or(|seen| seen.report.pools.is_empty())
@@ -132,46 +118,6 @@ fn figures(host: &Host) -> Option<Figures> {
         warn(&format!("how checks are made is not shown: {}", chain(&error)));
         None
     })
-}
-
-/// What of the files is at fault, if it is not what was asked for.
-fn fault(global: &Global, failure: &Failure) -> Option<Files> {
-    let asked = global.host.is_some() || global.role.is_some();
-    let wrong = match failure {
-        Failure::Unreadable(error) if error.is_permission() => return Some(Files::Unreadable),
-        Failure::Config(_) | Failure::Unreadable(_) => true,
-        Failure::NoCluster(_) => global.cluster == Path::new(CLUSTER),
-        Failure::WhoAmI(_) => !asked,
-        Failure::NotRoot
-        | Failure::Busy
-        | Failure::Host(_)
-        | Failure::Runtime(_)
-        | Failure::Key(_)
-        | Failure::Watch(_)
-        | Failure::Asked { .. }
-        | Failure::Words(_)
-        | Failure::Check(_)
-        | Failure::Report(_) => false,
-    };
-    wrong.then_some(Files::Wrong)
-}
-
-/// Says why the files are not looked at.
-fn stale(failure: &Failure, files: Files) {
-    let has = "this is what the running converge has";
-    let why = match failure {
-        Failure::Config(found) => found.count().unwrap_or_default(),
-        other => load::text(other),
-    };
-    match files {
-        Files::Unreadable => anstream::eprintln!(
-            "warning: {why} to see whether the files are right; {has}, whatever is in them now"
-        ),
-        Files::Right | Files::Wrong => anstream::eprintln!(
-            "warning: {why}; {has}, and a reload would not change it (`converge lint` shows what \
-             is wrong)"
-        ),
-    }
 }
 
 fn warn(line: &str) {
@@ -253,7 +199,9 @@ fn spoken_word(said: &Effective, now: u64) -> String {
 
 fn notes(report: &PoolReport) -> Vec<String> {
     let mut notes = Vec::new();
-    notes.extend(report.spare.iter().map(|spare| format!("{spare} answers instead")));
+    notes.extend(
+        report.spare.iter().map(|spare| format!("the quorum is lost: {spare} answers instead")),
+    );
     if report.held {
         notes.push(
             "no server seems to be well, but the fault is likely on this host: the last good ones \
@@ -419,39 +367,8 @@ fn as_json(
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
-    use clap::Parser;
-
     use super::*;
-    use crate::host::FileError;
     use crate::pool::words::{Said, Whom};
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        global: Global,
-    }
-
-    fn global(words: &[&str]) -> Global {
-        Line::parse_from([&["converge"], words].concat()).global
-    }
-
-    #[test]
-    fn files_that_this_user_may_not_read_are_not_called_wrong() {
-        let unreadable = |kind| {
-            let source = io::Error::from(kind);
-            Failure::Unreadable(FileError { doing: "read", path: CLUSTER.into(), source })
-        };
-        let of = |words: &[&str], failure| fault(&global(words), &failure);
-        let denied = || unreadable(io::ErrorKind::PermissionDenied);
-        assert_eq!(of(&[], denied()), Some(Files::Unreadable));
-        assert_eq!(of(&["--cluster", "mine.toml"], denied()), Some(Files::Unreadable));
-        assert_eq!(of(&[], unreadable(io::ErrorKind::IsADirectory)), Some(Files::Wrong));
-        assert_eq!(of(&[], Failure::NoCluster(CLUSTER.into())), Some(Files::Wrong));
-        let typo = Failure::NoCluster("/x/clutser.toml".into());
-        assert_eq!(of(&["--cluster", "clutser.toml"], typo), None);
-    }
 
     #[test]
     fn whether_a_drain_is_over_is_for_the_running_converge_to_say() {

@@ -10,11 +10,10 @@ use tokio::time::{Instant, sleep};
 
 use super::load::Failure;
 use super::traffic::{self, Carried, Traffic};
-use super::whom::Meant;
+use super::whom::{Meant, Server};
 use super::{Format, Global};
 use crate::control::report::{self, Seen};
 use crate::host::Host;
-use crate::pool::config::{Member, PoolConfig};
 use crate::pool::standing::Share;
 use crate::pool::words::Word;
 
@@ -40,7 +39,7 @@ pub enum End {
 pub async fn until(
     global: &Global,
     host: &Host,
-    meant: &Meant<'_>,
+    meant: &Meant,
     word: Word,
     limit: Duration,
 ) -> Result<End, Failure> {
@@ -50,11 +49,11 @@ pub async fn until(
     loop {
         let seen = report::read(host.files())?;
         let mut left = Vec::new();
-        for (pool, member) in &meant.servers {
-            let load = traffic.of(&pool.name)?;
-            let carried = load.map(|load| traffic::carried(&load, member.server));
-            let share = share(seen.as_ref(), pool, member);
-            left.extend(look(word, carried, share).map(|what| format!("{}: {what}", pool.name)));
+        for server in &meant.servers {
+            let load = traffic.of(&server.pool)?;
+            let carried = load.map(|load| traffic::carried(&load, server.at));
+            let share = share(seen.as_ref(), server);
+            left.extend(look(word, carried, share).map(|what| format!("{}: {what}", server.pool)));
         }
         if left.is_empty() {
             progress.clear();
@@ -73,11 +72,11 @@ pub async fn until(
     }
 }
 
-fn share<'s>(seen: Option<&'s Seen>, pool: &PoolConfig, member: &Member) -> Option<&'s Share> {
-    seen?.report.pools.get(&pool.name)?.shares.members.get(&member.server)
+fn share<'s>(seen: Option<&'s Seen>, server: &Server) -> Option<&'s Share> {
+    seen?.report.pools.get(&server.pool)?.shares.members.get(&server.at)
 }
 
-fn uncounted(meant: &Meant<'_>, word: Word) -> Vec<String> {
+fn uncounted(meant: &Meant, word: Word) -> Vec<String> {
     let pools = meant.pools().into_iter().filter(|pool| !traffic::is_counted(pool));
     let note = |pool| format!("{pool}: nginx does not tell how many connections are left");
     match word {

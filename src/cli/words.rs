@@ -4,20 +4,31 @@
 //! tells the other directors, and does it. With `--wait` the command stays until it has been done,
 //! or says what is left.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
 
 use super::exit::Code;
-use super::load::{self, Failure, Loaded};
+use super::load::{self, Failure};
+use super::running::{Ground, Others};
 use super::wait::{self, End};
 use super::whom::{self, Asked, Meant};
 use super::{Exit, Format, Global};
-use crate::control::{report, wall, words};
+use crate::control::report::{self, PoolReport};
+use crate::control::{wall, words};
 use crate::host::{Host, chain};
+use crate::pool::standing::Share;
 use crate::pool::words::{Said, Whom, Word};
 use crate::probe::cli::Span;
+
+/// What `--help` says beside.
+pub const NOTE: &str = "\
+What is said holds until something else is said, over restarts and boots, and the other directors
+hear of it. It is said of every pool that the server is in, unless --vip or --pool names some. While
+the files are wrong, the servers are those that the running converge has.";
 
 /// How they end.
 pub const CODES: &[Code] = &[
@@ -28,13 +39,13 @@ pub const CODES: &[Code] = &[
     ),
     (Exit::Usage, "wrong arguments: no such server, VIP or pool"),
     (Exit::NoPermission, "no permission"),
-    (Exit::BadConfig, "the cluster file or a role file is wrong"),
+    (Exit::BadConfig, "the cluster file or a role file is wrong, and no converge runs here"),
 ];
 
 /// Of which server, and whether to stay.
 #[derive(Args, Debug)]
 pub struct WordArgs {
-    /// The server, by its name in the cluster file.
+    /// The server, by its name in the cluster file, as `converge servers` shows it.
     #[arg(value_name = "SERVER")]
     pub server: String,
     /// Only behind this VIP, by its name in the cluster file or its address.
@@ -46,7 +57,7 @@ pub struct WordArgs {
     /// Stay until it has been done: drained and empty, out, or with traffic again.
     #[arg(long)]
     pub wait: bool,
-    /// How long to wait at most.
+    /// How long to wait at most, such as 90s or 10m; what was said holds beyond it.
     #[arg(long, value_name = "TIME", default_value = "5m", requires = "wait")]
     pub timeout: Span,
 }
@@ -56,7 +67,8 @@ pub struct WordArgs {
 pub struct DrainArgs {
     #[command(flatten)]
     word: WordArgs,
-    /// From now on that long; then it is in maintenance, and what is left of its connections ends.
+    /// From now on that long, such as 30m, 2h or 2d; then it is in maintenance, and what is left of
+    /// its connections ends.
     #[arg(long, value_name = "TIME")]
     deadline: Option<Span>,
 }
@@ -80,17 +92,23 @@ fn run(global: &Global, args: &WordArgs, word: Word, deadline: Option<Duration>)
     load::with_runtime(async {
         let host = Host::this();
         load::must_be_root()?;
-        let loaded = load::this_host(global, &host).await?;
+        // It holds whether or not it can be told what runs here.
+        let seen = report::read(host.files()).unwrap_or_else(|error| {
+            anstream::eprintln!("warning: what runs here cannot be told: {}", chain(&error));
+            None
+        });
+        let goes_by = "the servers are those of the running converge";
+        let ground = Ground::look(global, &host, seen, goes_by).await?;
         let asked =
             Asked { host: &args.server, vip: args.vip.as_deref(), pool: args.pool.as_deref() };
-        let meant = whom::find(&loaded, asked)?;
-        let said = Said { word, at: wall(), by: loaded.role.host.to_string(), until: None };
+        let meant = whom::find(&ground, asked)?;
+        let said = Said { word, at: wall(), by: ground.host(), until: None };
         let until = deadline.map(|span| said.at.saturating_add(millis(span)));
         say(&host, &meant.whom, Said { until, ..said }).await?;
         let runs = report::is_written(host.files())?;
-        let told = Told { args, word, deadline, loaded: &loaded, meant: &meant, runs };
+        let told = Told { args, word, deadline, ground: &ground, meant: &meant, runs };
         if word != Word::Ready {
-            warn_of_the_last(&host, &meant)?;
+            told.warn_of_the_last();
         }
         if !global.quiet && global.output == Format::Text {
             told.print();
@@ -106,25 +124,6 @@ fn run(global: &Global, args: &WordArgs, word: Word, deadline: Option<Duration>)
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Says which pools have no other server with traffic. A report that cannot be read was told.
-fn warn_of_the_last(host: &Host, meant: &Meant<'_>) -> Result<(), Failure> {
-    let Some(seen) = report::read(host.files())?.filter(|seen| seen.lives) else {
-        return Ok(());
-    };
-    for (pool, member) in &meant.servers {
-        let Some(report) = seen.report.pools.get(&pool.name) else { continue };
-        let mut others = report.shares.members.iter().filter(|(at, _)| **at != member.server);
-        if !others.any(|(_, share)| share.weight > Some(0)) {
-            let who = match pool.spares.first() {
-                Some(spare) => format!("{} answers then", spare.name),
-                None => "nobody answers then".to_owned(),
-            };
-            anstream::eprintln!("warning: no other server of {} has traffic: {who}", pool.name);
-        }
-    }
-    Ok(())
 }
 
 async fn say(host: &Host, whom: &[Whom], said: Said) -> Result<(), Failure> {
@@ -145,12 +144,24 @@ struct Told<'a> {
     args: &'a WordArgs,
     word: Word,
     deadline: Option<Duration>,
-    loaded: &'a Loaded,
-    meant: &'a Meant<'a>,
+    ground: &'a Ground,
+    meant: &'a Meant,
     runs: bool,
 }
 
 impl Told<'_> {
+    /// Says in which pools too few others are left. Where a spare answers already nothing changes.
+    fn warn_of_the_last(&self) {
+        let reports = self.ground.live.iter().flat_map(|seen| &seen.report.pools);
+        for (pool, report) in reports.filter(|(_, report)| report.spare.is_none()) {
+            let meant = self.meant.servers.iter().filter(|server| server.pool == *pool);
+            let meant: BTreeSet<SocketAddr> = meant.map(|server| server.at).collect();
+            if let Some(what) = too_few(report, &meant) {
+                anstream::eprintln!("warning: {pool}: {what}");
+            }
+        }
+    }
+
     fn print(&self) {
         let server = &self.args.server;
         let pools = self.meant.pools().join(", ");
@@ -165,18 +176,45 @@ impl Told<'_> {
         if !self.runs {
             let line = "converge.service does not run here: it is done once it does";
             anstream::eprintln!("note: {line}");
-        } else if !self.loaded.role.routers().is_empty() {
-            let key = &self.loaded.cluster.key_file;
-            if key.exists() {
-                super::print("  the other directors hear of it through the service");
-            } else {
-                anstream::eprintln!(
-                    "warning: there is no {}, so the other directors do not hear of it: say it on \
-                     each of them",
-                    key.display()
-                );
-            }
+            return;
         }
+        match self.ground.others() {
+            Others::None => {}
+            Others::Hear => super::print("  the other directors hear of it through the service"),
+            Others::NoKey(key) => anstream::eprintln!(
+                "warning: there is no {}, so the other directors do not hear of it: say it on each \
+                 of them",
+                key.display()
+            ),
+            Others::Silent => anstream::eprintln!(
+                "note: the service hears of no other director now: if there is one, say it there \
+                 too"
+            ),
+        }
+    }
+}
+
+/// What becomes of a pool without these servers, if they are missed.
+fn too_few(report: &PoolReport, meant: &BTreeSet<SocketAddr>) -> Option<String> {
+    let weigh = |(at, share): (&SocketAddr, &Share)| match share.weight {
+        None | Some(0) => 0,
+        Some(_) => report.members.get(at).map_or(0, |member| u64::from(member.weight)),
+    };
+    let (gone, left): (Vec<_>, Vec<_>) =
+        report.shares.members.iter().partition(|(at, _)| meant.contains(at));
+    let sum = |of: Vec<(&SocketAddr, &Share)>| of.into_iter().map(weigh).sum::<u64>();
+    let (gone, left) = (sum(gone), sum(left));
+    let fallback = report.fallback.first();
+    match (left, fallback) {
+        _ if meant.is_empty() => None,
+        (0, Some(fallback)) => {
+            Some(format!("no other server has traffic: {fallback} answers then"))
+        }
+        (0, None) => Some("no other server has traffic: nobody answers then".into()),
+        (left, Some(fallback)) if left < report.keeps && left + gone >= report.keeps => Some(
+            format!("the servers that are left are below the quorum: {fallback} answers for them"),
+        ),
+        (_, Some(_) | None) => None,
     }
 }
 

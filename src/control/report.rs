@@ -59,6 +59,12 @@ pub struct PoolReport {
     pub blind: bool,
     /// What the other directors see, by host.
     pub peers: BTreeMap<String, Summary>,
+    /// Who may answer instead, in order.
+    #[serde(default)]
+    pub fallback: Vec<String>,
+    /// The sum of full weights that keeps the quorum, of servers with new connections.
+    #[serde(default)]
+    pub keeps: u64,
 }
 
 /// What is known of one server.
@@ -96,6 +102,8 @@ impl PoolReport {
         PoolReport {
             members: config.members.iter().map(member).collect(),
             spare: spare.map(|spare| spare.name.clone()),
+            fallback: config.spares.iter().map(|spare| spare.name.clone()).collect(),
+            keeps: pool.keeps(),
             held: pool.summary().held,
             blind: pool.is_blind(),
             peers,

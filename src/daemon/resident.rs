@@ -439,10 +439,6 @@ impl<'h> Resident<'h> {
         let routers = self.role.routers().iter().cloned();
         let routers = routers.map(|router| (start(&router.name), router)).map(|(s, r)| (r, s));
         self.told = self.conditions();
-        if self.resumed.is_empty() {
-            // What VRRP has locked does not go back.
-            self.memory = Spare::give_back();
-        }
         let (settings, told) = (self.settings.clone(), self.told.clone());
         let (vrrp, events) = Vrrp::start_under(settings, routers.collect(), told)?;
         self.pulse.follow(vrrp.heart());

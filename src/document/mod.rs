@@ -22,7 +22,7 @@ pub use reader::Reader;
 pub use section::{Field, OpenKeys, Section, Shape};
 use toml::de::DeTable;
 use tree::{Content, Node, Table};
-pub use value::{Rendered, Value, listed, one_of, unknown};
+pub use value::{Rendered, Value, listed, one_of, span, unknown};
 
 use crate::diagnostic::{Collector, Diagnostic, Diagnostics, Place, Source};
 use crate::role::facts::Facts;

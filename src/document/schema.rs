@@ -64,7 +64,7 @@ fn shape(of: &Shape) -> Value {
         Shape::Address => text(r"^[0-9a-fA-F.:]+$"),
         Shape::Prefix => text(r"^[0-9a-fA-F.:]+/[0-9]+$"),
         Shape::AddressOrPrefix => text(r"^[0-9a-fA-F.:]+(/[0-9]+)?$"),
-        Shape::Duration => text(r"^[0-9]+ *(ms|s|m|min|h|d)$"),
+        Shape::Duration => text(r"^[0-9]+(\.[0-9]+)? *(us|µs|ms|s|m|min|h|d)$"),
         Shape::Path => text("^/"),
         Shape::Var => {
             let scalar = json!({ "type": ["string", "integer", "boolean"] });

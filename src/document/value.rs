@@ -161,26 +161,53 @@ impl Value for Duration {
     const WHAT: &'static str = "a length of time, such as \"500ms\", \"3s\" or \"1m\"";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-        let (number, unit) = text.split_at(digits);
-        let hint = "write a whole number and a unit, such as `500ms`, `3s`, `1m` or `2h`";
-        if number.is_empty() {
-            return Err(format!("`{text}` is not a length of time; {hint}"));
+        let span = span(text)?;
+        match span.subsec_nanos() % 1_000_000 {
+            0 => Ok(span),
+            _ => Err(format!("`{text}` is not a whole number of milliseconds")),
         }
-        let millis: u64 = match unit.trim_start() {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" | "min" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
-            "" => return Err(format!("`{text}` has no unit; write `{text}s` for seconds")),
-            _ => return Err(format!("`{text}` is not a length of time; {hint}")),
-        };
-        let number: Option<u64> = number.parse().ok();
-        let long = || format!("`{text}` is longer than any clock can count");
-        number.and_then(|n| n.checked_mul(millis)).map(Duration::from_millis).ok_or_else(long)
     }
 }
+
+/// A length of time as people write it, in files and in commands: `250us`, `500ms`, `1.5s`, `1m`
+/// or `1min`, `2h`, `2d`; or what is wrong with the text and what would be right. The most is what
+/// a `u64` counts of milliseconds.
+pub fn span(text: &str) -> Result<Duration, String> {
+    let wrong = || {
+        let hint = "write a number and a unit, such as `500ms`, `3s`, `1m`, `2h` or `2d`";
+        format!("`{text}` is not a length of time; {hint}")
+    };
+    let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
+    let (number, unit) = text.split_at(end);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
+    if whole.is_empty() || fraction.is_empty() || fraction.contains('.') {
+        return Err(wrong());
+    }
+    let nanos: u128 = match unit.trim_start() {
+        "us" | "µs" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" | "min" => 60_000_000_000,
+        "h" => 3_600_000_000_000,
+        "d" => 86_400_000_000_000,
+        "" => return Err(format!("`{text}` has no unit; write `{text}s` for seconds")),
+        _ => return Err(wrong()),
+    };
+    // What is finer than a nanosecond of a day nobody means.
+    let fraction = fraction.get(..FINEST).unwrap_or(fraction);
+    let digits = u32::try_from(fraction.len()).map_err(|_| wrong())?;
+    let part = fraction.parse::<u128>().map_err(|_| wrong())? * nanos / 10_u128.pow(digits);
+    let long = || format!("`{text}` is longer than any clock can count");
+    let sum = whole.parse::<u128>().ok().and_then(|whole| whole.checked_mul(nanos));
+    let sum = sum.and_then(|sum| sum.checked_add(part)).ok_or_else(long)?;
+    let seconds = u64::try_from(sum / 1_000_000_000).map_err(|_| long())?;
+    let rest = u32::try_from(sum % 1_000_000_000).map_err(|_| long())?;
+    let span = Duration::new(seconds, rest);
+    if span.as_millis() > u64::MAX.into() { Err(long()) } else { Ok(span) }
+}
+
+/// Digits of a fraction that count.
+const FINEST: usize = 18;
 
 impl Value for PathBuf {
     const WHAT: &'static str = "an absolute path";
@@ -272,6 +299,15 @@ mod tests {
         let cases = [("500ms", 500), ("3s", 3_000), ("1m", 60_000), ("2h", 7_200_000)];
         for (text, millis) in cases {
             assert_eq!(Duration::parse(text), Ok(Duration::from_millis(millis)));
+        }
+        for (text, micros) in [("250us", 250), ("1.5s", 1_500_000), ("0.5 ms", 500), ("0s", 0)] {
+            assert_eq!(span(text), Ok(Duration::from_micros(micros)), "{text}");
+        }
+        assert_eq!(span("2d"), Ok(Duration::from_secs(172_800)));
+        assert_eq!(Duration::parse("1.5s"), Ok(Duration::from_millis(1500)));
+        assert!(wrong::<Duration>("1500us").contains("a whole number of milliseconds"));
+        for text in ["", ".", "1.", ".5s", "1.2.3s", "1e9s", "3 weeks", "1 s s"] {
+            assert!(span(text).is_err(), "{text}");
         }
         assert_eq!(wrong::<Duration>("3"), "`3` has no unit; write `3s` for seconds");
         assert!(wrong::<Duration>("soon").contains("such as `500ms`"));

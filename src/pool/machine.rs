@@ -44,6 +44,8 @@ pub struct Pool {
     summary: Summary,
     /// All servers were judged at least once.
     was_judged: bool,
+    /// The spare that was told to answer.
+    told_spare: Option<String>,
     notices: Queue,
     timeout: Option<Moment>,
 }
@@ -74,6 +76,7 @@ impl Pool {
             shares: Arc::default(),
             summary: Summary::default(),
             was_judged: false,
+            told_spare: None,
             notices: Queue::default(),
         };
         pool.shares = Arc::new(pool.shares_at_first());
@@ -175,6 +178,12 @@ impl Pool {
     /// The weight of one of its servers while all is well, as shares have it.
     pub fn full_weight(&self, member: &Member) -> u32 {
         member.weight.saturating_mul(self.spans.scale)
+    }
+
+    /// The sum of full weights that keeps the quorum.
+    pub fn keeps(&self) -> u64 {
+        let least = self.config.quorum.saturating_sub(self.config.hysteresis).max(1);
+        u64::from(least) * u64::from(self.spans.scale)
     }
 
     /// What it is.

@@ -21,6 +21,7 @@ use super::report::Report;
 use super::show;
 use super::tally::Tally;
 use super::target::Target;
+use crate::document::span;
 
 /// Requests in a run that nothing else limits: enough to see a share, over in a moment.
 const COUNT: u64 = 100;
@@ -75,15 +76,23 @@ pub enum Form {
     Json,
 }
 
-/// A duration as people write it: `500us`, `10ms`, `2s`, `1.5s`, `5m`, `1h`; a bare 0.
+/// More than anyone measures or waits, and far from what a clock cannot add.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// A duration as people write it, the same as in files: `500us`, `10ms`, `2s`, `1.5s`, `5m`, `1h`,
+/// `2d`; and a bare 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Span(pub Duration);
 
 /// Why a text is no duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{text:?} is no duration; write a number and us, ms, s, m or h, such as 10ms")]
-pub struct SpanError {
-    text: String,
+pub enum SpanError {
+    /// It is none.
+    #[error("{0}")]
+    Wrong(String),
+    /// It is longer than anybody means.
+    #[error("`{0}` is longer than a year")]
+    Long(String),
 }
 
 /// Why a probe could not be made or shown.
@@ -110,25 +119,13 @@ impl FromStr for Span {
     type Err = SpanError;
 
     fn from_str(text: &str) -> Result<Self, SpanError> {
-        /// More than anyone measures, and far from what a clock cannot add.
-        const LONGEST: f64 = 366.0 * 86_400.0;
-        let error = || SpanError { text: text.to_owned() };
-        let end = text.find(|c: char| !(c.is_ascii_digit() || c == '.')).unwrap_or(text.len());
-        let (number, unit) = text.split_at(end);
-        let number: f64 = number.parse().map_err(|_| error())?;
-        let seconds = match unit.trim() {
-            "us" | "µs" => number / 1e6,
-            "ms" => number / 1e3,
-            "s" => number,
-            "m" | "min" => number * 60.0,
-            "h" => number * 3600.0,
-            "" if number == 0.0 => 0.0,
-            _ => return Err(error()),
-        };
-        if seconds > LONGEST {
-            return Err(error());
+        if text == "0" {
+            return Ok(Span(Duration::ZERO));
         }
-        Duration::try_from_secs_f64(seconds).map(Span).map_err(|_| error())
+        match span(text).map_err(SpanError::Wrong)? {
+            long if long > LONGEST => Err(SpanError::Long(text.to_owned())),
+            span => Ok(Span(span)),
+        }
     }
 }
 
@@ -238,7 +235,8 @@ mod tests {
         for (text, micros) in [("0", 0), ("250us", 250), ("10ms", 10_000), ("1.5s", 1_500_000)] {
             assert_eq!(text.parse(), Ok(Span(Duration::from_micros(micros))), "{text}");
         }
-        for text in ["", "10", "ms", "-1s", "1e9s", "999999h", "1 week"] {
+        assert_eq!("2d".parse(), Ok(Span(Duration::from_hours(48))));
+        for text in ["", "10", "ms", "-1s", "1e9s", "999999h", "367d", "1 week"] {
             assert!(text.parse::<Span>().is_err(), "{text}");
         }
     }

@@ -106,20 +106,37 @@ fn items(reader: &Reader<'_>, role: &Spanned<String>, around: Surroundings<'_>) 
         return around.cluster.vips.iter().map(|v| EachItem::Vip(v.name.value.clone())).collect();
     }
     if !around.catalog.knows(&role.value) {
-        reader.report(unknown_role(role, around.catalog));
+        reader.report(unknown_role(role, around, &["vip"]));
     }
     let hosts = around.cluster.hosts_of_role(&role.value);
     hosts.map(|h| EachItem::Host(h.name.value.clone())).collect()
 }
 
-fn unknown_role(role: &Spanned<String>, catalog: &Catalog) -> Diagnostic {
-    let names: Vec<&str> = catalog.names().chain(["vip"]).collect();
-    let title = match suggest(&role.value, names.iter().copied()) {
+/// `others` is what may stand there beside a role.
+fn unknown_role(
+    role: &Spanned<String>,
+    around: Surroundings<'_>,
+    others: &[&'static str],
+) -> Diagnostic {
+    let (cluster, name) = (around.cluster, role.value.as_str());
+    let names: Vec<&str> = around.catalog.names().chain(others.iter().copied()).collect();
+    let host = cluster.hosts.values().find(|host| host.name.as_str() == name);
+    let meant = match host {
+        Some(host) => Some(host.role.value.as_str()),
+        None => suggest(name, names.iter().copied()),
+    };
+    let title = match meant {
         Some(meant) => format!("there is no role `{role}`, did you mean `{meant}`?"),
         None => format!("there is no role `{role}`"),
     };
-    Diagnostic::error(role.place.clone(), title)
-        .help(format!("the roles are {}", crate::document::listed(&names)))
+    let is_vip = name == "vip" || cluster.vip(name).is_some();
+    let what = match (host, is_vip) {
+        (Some(_), _) => format!("`{role}` is a host, and a role stands for all of its hosts; "),
+        (None, true) => "a VIP is what clients ask; servers are the hosts of a role; ".to_owned(),
+        (None, false) => String::new(),
+    };
+    let listed = crate::document::listed(&names);
+    Diagnostic::error(role.place.clone(), title).help(format!("{what}the roles are {listed}"))
 }
 
 impl Element<'_> {
@@ -283,7 +300,7 @@ impl Element<'_> {
         mut read: impl FnMut(&'b HostEntry, &Element<'_>),
     ) {
         if !self.around.catalog.knows(&role.value) {
-            self.report(unknown_role(role, self.around.catalog));
+            self.report(unknown_role(role, self.around, &[]));
         }
         for host in self.around.cluster.hosts_of_role(&role.value) {
             let facts = self.facts.with(name, host_object(self.facts, &host.name.value));

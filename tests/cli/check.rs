@@ -53,6 +53,26 @@ each_in_a_namespace! {
         let said = desk.converge(&["check", "wbe1", "--host", "director"]).ends(64);
         said.complains(&["no server `wbe1`", "did you mean `web1`"]);
     }
+
+    async fn a_check_that_servers_share_is_shown_for_each_of_them(_host) {
+        sh("ip link set lo up && ip link add ens33 type bridge && ip link set ens33 up");
+        sh("ip addr add 192.168.142.3/24 dev ens33 && ip addr add 192.168.142.9/24 dev ens33");
+        let desk = Desk::new("shared", &GOOD.replace("director-master", "lvs"));
+        std::fs::create_dir_all(desk.0.join("roles")).expect("it is ours");
+        let role = "version = 1\nextends = \"director-master\"\n[[virtual-server]]\n\
+            for-each = \"vip\"\naddress = \"{{each.address}}\"\nports = 443\n\
+            scheduler = \"rr\"\nforward = \"dr\"\nreal-servers = \"realserver\"\n\
+            [[virtual-server.check]]\nkind = \"tcp\"\naddress = \"192.168.142.9\"\n";
+        std::fs::write(desk.0.join("roles/lvs.toml"), role).expect("it is ours");
+        let check = |arguments: &[&str]| {
+            let said = desk.converge(&[&["check", "--host", "director"], arguments].concat());
+            let shared = said.ends(1).out;
+            let shared = shared.lines().filter(|line| line.contains("192.168.142.9:443"));
+            shared.map(|line| line[..4].to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(check(&[]), ["web1", "web2"]);
+        assert_eq!(check(&["web2"]), ["web2"]);
+    }
 }
 
 #[test]

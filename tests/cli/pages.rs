@@ -68,6 +68,18 @@ fn every_command_has_a_man_page() {
     }
     let unknown = desk.converge(&["man", "lab", "upp"]).ends(64);
     unknown.complains(&["no command `converge lab upp`", "run, up, down"]);
+    for (word, parts) in [
+        ("nope", &["no command `converge nope`", "`converge man COMMAND` shows", "servers, drain"]),
+        ("servres", &["no command", "did you mean `converge man servers`?", "apply, release"]),
+        (
+            "converge-drain",
+            &["no command", "did you mean `converge man drain`?", "`converge man C"],
+        ),
+    ] {
+        desk.converge(&["man", word]).ends(64).complains(parts);
+    }
+    let up = desk.converge(&["man", "lab", "up", "now"]).ends(64);
+    up.complains(&["`converge lab up` has no commands of its own: `converge man lab up`"]);
 }
 
 #[test]

@@ -138,6 +138,23 @@ fn only_keys_that_belong_there_are_suggested() {
 }
 
 #[test]
+fn what_is_no_role_is_told_what_a_role_is_and_never_that_it_was_meant() {
+    let desk = Desk::new("places-servers", &GOOD.replace("director-master", "lvs"));
+    fs::create_dir_all(desk.0.join("roles")).expect("it is ours");
+    for (word, parts) in [
+        ("vip", &["no role `vip`\n", "a VIP is what clients ask; servers are the hosts of a role"]),
+        ("web", &["no role `web`\n", "a VIP is what clients ask; servers are the hosts of a role"]),
+        ("web1", &["did you mean `realserver`?", "`web1` is a host, and a role stands for all"]),
+        ("realservers", &["did you mean `realserver`?", "help: the roles are `client`, "]),
+    ] {
+        let role = SECTION.replace("\"realserver\"", &format!("'{word}'"));
+        fs::write(desk.0.join("roles/lvs.toml"), role).expect("it is ours");
+        let said = desk.converge(&["lint"]).ends(78);
+        said.complains(&[parts[0], parts[1], "roles/lvs.toml:9:16"]);
+    }
+}
+
+#[test]
 fn a_host_that_there_is_not_cannot_be_linted() {
     let desk = Desk::new("places-host", GOOD);
     let said = desk.converge(&["lint", "--host", "NOPE"]).ends(78);

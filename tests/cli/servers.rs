@@ -52,6 +52,8 @@ fn who_or_what_is_not_there_is_answered_with_what_is() {
     let desk = Desk::new("whom", GOOD);
     for (line, parts) in [
         ("drain wbe1", &["no server `wbe1`", "did you mean `web1`"][..]),
+        ("drain 192.168.142.5", &["no server `192.168.142.5`", "did you mean `web2`"]),
+        ("drain web1 --deadline 10", &["`10` has no unit; write `10s` for seconds"]),
         ("ready nfs", &["nfs is a server of no pool of this host", "web1, web2"]),
         ("maintenance web1 --vip wbe", &["no VIP `wbe`", "did you mean `web`"]),
         ("drain web1 --vip 192.0.2.1", &["web1 is not behind the VIP 192.0.2.1", POOL]),
@@ -172,6 +174,65 @@ each_in_a_namespace! {
         director(&desk, &["servers"]).ends(78).complains(&["there is no cluster file"]);
         drop(reporter);
         director(&desk, &["servers"]).ends(78);
+    }
+
+    async fn a_server_is_taken_out_while_the_files_are_wrong(host) {
+        let desk = Desk::new("astray", GOOD);
+        let reporter = resident(host).await;
+        let file = desk.0.join("cluster.toml");
+        let wrong = |text: &str| std::fs::write(&file, text).expect("it is ours");
+        let goes_by = "the servers are those of the running converge, and a reload would not";
+        wrong(&format!("{GOOD}check = \"htpp\"\n"));
+        for line in ["maintenance web1", "drain web1 --deadline 2d --vip web", "ready web1"] {
+            let arguments: Vec<&str> = line.split(' ').collect();
+            let said = director(&desk, &arguments).ends(0);
+            let first = "\n  cluster.toml:37:9: unknown kind `htpp`, did you mean `http`?\n";
+            said.complains(&["warning: 1 error in cluster.toml; ", goes_by, first]);
+            said.complains(&["help: `converge lint` shows all of it\n"]);
+            assert_eq!(said.err.matches("cluster.toml").count(), 2, "once:\n{}", said.err);
+            assert!(said.out.contains(POOL), "{}", said.out);
+        }
+        for text in ["", "[x"] {
+            wrong(text);
+            director(&desk, &["maintenance", "web2", "-q"]).ends(0).complains(&[goes_by]);
+            let by_address = ["drain", "web1", "--deadline", "2d", "--vip", "192.168.142.100"];
+            director(&desk, &by_address).ends(0);
+            let said = director(&desk, &["ready", "web1", "--vip", "web"]).ends(64);
+            said.complains(&["no VIP has the name `web`", "by its address: 192.168.142.100"]);
+            director(&desk, &["drain", "wbe1"]).ends(64).complains(&["did you mean `web1`?"]);
+        }
+        let words = words::read(host.files()).expect("they are kept");
+        let at = words.iter().map(|(host, pool, said)| (host, pool, said.word, &*said.by));
+        assert_eq!(
+            at.collect::<Vec<_>>(),
+            [
+                ("web1", None, Word::Ready, "director"),
+                ("web1", Some(POOL), Word::Drain, "director"),
+                ("web2", None, Word::Maintenance, "director"),
+            ]
+        );
+        let drain = words.iter().nth(1).expect("the second").2;
+        assert_eq!(drain.until, Some(drain.at + 2 * 86_400_000));
+        // This host is another one, as far as anybody can tell.
+        desk.converge(&["drain", "web1", "--host", "web2"]).ends(78);
+        drop(reporter);
+        director(&desk, &["drain", "web1"]).ends(78).complains(&["cluster.toml:1:"]);
+    }
+
+    async fn a_server_that_only_the_running_converge_has_can_be_taken_out(host) {
+        let desk = Desk::new("gone", GOOD);
+        let mut reporter = Reporter::start(host.files()).await.expect("it begins");
+        let mut pools = pools(Some(1), Standing::Up);
+        let pool = pools.get_mut(POOL).expect("there is one");
+        let share = Share { weight: Some(1), standing: Standing::Up, why: String::new() };
+        pool.shares.members.insert(server(9), share);
+        let member = MemberReport { host: "web9".into(), weight: 1, ..Default::default() };
+        pool.members.insert(server(9), member);
+        (pool.fallback, pool.keeps) = (vec!["sorry".to_owned()], 2);
+        reporter.write(host.files(), "director", pools).expect("it is written");
+        let said = director(&desk, &["drain", "web9"]).ends(0);
+        assert!(said.out.contains(&format!("web9 gets no new connections in {POOL}")));
+        said.complains(&["warning: ", "below the quorum: sorry answers for them"]);
     }
 
     async fn a_damaged_file_of_words_is_set_aside_and_its_place_is_told(_host) {

@@ -55,6 +55,11 @@ fn a_drain_holds_over_reload_and_restart_on_both_directors_until_either_says_rea
     says(&b, "ready web1");
     until_well(&b, BALANCED);
     until_well(&a, BALANCED);
+    // A file that is wrong keeps nobody from taking a server out.
+    a.write("roles/holder.toml", "[x");
+    says(&a, "drain web1");
+    is_drained(&a);
+    is_drained(&b);
 }
 
 #[test]

@@ -4,11 +4,12 @@
 //! others; the second knows nothing of checks.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Pool;
 use super::look::Look;
 use super::memory::{Memory, STEPS, Stage};
-use super::notice::{Server, What};
+use super::notice::{Answers, Server, What};
 use super::quorum::{Quorum, Rule};
 use super::view::View;
 use crate::check::outcome::{State, Wish};
@@ -70,16 +71,16 @@ impl Pool {
             claims.iter_mut().for_each(|claim| spare_it(claim, &why));
         }
         self.tell_members(&claims, looks);
-        self.tell_quorum(before, sum);
-        self.tell_spare(spare);
+        self.tell_judged(&claims, looks);
+        self.tell_quorum(before, sum, spare.is_some());
+        self.tell_spare(spare, &claims);
         self.keep(claims, spare);
     }
 
     /// The configured weights of those that would get new connections.
     fn sum(&self, claims: &[Share]) -> u64 {
-        let gets = |claim: &Share| claim.weight.is_some_and(|weight| weight > 0);
         let members = self.config.members.iter().zip(claims);
-        members.filter(|(_, claim)| gets(claim)).map(|(member, _)| u64::from(member.weight)).sum()
+        members.filter(|(_, claim)| is_in(claim)).map(|(member, _)| u64::from(member.weight)).sum()
     }
 
     fn keep(&mut self, claims: Vec<Share>, spare: Option<usize>) {
@@ -102,25 +103,7 @@ impl Pool {
             let server = || Server { host: member.host.clone(), at: member.server };
             let before = self.shares.members.get(&member.server);
             let before = before.map_or(Standing::Unknown, |share| share.standing);
-            let why = || claim.why.clone();
-            let news = match (before, claim.standing) {
-                (before, after) if before == after => None,
-                (_, Standing::Down) => {
-                    let quiesced = claim.weight.is_some();
-                    Some(What::Left { server: server(), why: why(), quiesced })
-                }
-                (_, Standing::Draining) => Some(What::Drained { server: server(), why: why() }),
-                (_, Standing::Maintenance) => Some(What::Rests { server: server(), why: why() }),
-                (Standing::Unknown, Standing::Up | Standing::Starting) if memory.is_first => None,
-                (
-                    Standing::Unknown | Standing::Down | Standing::Draining | Standing::Maintenance,
-                    Standing::Up | Standing::Starting,
-                ) => {
-                    let climbs = climbs.filter(|_| claim.standing == Standing::Starting);
-                    Some(What::Returned { server: server(), climbs })
-                }
-                _ => None,
-            };
+            let news = memory.news(before, claim, climbs, server);
             let note = look.note.filter(|_| look.state == State::Up);
             if note != memory.note.as_deref() && look.state == State::Up {
                 memory.note = note.map(str::to_owned);
@@ -135,17 +118,43 @@ impl Pool {
         }
     }
 
-    fn tell_quorum(&mut self, before: Quorum, have: u64) {
-        let name = &self.config.name;
-        if self.summary.unknown == 0 && !self.was_judged {
-            self.was_judged = true;
-            let (up, of) = (self.summary.up as usize, self.memories.len());
-            self.notices.push(name, What::Judged { up, of });
+    fn tell_judged(&mut self, claims: &[Share], looks: &[Look<'_>]) {
+        if self.summary.unknown > 0 || self.was_judged {
+            return;
         }
+        self.was_judged = true;
+        let (up, of) = (self.summary.up as usize, self.memories.len());
+        let is_idle = |claim: &Share| match claim.standing {
+            Standing::Draining | Standing::Maintenance => true,
+            Standing::Up
+            | Standing::Starting
+            | Standing::Down
+            | Standing::Unknown
+            | Standing::Kept
+            | Standing::Held
+            | Standing::Spared => false,
+        };
+        let idle = claims.iter().zip(looks);
+        let idle = idle.filter(|(claim, look)| look.state == State::Up && is_idle(claim)).count();
+        self.notices.push(&self.config.name, What::Judged { up, of, idle });
+    }
+
+    fn tell_quorum(&mut self, before: Quorum, have: u64, is_spared: bool) {
+        let name = &self.config.name;
+        let (quorum, margin) = (u64::from(self.config.quorum), u64::from(self.config.hysteresis));
+        let answers = match (is_spared, have) {
+            (true, _) => Answers::Spare,
+            (false, 0) => Answers::Nobody,
+            (false, _) => Answers::Servers,
+        };
         match (before, self.quorum) {
             (Quorum::Had | Quorum::Open(_), Quorum::Lost) => {
-                let need = self.config.quorum;
-                self.notices.push(name, What::QuorumLost { have, need });
+                let need = match before {
+                    Quorum::Had => quorum.saturating_sub(margin).max(1),
+                    Quorum::Open(_) | Quorum::Lost => quorum,
+                };
+                let again = quorum + margin;
+                self.notices.push(name, What::QuorumLost { have, need, again, answers });
             }
             (Quorum::Lost, Quorum::Had) => {
                 self.notices.push(name, What::QuorumRegained { have });
@@ -155,17 +164,16 @@ impl Pool {
         }
     }
 
-    fn tell_spare(&mut self, spare: Option<usize>) {
-        let before = self.shares.spare;
-        if before == spare {
+    fn tell_spare(&mut self, spare: Option<usize>, claims: &[Share]) {
+        let spare = spare.and_then(|spare| self.config.spares.get(spare));
+        let spare = spare.map(|spare| spare.name.clone());
+        if self.told_spare == spare {
             return;
         }
-        let of = |spare: Option<usize>| {
-            spare.and_then(|spare| self.config.spares.get(spare)).map(|spare| spare.name.clone())
-        };
-        let news = match (of(spare), of(before)) {
+        let before = std::mem::replace(&mut self.told_spare, spare.clone());
+        let news = match (spare, before) {
             (Some(spare), _) => What::SpareIn { spare },
-            (None, Some(spare)) => What::SpareOut { spare },
+            (None, Some(spare)) => What::SpareOut { spare, servers: claims.iter().any(is_in) },
             (None, None) => return,
         };
         self.notices.push(&self.config.name, news);
@@ -174,6 +182,47 @@ impl Pool {
 
 fn share(weight: Option<u32>, standing: Standing, why: impl Into<String>) -> Share {
     Share { weight, standing, why: why.into() }
+}
+
+/// Whether it gets new connections.
+fn is_in(share: &Share) -> bool {
+    share.weight.is_some_and(|weight| weight > 0)
+}
+
+impl Memory {
+    /// What is to be told of its server, which stood so before. Whoever was told to be out is told
+    /// to be in, however it got there.
+    fn news(
+        &mut self,
+        before: Standing,
+        claim: &Share,
+        climbs: Option<Duration>,
+        server: impl Fn() -> Server,
+    ) -> Option<What> {
+        let (why, server) = (claim.why.clone(), server());
+        let is_new = before == Standing::Unknown && !self.is_first;
+        let what = match claim.standing {
+            after if after == before => return None,
+            Standing::Down => What::Left { server, why, quiesced: claim.weight.is_some() },
+            Standing::Draining => What::Drained { server, why },
+            Standing::Maintenance => What::Rests { server, why },
+            Standing::Starting if self.is_out || is_new => What::Returned { server, climbs },
+            Standing::Up if self.is_out || is_new => What::Returned { server, climbs: None },
+            Standing::Kept if self.is_out && is_in(claim) => {
+                What::Returned { server, climbs: None }
+            }
+            // That the spare goes tells that it is in.
+            Standing::Spared if self.is_out || is_new => What::Waits { server },
+            Standing::Unknown
+            | Standing::Up
+            | Standing::Starting
+            | Standing::Kept
+            | Standing::Held
+            | Standing::Spared => return None,
+        };
+        self.is_out = !matches!(what, What::Returned { .. } | What::Waits { .. });
+        Some(what)
+    }
 }
 
 /// Why a server is to get no traffic, although it may be well. The operator's word wins over its
@@ -244,7 +293,7 @@ fn drained(claim: Share, look: &Look<'_>, word: Option<&Effective>) -> Share {
 /// One that would get new connections gets none while a spare answers; the connections of one that
 /// is drained or failed go on.
 fn spare_it(claim: &mut Share, why: &str) {
-    if claim.weight.is_some_and(|weight| weight > 0) {
+    if is_in(claim) {
         *claim = share(None, Standing::Spared, why);
     }
 }

@@ -69,7 +69,9 @@ pub(super) struct Memory {
     pub(super) resting: bool,
     /// It is well for the first time since the start, which is nobody's news.
     pub(super) is_first: bool,
-    /// What was last told of it.
+    /// The last that was told of it is that it gets no new connections.
+    pub(super) is_out: bool,
+    /// The note that was last told of it.
     pub(super) note: Option<String>,
 }
 
@@ -99,6 +101,7 @@ impl Memory {
             quiet: false,
             resting: false,
             is_first: true,
+            is_out: false,
             note: None,
         }
     }

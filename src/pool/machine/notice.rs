@@ -40,6 +40,9 @@ pub enum What {
         up: usize,
         /// Of so many.
         of: usize,
+        /// As many of those that are well get no new connections, as they were told or as they
+        /// asked.
+        idle: usize,
     },
     /// A server failed.
     Left {
@@ -56,6 +59,11 @@ pub enum What {
         server: Server,
         /// It climbs to its full weight within this time.
         climbs: Option<Duration>,
+    },
+    /// A server could take traffic again, but somebody else answers until the quorum is there.
+    Waits {
+        /// Which.
+        server: Server,
     },
     /// A server gets no new connections any more.
     Drained {
@@ -80,14 +88,18 @@ pub enum What {
     },
     /// Too few servers are left.
     QuorumLost {
-        /// The sum of the weights of those that are well.
+        /// The sum of the weights of those that would get new connections.
         have: u64,
-        /// What it takes.
-        need: u32,
+        /// As much would have been enough.
+        need: u64,
+        /// As much it takes to have it again.
+        again: u64,
+        /// Who answers new connections now.
+        answers: Answers,
     },
     /// Enough servers are back.
     QuorumRegained {
-        /// The sum of the weights of those that are well.
+        /// The sum of the weights of those that get new connections.
         have: u64,
     },
     /// A spare answers now.
@@ -95,10 +107,12 @@ pub enum What {
         /// Its name.
         spare: String,
     },
-    /// The servers answer themselves again.
+    /// The spare does not answer any more, nor does another one.
     SpareOut {
         /// Who answered until now.
         spare: String,
+        /// There are servers that answer.
+        servers: bool,
     },
     /// All servers seem to have failed, but the fault is likely here, and they stay.
     Held {
@@ -124,6 +138,17 @@ pub enum What {
     },
 }
 
+/// Who answers new connections while the quorum is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answers {
+    /// A spare, which is told beside.
+    Spare,
+    /// No spare is well, or there is none: the servers that are left do.
+    Servers,
+    /// Nobody.
+    Nobody,
+}
+
 /// A server, as messages name it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Server {
@@ -137,9 +162,10 @@ impl Notice {
     /// Who should read it.
     pub fn severity(&self) -> Severity {
         match &self.what {
-            What::Judged { up, of } if up < of => Severity::Warn,
+            What::Judged { up, of, .. } if up < of => Severity::Warn,
             What::Judged { .. }
             | What::Returned { .. }
+            | What::Waits { .. }
             | What::Drained { .. }
             | What::Rests { .. }
             | What::QuorumRegained { .. }
@@ -174,6 +200,7 @@ impl What {
         match self {
             What::Left { .. }
             | What::Returned { .. }
+            | What::Waits { .. }
             | What::Drained { .. }
             | What::Rests { .. }
             | What::Noted { .. } => true,
@@ -193,7 +220,12 @@ impl What {
 impl fmt::Display for What {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            What::Judged { up, of } => write!(f, "{up} of {of} servers are up"),
+            What::Judged { up, of, idle: 0 } => write!(f, "{up} of {of} servers are up"),
+            What::Judged { up, of, idle } => write!(
+                f,
+                "{up} of {of} servers are up, and {idle} of them {} no new connections",
+                if *idle == 1 { "gets" } else { "get" }
+            ),
             What::Left { server, why, quiesced: false } => write!(f, "{server} is out: {why}"),
             What::Left { server, why, quiesced: true } => {
                 write!(f, "{server} gets no new connections: {why}")
@@ -202,18 +234,33 @@ impl fmt::Display for What {
             What::Returned { server, climbs: Some(span) } => {
                 write!(f, "{server} is in, and climbs to its full weight within {span:?}")
             }
+            What::Waits { server } => {
+                write!(f, "{server} is well, and gets traffic once the quorum is there")
+            }
             What::Drained { server, why } => write!(f, "{server} is drained: {why}"),
             What::Rests { server, why } => write!(f, "{server} is in maintenance: {why}"),
             What::Noted { server, note } => write!(f, "{server}: {note}"),
-            What::QuorumLost { have, need } => {
-                write!(f, "the quorum is lost: the weights add up to {have}, it takes {need}")
+            What::QuorumLost { have, need, again, answers } => {
+                match have {
+                    0 => f.write_str("the quorum is lost: no server is left for new connections"),
+                    have => write!(f, "the quorum is lost: {}, it takes {need}", weigh(*have)),
+                }?;
+                if again > need && *have > 0 {
+                    write!(f, ", and {again} to have it again")?;
+                }
+                f.write_str(match answers {
+                    Answers::Spare => "",
+                    Answers::Servers => "; no fallback answers, and the servers that are left do",
+                    Answers::Nobody => ", nor does a fallback answer",
+                })
             }
             What::QuorumRegained { have } => {
-                write!(f, "the quorum is there again: the weights add up to {have}")
+                write!(f, "the quorum is there again: {}", weigh(*have))
             }
             What::SpareIn { spare } => write!(f, "{spare} answers in the servers' place"),
-            What::SpareOut { spare } => {
-                write!(f, "{spare} does not answer in the servers' place any more")
+            What::SpareOut { spare, servers } => {
+                write!(f, "{spare} does not answer in the servers' place any more")?;
+                f.write_str(if *servers { ": those that are well are in" } else { "" })
             }
             What::Held { servers, why } => write!(
                 f,
@@ -228,6 +275,11 @@ impl fmt::Display for What {
             What::More { changes } => write!(f, "{changes} more servers changed"),
         }
     }
+}
+
+/// How much there is for new connections.
+fn weigh(have: u64) -> String {
+    format!("the servers for new connections weigh {have} together")
 }
 
 /// What waits to be fetched.

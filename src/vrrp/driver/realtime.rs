@@ -6,8 +6,9 @@
 
 use nix::errno::Errno;
 use nix::libc;
-use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl;
+
+use crate::host::memory;
 
 /// The real-time priority: above what batch jobs are given by hand, below the kernel's own
 /// threads (50 for threaded interrupts).
@@ -27,11 +28,9 @@ pub enum RealtimeError {
     Memory(Errno),
 }
 
-/// Locks the memory of the process, now and in the future, page by page as it is touched.
+/// Locks the memory of the process: no page that was touched once is waited for.
 pub(super) fn lock_memory() -> Result<(), RealtimeError> {
-    let on_fault = MlockAllFlags::from_bits_retain(libc::MCL_ONFAULT);
-    mlockall(MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE | on_fault)
-        .map_err(RealtimeError::Memory)
+    memory::lock().map_err(RealtimeError::Memory)
 }
 
 /// Schedules the calling thread before those of no real-time priority.

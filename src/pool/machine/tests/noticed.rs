@@ -63,7 +63,7 @@ fn the_quorum_and_the_spare_are_said() {
         bench.notices(),
         [
             "web1 (192.0.2.1:80) is out: connection refused",
-            "the quorum is lost: the weights add up to 0, it takes 1",
+            "the quorum is lost: no server is left for new connections",
             "local answers in the servers' place",
         ]
     );
@@ -72,10 +72,109 @@ fn the_quorum_and_the_spare_are_said() {
         bench.notices(),
         [
             "web1 (192.0.2.1:80) is in",
-            "the quorum is there again: the weights add up to 1",
-            "local does not answer in the servers' place any more",
+            "the quorum is there again: the servers for new connections weigh 1 together",
+            "local does not answer in the servers' place any more: those that are well are in",
         ]
     );
+}
+
+/// A fallback that is always well.
+fn local() -> Vec<Spare> {
+    vec![Spare { name: "local".into(), checks: Vec::new() }]
+}
+
+#[test]
+fn who_is_drained_below_the_quorum_and_what_becomes_of_the_others_is_one_story() {
+    let mut bench = Bench::up(with(3, |c| (c.quorum, c.spares) = (2, local())));
+    bench.says_operator(1, Word::Drain);
+    bench.says_operator(2, Word::Drain);
+    // One that comes back meanwhile gets no traffic, and is not to be taken for one that is out.
+    bench.refuses(3);
+    bench.rises(3);
+    bench.says_operator(2, Word::Maintenance);
+    bench.says_operator(1, Word::Ready);
+    assert_eq!(
+        bench.notices(),
+        [
+            "web1 (192.0.2.1:80) is drained: said on lb1",
+            "web2 (192.0.2.2:80) is drained: said on lb1",
+            "the quorum is lost: the servers for new connections weigh 1 together, it takes 2",
+            "local answers in the servers' place",
+            "web3 (192.0.2.3:80) is out: connection refused",
+            "web3 (192.0.2.3:80) is well, and gets traffic once the quorum is there",
+            "web2 (192.0.2.2:80) is in maintenance: said on lb1",
+            "web1 (192.0.2.1:80) is in",
+            "the quorum is there again: the servers for new connections weigh 2 together",
+            "local does not answer in the servers' place any more: those that are well are in",
+        ]
+    );
+    assert_eq!(bench.weights(), [Some(1), None, Some(1)]);
+}
+
+#[test]
+fn one_that_is_ready_again_while_a_spare_answers_is_not_left_drained_in_the_log() {
+    let mut bench = Bench::up(with(3, |c| {
+        (c.quorum, c.hysteresis, c.spares) = (2, 1, local());
+    }));
+    (1..=3).for_each(|n| bench.says_operator(n, Word::Drain));
+    bench.notices();
+    bench.says_operator(1, Word::Ready);
+    bench.says_operator(2, Word::Ready);
+    assert_eq!(
+        bench.notices(),
+        [
+            "web1 (192.0.2.1:80) is well, and gets traffic once the quorum is there",
+            "web2 (192.0.2.2:80) is well, and gets traffic once the quorum is there",
+        ]
+    );
+    bench.says_operator(3, Word::Ready);
+    assert_eq!(
+        bench.notices(),
+        [
+            "web3 (192.0.2.3:80) is in",
+            "the quorum is there again: the servers for new connections weigh 3 together",
+            "local does not answer in the servers' place any more: those that are well are in",
+        ]
+    );
+}
+
+#[test]
+fn a_quorum_that_is_lost_says_who_answers_and_what_it_takes() {
+    let mut bench = Bench::up(with(4, |c| (c.quorum, c.hysteresis) = (3, 1)));
+    [1, 2, 3].into_iter().for_each(|n| bench.refuses(n));
+    assert_eq!(
+        bench.notices()[3],
+        "the quorum is lost: the servers for new connections weigh 1 together, it takes 2, and 4 \
+         to have it again; no fallback answers, and the servers that are left do"
+    );
+    assert_eq!(bench.weights(), [None, None, None, Some(1)]);
+}
+
+#[test]
+fn servers_that_are_up_and_drained_at_the_start_are_counted_as_both() {
+    let mut bench = Bench::new(servers(3));
+    bench.says_operator(1, Word::Drain);
+    bench.says_operator(3, Word::Maintenance);
+    bench.notices();
+    [1, 2].into_iter().for_each(|n| bench.rises(n));
+    bench.refuses(3);
+    assert_eq!(
+        bench.notices(),
+        [
+            "web1 (192.0.2.1:80) is drained: said on lb1",
+            "2 of 3 servers are up, and 1 of them gets no new connections",
+        ]
+    );
+}
+
+#[test]
+fn a_fallback_that_new_files_take_away_is_said_to_answer_no_more() {
+    let mut bench = Bench::up(with(1, |c| c.spares = local()));
+    bench.refuses(1);
+    bench.notices();
+    bench.pool.configure(servers(1), at(100_000));
+    bench.tell();
+    assert_eq!(bench.notices(), ["local does not answer in the servers' place any more"]);
 }
 
 #[test]
@@ -125,7 +224,7 @@ fn the_alarm_is_raised_once_and_only_when_every_other_had_time_to_see() {
             "the servers that stayed go after all: another director sees none of them up either",
             "web1 (192.0.2.1:80) is out: no answer",
             "web2 (192.0.2.2:80) is out: no answer",
-            "the quorum is lost: the weights add up to 0, it takes 1",
+            "the quorum is lost: no server is left for new connections, nor does a fallback answer",
         ]
     );
 }
@@ -143,7 +242,7 @@ fn when_all_fail_and_both_directors_see_it_nobody_is_alarmed() {
         bench.notices(),
         [
             "web1 (192.0.2.1:80) is out: connection refused",
-            "the quorum is lost: the weights add up to 0, it takes 1",
+            "the quorum is lost: no server is left for new connections, nor does a fallback answer",
         ]
     );
 }
@@ -159,7 +258,11 @@ fn what_is_held_and_comes_back_is_said() {
     bench.rises(2);
     assert_eq!(
         bench.notices(),
-        ["a server answers again; the others that stayed have 3s to do so"]
+        [
+            "a server answers again; the others that stayed have 3s to do so",
+            // It was told to be out before the other one failed too.
+            "web1 (192.0.2.1:80) is in",
+        ]
     );
 }
 

@@ -166,6 +166,37 @@ proptest! {
         });
         prop_assert_eq!(faults, Vec::<String>::new());
     }
+
+    #[test]
+    fn whoever_takes_traffic_was_not_told_last_to_be_without(history in history(40)) {
+        let mut without: BTreeMap<SocketAddr, What> = BTreeMap::new();
+        let mut faults = Vec::new();
+        run(&history, |pool, _| {
+            let told = std::iter::from_fn(|| pool.poll_notice()).map(|notice| notice.what);
+            for what in told {
+                match &what {
+                    What::Left { server, .. } | What::Drained { server, .. }
+                    | What::Rests { server, .. } | What::Waits { server } => {
+                        without.insert(server.at, what.clone());
+                    }
+                    What::Returned { server, .. } => drop(without.remove(&server.at)),
+                    What::SpareOut { .. } => {
+                        without.retain(|_, what| !matches!(what, What::Waits { .. }));
+                    }
+                    _ => {}
+                }
+            }
+            let shares = &pool.shares().members;
+            without.retain(|at, _| shares.contains_key(at));
+            // Those that are held are told together.
+            let is_in = |at: &SocketAddr| {
+                shares[at].weight > Some(0) && shares[at].standing != Standing::Held
+            };
+            let wrong = without.iter().filter(|(at, _)| is_in(at));
+            faults.extend(wrong.map(|(at, what)| format!("{at}: {what}, but {:?}", shares[at])));
+        });
+        prop_assert_eq!(faults, Vec::<String>::new());
+    }
 }
 
 #[test]
