@@ -29,7 +29,7 @@ pub fn run(global: &Global) -> Exit {
         let loaded = load::this_host(global, &host).await?;
         let situation = loaded.situation(&host).await?;
         let desired = loaded.role.desired(&situation)?;
-        loaded.print_warnings();
+        loaded.print_warnings(&host);
         let report = converge(global, &host, &desired).await?;
         let note = loaded.vips_note(&situation);
         load::print_missing(&loaded.role);

@@ -2,10 +2,11 @@
 //!
 //! It needs no root and runs anywhere: roles are read as a Debian with everything installed would
 //! read them. Everything that is wrong is reported together. Where this machine is one of the
-//! hosts, what its role names and it has not got is warned of: programs, users, certificates.
+//! hosts, what its role names and it has not got is warned of: programs, users, certificates; and a
+//! director's key that is none is an error, as it is to the service.
 
 use super::load::{self, Failure};
-use super::{Exit, Format, Global, need};
+use super::{Exit, Format, Global, keyfile, need};
 use crate::cluster::{Cluster, HostName};
 use crate::diagnostic::Diagnostics;
 use crate::host::Host;
@@ -44,6 +45,9 @@ fn check(global: &Global) -> Result<Diagnostics, Failure> {
                 }
                 if here == Some(&entry.name.value) {
                     found.merge(need::missing(role.needs()));
+                    let speaks = !role.routers().is_empty();
+                    let key = speaks.then(|| keyfile::wrong(&host, &cluster)).flatten();
+                    key.into_iter().for_each(|wrong| found.push(wrong));
                 }
             }
         }

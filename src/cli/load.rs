@@ -15,7 +15,7 @@ use crate::control::report::{self, ReportError};
 use crate::control::wall;
 use crate::control::words::{self, WordsFileError};
 use crate::daemon::WatchError;
-use crate::diagnostic::{Diagnostic, Diagnostics};
+use crate::diagnostic::{Diagnostic, Diagnostics, Severity};
 use crate::host::shelf::{self, Directory, Shelf};
 use crate::host::survey::{self, Survey};
 use crate::host::{CommandError, FileError, Host, HostError, chain};
@@ -26,7 +26,7 @@ use crate::role::{Catalog, Role};
 use crate::situation::{Situation, Standing};
 use crate::vrrp::config::{RouterConfig, Vip};
 
-use super::{Exit, Global, need};
+use super::{Exit, Global, exposed, keyfile, need};
 
 /// How long somebody who is at work by hand is waited for, and how often he is looked after.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
@@ -187,9 +187,14 @@ impl Loaded {
     }
 
     /// Shows what should be seen, before anything is done.
-    pub fn print_warnings(&self) {
+    pub fn print_warnings(&self, host: &Host) {
         let mut all = self.warnings.clone();
         all.merge(need::missing(self.role.needs()));
+        let speaks = !self.role.routers().is_empty();
+        if let Some(wrong) = speaks.then(|| keyfile::wrong(host, &self.cluster)).flatten() {
+            // Here nothing depends on the key; the service does.
+            all.push(Diagnostic { severity: Severity::Warning, ..wrong });
+        }
         print_warnings(&all);
     }
 
@@ -331,6 +336,7 @@ pub fn cluster(global: &Global, host: &Host) -> Result<(Cluster, Catalog, Diagno
     let (cluster, shelf, mut warnings) = files(global, host)?;
     let (catalog, found) = Catalog::new(shelf, &cluster)?;
     warnings.merge(found);
+    warnings.merge(exposed::passwords(host, &cluster, &catalog));
     Ok((cluster, catalog, warnings))
 }
 

@@ -7,7 +7,9 @@
 mod apply;
 mod check;
 mod exit;
+mod exposed;
 mod key;
+mod keyfile;
 mod lab;
 mod lint;
 mod load;

@@ -21,7 +21,7 @@ pub fn run(global: &Global) -> Exit {
         let loaded = load::this_host(global, &host).await?;
         let situation = loaded.situation(&host).await?;
         let desired = loaded.role.desired(&situation)?;
-        loaded.print_warnings();
+        loaded.print_warnings(&host);
         let (plan, observed) = reconcile::look(&host, &desired).await?;
         match global.output {
             Format::Json => super::print(&as_json(&loaded, &plan, &observed).to_string()),

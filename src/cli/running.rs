@@ -92,7 +92,7 @@ impl Ground {
         match loaded.role.routers() {
             [] => Others::None,
             _ if key.exists() => Others::Hear,
-            _ => Others::NoKey(key.clone()),
+            _ => Others::NoKey(key.value.clone()),
         }
     }
 }

@@ -34,7 +34,10 @@ dash is a server that is not in the table.
 
 Not judged yet: `kept` has what it had, `unknown` has no traffic. `held` seems to have failed, but
 the fault is likely on this host, so it keeps what it had. `spared` is well and has no traffic, for
-the quorum is lost and a fallback answers.";
+the quorum is lost and a fallback answers.
+
+With -o json, `files` says of the cluster file and the roles whether they are `right` or `wrong`, or
+`unreadable` to whoever asks.";
 
 /// How it ends.
 pub const CODES: &[Code] = &[

@@ -6,16 +6,13 @@
 use std::sync::Arc;
 
 use super::load::{self, Failure, Loaded};
-use super::{Exit, Global, need};
+use super::{Exit, Global, keyfile, need};
 use crate::daemon::{self, Configuration, release::Released};
 use crate::diagnostic::Diagnostic;
 use crate::host::Host;
 use crate::vrrp::driver::{LinkSettings, Settings};
 use crate::vrrp::fingerprint::Digests;
-use crate::vrrp::key::Key;
-
-/// The permissions of everybody but the owner.
-const OTHERS: u32 = 0o077;
+use crate::vrrp::key::{self, Key};
 
 /// Stays until it is told to end.
 pub fn run(global: &Global) -> Exit {
@@ -99,18 +96,18 @@ async fn configuration(global: &Global, host: &Host) -> Result<Configuration, Fa
 
 /// The directors' key; without one they hear of each other by VRRP alone.
 fn key(host: &Host, loaded: &Loaded, warnings: &mut Vec<String>) -> Result<Option<Key>, Failure> {
-    let path = &loaded.cluster.key_file;
+    let path = &loaded.cluster.key_file.value;
     let shown = path.display().to_string();
-    let Some(found) = host.files().read(path)? else {
+    let Some(found) = keyfile::find(host, path)? else {
         warnings.push(format!(
             "there is no key {shown}: a director whose converge dies is missed only when its \
-             advertisements are; `umask 077; converge key > {shown}` on one director makes one, \
-             and every director needs the same copy"
+             advertisements are; {}",
+            key::fresh(&shown)
         ));
         return Ok(None);
     };
-    if found.mode & OTHERS != 0 {
-        warnings.push(format!("{shown} can be read by others; `chmod 600 {shown}`"));
+    if let Some((title, help)) = keyfile::seen_by_others(path, &found) {
+        warnings.push(format!("{title}; {help}"));
     }
     let text = String::from_utf8_lossy(&found.bytes);
     Ok(Some(Key::parse(&shown, &text).map_err(|error| Failure::Key(error.to_string()))?))

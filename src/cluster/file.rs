@@ -98,7 +98,7 @@ fn cluster(document: &Document, found: &Collector) -> Option<Cluster> {
     let hosts = hosts.map(|host| (host.name.value.clone(), host)).collect();
     let vips = root.map("vip").into_iter().filter_map(|(name, table)| vip(name, &table)).collect();
     let vars = root.table("vars").map_or_else(Vars::new, |table| vars(&table));
-    let key_file = root.get_or("key-file", PathBuf::from(KEY_FILE)).value;
+    let key_file = root.get_or("key-file", PathBuf::from(KEY_FILE));
     version?;
     Some(Cluster { source: document.source().clone(), name: name?, key_file, hosts, vips, vars })
 }

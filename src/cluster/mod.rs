@@ -31,8 +31,9 @@ pub struct Cluster {
     pub source: Arc<Source>,
     /// What the cluster is called.
     pub name: Spanned<Word>,
-    /// Where a director has the key that the directors know each other by.
-    pub key_file: PathBuf,
+    /// Where a director has the key that the directors know each other by; the place is empty where
+    /// the file does not say it.
+    pub key_file: Spanned<PathBuf>,
     /// The hosts, by name.
     pub hosts: BTreeMap<HostName, HostEntry>,
     /// The VIPs, in the order of the file: a VIP's position gives its label's number.

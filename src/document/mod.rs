@@ -124,6 +124,41 @@ impl Document {
         &self.source
     }
 
+    /// Every text and number of the file, at whatever depth, with the keys that lead to it.
+    pub fn values(&self) -> Vec<(Vec<&str>, Spanned<String>)> {
+        let mut all = Vec::new();
+        self.gather(&mut Vec::new(), &self.root, &mut all);
+        all
+    }
+
+    fn gather<'a>(
+        &'a self,
+        keys: &mut Vec<&'a str>,
+        node: &'a Node,
+        into: &mut Vec<(Vec<&'a str>, Spanned<String>)>,
+    ) {
+        match &node.content {
+            Content::Table(table) => {
+                for entry in &table.entries {
+                    keys.push(&entry.key);
+                    self.gather(keys, &entry.node, into);
+                    keys.pop();
+                }
+            }
+            Content::List(nodes) => nodes.iter().for_each(|node| self.gather(keys, node, into)),
+            Content::Text(_)
+            | Content::Integer(_)
+            | Content::HugeInteger
+            | Content::Bool(_)
+            | Content::Float
+            | Content::Datetime => {
+                let place = self.place(node.span.clone());
+                let value = node.scalar().map(|text| Spanned::new(text, place));
+                into.extend(value.map(|value| (keys.clone(), value)));
+            }
+        }
+    }
+
     /// Reads the whole file as a section. With facts, every text is a template that is rendered
     /// before it is parsed.
     pub fn read<'a>(

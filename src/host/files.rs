@@ -19,6 +19,10 @@ const KEPT_ATTRIBUTES: [&str; 2] = ["security.selinux", "system.posix_acl_access
 /// A label is some dozens of bytes, an ACL eight for each entry; the kernel's limit is 64 KiB.
 const ATTRIBUTE_SIZE: usize = 4096;
 
+/// The permission of everybody to read a file, and that to go through a directory.
+const READ: u32 = 0o004;
+const ENTER: u32 = 0o001;
+
 /// Lets everybody enter the directories that are made above what is written, whatever mask we were
 /// started with: a web server's worker has to. What is to be seen by root alone has its own mode.
 pub fn set_umask() {
@@ -168,6 +172,15 @@ impl Files {
         };
         let mode = meta.permissions().mode() & 0o7777;
         Ok(Some(Standing { what, mode, uid: meta.uid(), gid: meta.gid() }))
+    }
+
+    /// Whether every user can get to a file and read it. Symbolic links are followed.
+    pub fn is_for_all(&self, path: impl AsRef<Path>) -> bool {
+        let allows = |path: &Path, what| {
+            fs::metadata(path).is_ok_and(|meta| meta.permissions().mode() & what != 0)
+        };
+        let Ok(real) = fs::canonicalize(self.real(path)) else { return false };
+        allows(&real, READ) && real.ancestors().skip(1).all(|above| allows(above, ENTER))
     }
 
     /// Names in a directory, sorted; none if there is no such directory.

@@ -104,6 +104,11 @@ impl Catalog {
         self.templates.get(name)
     }
 
+    /// The roles that the cluster's hosts have or extend.
+    pub fn documents(&self) -> impl Iterator<Item = &Document> {
+        self.roles.values().map(|parsed| &parsed.document)
+    }
+
     /// The roles that the cluster's hosts have or extend, with their texts.
     pub fn role_texts(&self) -> impl Iterator<Item = (&str, &str)> {
         let roles = self.roles.iter();

@@ -8,6 +8,7 @@ mod bytes;
 mod datagram;
 mod http;
 mod login;
+mod ports;
 mod talk;
 mod timing;
 mod tls;
@@ -23,7 +24,7 @@ use super::need::Need;
 use crate::check::config::{
     CheckConfig, Datagram, File, Http, Probe, Protocol, Script, Target, ThroughVip, Timing, Way,
 };
-use crate::diagnostic::{Diagnostic, Place};
+use crate::diagnostic::{Diagnostic, Place, Severity};
 use crate::document::{Field, Section, Shape};
 use crate::ipvs::model;
 use crate::track::config::Statuses;
@@ -58,8 +59,12 @@ pub const SECTION: Section = Section::new(
         Field::optional("name", Shape::Text, "The name that TLS (SNI), or dns, asks for."),
         Field::optional("verify", Shape::Bool, "Whether the certificate has to be good.")
             .default("true where `ca` is given"),
-        Field::optional("ca", Shape::Path, "The certificates that are trusted, in PEM.")
-            .default("those of this host"),
+        Field::optional(
+            "ca",
+            Shape::Path,
+            "The certificates that are trusted, in PEM: a signer's, or the server's own.",
+        )
+        .default("those of this host"),
         Field::optional("warn-before", Shape::Duration, "Warns of a certificate that ends sooner.")
             .default("14d"),
         Field::optional("version", Shape::OneOf(&["1.0", "1.1", "2"]), "http: of HTTP.")
@@ -123,6 +128,8 @@ pub struct Traffic {
     pub protocol: model::Protocol,
     /// Whether some of it has no port of its own.
     pub portless: bool,
+    /// The servers' ports that it goes to.
+    pub ports: Vec<u16>,
     /// The VIP, and how a server gets packets for it, if it gets them.
     pub vip: Option<(IpAddr, Way)>,
     /// The interface towards the servers.
@@ -194,11 +201,15 @@ impl Check {
         let probe = asked(e, &kind, traffic)?;
         let port = e.get::<u16>("port").map(|port| port.value);
         let address = e.get::<IpAddr>("address").map(|address| address.value);
+        if address.is_some_and(|address| e.is_vip(address)) {
+            e.report(asks_a_vip(e));
+        }
         let place = if e.given("kind") { e.set_place("kind") } else { e.place() };
         let (needs, readable) = (needs(e, &probe), login::is_readable(e, &kind));
         let check = Check { place, probe, timing: timing?, port, address, needs, readable };
         if port.is_none() {
             words::foreign(e, &kind, traffic.protocol);
+            ports::report(e, &check.probe, traffic);
         }
         if traffic.portless && port.is_none() && check.has_port() {
             e.report(no_port(e, &kind));
@@ -211,7 +222,7 @@ impl Check {
     /// a tunnel, is not asked through it, since this host may have no address of that family to
     /// ask from.
     pub fn suits(&self, server: IpAddr) -> bool {
-        let address = self.address.unwrap_or(server);
+        let address = self.asks(server);
         let Asked::This(probe) = &self.probe else { return true };
         let Probe::ThroughVip(through) = &**probe else { return true };
         through.vip.is_ipv4() == address.is_ipv4()
@@ -219,7 +230,7 @@ impl Check {
 
     /// The check of a server that takes traffic there. None where it does not suit it.
     pub fn of(&self, server: SocketAddr) -> Option<Arc<CheckConfig>> {
-        let address = self.address.unwrap_or(server.ip());
+        let address = self.asks(server.ip());
         let port = self.port.unwrap_or(server.port());
         let probe = match &self.probe {
             Asked::Auto => Arc::clone(&AUTO[usize::from(port != 0)]),
@@ -260,9 +271,14 @@ impl Check {
         &self.needs
     }
 
-    /// Whether it says a password that whoever is on the way to the server can read.
+    /// Whether it says a password that whoever is on the way can read.
     pub fn is_readable(&self) -> bool {
-        self.readable && self.address.is_none()
+        self.readable
+    }
+
+    /// Whom it asks for a server of that address.
+    pub fn asks(&self, server: IpAddr) -> IpAddr {
+        self.address.unwrap_or(server)
     }
 
     fn has_port(&self) -> bool {
@@ -299,6 +315,14 @@ fn has_port(probe: &Probe) -> bool {
         Probe::Connect(_) | Probe::Speak { .. } | Probe::Ask(_) | Probe::ThroughVip(_) => true,
         Probe::Ping | Probe::Script(_) | Probe::File(_) => false,
     }
+}
+
+/// On the director that has the VIP it would ask that director, and anywhere else whichever server
+/// gets the connection.
+fn asks_a_vip(e: &Element<'_>) -> Diagnostic {
+    let title = "this check asks a VIP, behind which is any of the servers";
+    let help = "leave `address` out; `kind = \"vip\"` asks each server through the VIP";
+    Diagnostic { severity: Severity::Warning, ..e.mistake("address", title) }.help(help)
 }
 
 fn no_port(e: &Element<'_>, kind: &str) -> Diagnostic {

@@ -66,6 +66,11 @@ impl<'a> Candidate<'a> {
         }
     }
 
+    /// Its routers, as the sections say them.
+    pub fn vrrp(&self) -> &[Vrrp] {
+        &self.vrrp
+    }
+
     /// Its routers by name; a second section of one name has to say the same.
     fn routers(&self, found: &Collector) -> BTreeMap<&str, &Vrrp> {
         let mut routers: BTreeMap<&str, &Vrrp> = BTreeMap::new();

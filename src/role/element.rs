@@ -5,6 +5,7 @@
 //! nothing, to `false` or to `0`. In both cases `{{of.…}}` is the host that it is about: the
 //! repeated one, or this one.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::Value as Json;
@@ -152,6 +153,11 @@ impl Element<'_> {
         let hosts = self.around.cluster.hosts.values().map(|h| h.address.addr());
         let vips = self.around.cluster.vips.iter().map(|v| v.address.addr());
         hosts.chain(vips).any(|address| address.is_ipv6())
+    }
+
+    /// Whether an address is a VIP of the cluster.
+    pub fn is_vip(&self, address: IpAddr) -> bool {
+        self.around.cluster.vips.iter().any(|vip| vip.address.addr() == address)
     }
 
     /// The name of the host's role.

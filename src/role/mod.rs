@@ -145,6 +145,7 @@ impl Role {
     ) {
         let Surroundings { cluster, catalog, me } = around;
         if !catalog.holds(me.role.value.as_str()) {
+            lint::vips::none_held(&own, found);
             return;
         }
         let mut candidates = vec![own];
@@ -155,9 +156,19 @@ impl Role {
         }
         self.election = Election::new(&candidates, found);
         lint::check(&self.election, found);
+        if cluster.vips.is_empty() && self.is_idle() && !found.has_errors() {
+            lint::vips::none_at_all(around, found);
+        }
         let own = self.election.of(&self.host).map(|member| &member.config);
         self.routers = own.filter(|router| !router.peers.is_empty()).cloned().collect();
         self.tracks = self.election.tracks(&self.host);
+    }
+
+    /// Whether nothing that it holds or balances came of its sections.
+    fn is_idle(&self) -> bool {
+        let holds = self.election.of(&self.host).next().is_some()
+            || self.election.unrouted().any(|(host, _)| *host == self.host);
+        !holds && self.servers.is_empty() && self.upstreams.is_empty() && self.web.is_empty()
     }
 
     /// The hooks, each for a router that is there.

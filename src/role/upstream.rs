@@ -217,23 +217,24 @@ fn servers(e: &Element<'_>) -> Option<Vec<Server>> {
     let role = e.get::<String>("real-servers")?;
     let port = e.get_or("port", 80_u16).value;
     let interface = e.me().interface.value.to_string();
-    let traffic = Traffic { protocol: Protocol::Tcp, portless: false, vip: None, interface };
+    let protocol = Protocol::Tcp;
+    let traffic = Traffic { protocol, portless: false, ports: vec![port], vip: None, interface };
     refuse_vip(e);
     let of_all = check::of_all(e, &traffic);
     let own = e.me().address.value;
-    let (mut servers, mut far) = (Vec::new(), None);
+    let (mut servers, mut readable) = (Vec::new(), None);
     e.for_each_host(&role, "server", |host, server| {
-        far = far.or(Some(host).filter(|host| lint::is_outside(&own, host)));
+        let checks = of_all.clone().unwrap_or_else(|| check::of_each(server, &traffic));
+        readable = readable.take().or_else(|| lint::readable_password(&checks, &own, host));
         servers.push(Server {
             host: host.name.value.to_string(),
             at: SocketAddr::new(host.address.addr(), port),
             weight: server.get_or("weight", 1_u32).value,
-            checks: of_all.clone().unwrap_or_else(|| check::of_each(server, &traffic)),
+            checks,
         });
     });
     let checks = servers.first().map_or(&[][..], |server: &Server| &server.checks);
     let lone = lint::lone_ping(checks, traffic.protocol);
-    let readable = lint::readable_password(checks, far);
     lone.into_iter().chain(readable).for_each(|warning| e.report(warning));
     Some(servers)
 }

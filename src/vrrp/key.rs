@@ -83,15 +83,20 @@ fn value_of(digit: u8) -> u8 {
 
 /// A key file that holds no key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "{file}: {fault}; `umask 077; converge key > {file}` on one director makes a fresh key, \
-    and every director needs the same copy"
-)]
+#[error("{file}: {fault}; {}", fresh(.file))]
 pub struct KeyError {
     /// The file.
     pub file: String,
     /// What is wrong with it.
     pub fault: KeyFault,
+}
+
+/// How a director comes to a key in this file.
+pub fn fresh(file: &str) -> String {
+    format!(
+        "`umask 077; converge key > {file}` on one director makes a fresh key, and every director \
+         needs the same copy"
+    )
 }
 
 /// What is wrong with a key file.

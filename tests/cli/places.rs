@@ -199,6 +199,34 @@ fn what_a_role_names_has_to_be_on_the_host_that_this_machine_is() {
 }
 
 #[test]
+fn a_password_that_everybody_can_read_is_told_with_the_line_that_mends_it() {
+    let cluster =
+        format!("{}redis-password = \"hunter2\"\n", GOOD.replace("director-master", "lvs"));
+    let desk = Desk::new("places-password", &cluster);
+    fs::create_dir_all(desk.0.join("roles")).expect("it is ours");
+    let check =
+        "[[virtual-server.check]]\nkind = \"redis\"\npassword = \"{{vars.redis-password}}\"\n";
+    fs::write(desk.0.join("roles/lvs.toml"), format!("{SECTION}{check}")).expect("it is ours");
+    let path = desk.0.join("cluster.toml");
+    let mode = |mode| {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    };
+    mode(0o600);
+    assert_eq!(desk.converge(&["lint"]).ends(0).err, "");
+    mode(0o644);
+    let said = desk.converge(&["lint"]).ends(0);
+    // A directory above may keep everybody out.
+    if !said.err.is_empty() {
+        said.complains(&[
+            "warning: everybody on this host can read cluster.toml, in which a password stands",
+            &format!("--> cluster.toml:{}:18", first_line()),
+            &format!("= help: `chmod 600 {}`", path.display()),
+        ]);
+        assert!(!said.err.contains("hunter2"), "{}", said.err);
+    }
+}
+
+#[test]
 fn options_without_effect_are_refused() {
     let desk = Desk::new("places-options", GOOD);
     for line in ["drain web1 --timeout 3s", "ready web1 --timeout 3s"] {

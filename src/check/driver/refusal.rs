@@ -13,6 +13,9 @@ use crate::check::outcome::Failure;
 /// So many names of a wrong certificate are told.
 const NAMES: usize = 3;
 
+/// What the library calls a certificate that may sign others, where a server shows it.
+const AUTHORITY: &str = "CaUsedAsEndEntity";
+
 /// What is wrong with TLS.
 pub(super) fn of_tls(error: &Error) -> Failure {
     Failure::answered(match error {
@@ -68,6 +71,18 @@ fn of_mismatch(why: &PeerIncompatible) -> String {
     said.to_owned()
 }
 
+/// Whether what is wrong with a certificate is who signed it and how, or that it may sign others.
+pub(super) fn is_of_the_signer(error: &CertificateError) -> bool {
+    match error {
+        CertificateError::UnknownIssuer
+        | CertificateError::BadSignature
+        | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => true,
+        CertificateError::Other(OtherError(other)) => format!("{other:?}") == AUTHORITY,
+        _ => false,
+    }
+}
+
 /// What is wrong with a certificate, which may be at hand.
 pub(super) fn of_certificate(error: &CertificateError, shown: Option<&[u8]>) -> String {
     let said = match error {
@@ -85,7 +100,7 @@ pub(super) fn of_certificate(error: &CertificateError, shown: Option<&[u8]>) -> 
         CertificateError::Other(OtherError(other)) => {
             return match other.downcast_ref::<Refused>() {
                 Some(Refused(said)) => said.clone(),
-                None => of_library(&format!("{other:?}")),
+                None => of_library(&format!("{other:?}"), shown),
             };
         }
         CertificateError::Expired => "its certificate has ended",
@@ -113,11 +128,14 @@ fn seconds(since: u64) -> i64 {
 }
 
 /// What the library has no error of its own for; its words are those of its source.
-fn of_library(word: &str) -> String {
+fn of_library(word: &str, shown: Option<&[u8]>) -> String {
     let said = match word {
-        "CaUsedAsEndEntity" => {
+        AUTHORITY if shown.is_some_and(certificate::is_signed_by_itself) => {
+            return untrusted(shown);
+        }
+        AUTHORITY => {
             "its certificate is that of an authority (CA:TRUE), which a server cannot show as its \
-             own"
+             own unless `ca` names that very one"
         }
         "UnsupportedCertVersion" => "its certificate is older than version 3, and names nobody",
         "EndEntityUsedAsCa" => "its certificate is signed by one that may sign nothing (CA:FALSE)",
@@ -165,7 +183,7 @@ fn misnamed(wanted: &str, presented: &[String]) -> String {
         names.push("others".to_owned());
     }
     match names.is_empty() {
-        true => format!("its certificate is not for {wanted} and bears no name"),
+        true => format!("its certificate is not for {wanted} and bears no name (subjectAltName)"),
         false => format!("its certificate is not for {wanted} but for {}", names.join(", ")),
     }
 }
@@ -196,7 +214,8 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_said_in_words_and_not_in_names_of_a_library() {
-        let other = |word| CertificateError::Other(OtherError(Arc::new(Refused(of_library(word)))));
+        let other =
+            |word| CertificateError::Other(OtherError(Arc::new(Refused(of_library(word, None)))));
         let cases = [
             (of(CertificateError::BadSignature), "the signature of its certificate does not fit"),
             (of(CertificateError::Revoked), "its certificate is revoked"),

@@ -8,7 +8,7 @@ mod agreement;
 mod priorities;
 mod routers;
 pub mod servers;
-mod vips;
+pub mod vips;
 mod weights;
 
 use super::election::{Election, Member};

@@ -3,6 +3,8 @@
 //!
 //! Neither is an error: who knows better goes on, and is told all the same.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 
 use crate::cluster::HostEntry;
@@ -23,11 +25,17 @@ pub fn lone_ping(checks: &[Check], protocol: Protocol) -> Option<Diagnostic> {
     Some(diagnostic)
 }
 
-/// A password that is sent as it is through the routers between two subnets.
-pub fn readable_password(checks: &[Check], far: Option<&HostEntry>) -> Option<Diagnostic> {
-    let check = checks.iter().find(|check| check.is_readable())?;
-    let far = &far?.name.value;
-    let title = format!("the password of this check can be read on the way to `{far}`");
+/// A password that is sent as it is through the routers between two subnets: that of this host,
+/// and that of whom the check asks, who need not be the server.
+pub fn readable_password(checks: &[Check], own: &IpNet, host: &HostEntry) -> Option<Diagnostic> {
+    let server = host.address.addr();
+    let is_far = |check: &&Check| check.is_readable() && is_beyond(own, check.asks(server));
+    let check = checks.iter().find(is_far)?;
+    let asked = match check.asks(server) {
+        address if address == server => host.name.to_string(),
+        address => address.to_string(),
+    };
+    let title = format!("the password of this check can be read on the way to `{asked}`");
     let diagnostic = Diagnostic::warning(check.place.clone(), title)
         .label("it is in another subnet, and the check speaks without TLS")
         .help("add `tls = \"on\"` or \"starttls\"; or `cleartext = true`, if nobody listens there");
@@ -68,8 +76,12 @@ fn and(rest: &[&HostEntry]) -> String {
 
 /// Whether a director has no way to a host's Ethernet address, as far as the cluster file shows it.
 pub fn is_outside(own: &IpNet, host: &HostEntry) -> bool {
-    let address = host.address.addr();
-    own.addr().is_ipv4() == address.is_ipv4() && !own.contains(&address)
+    is_beyond(own, host.address.addr())
+}
+
+/// Whether routers are between. What this host asks of itself leaves it for nobody.
+fn is_beyond(own: &IpNet, address: IpAddr) -> bool {
+    own.addr().is_ipv4() == address.is_ipv4() && !own.contains(&address) && !address.is_loopback()
 }
 
 /// Says so of the first of such hosts.

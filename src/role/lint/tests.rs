@@ -1,5 +1,7 @@
 //! Each check with a cluster that it is for, and with the nearest one that is right.
 
+mod checks;
+
 use crate::role::election::tests::{load, pair};
 
 /// What is said of a cluster as its first director reads it; nothing if nothing is wrong.
@@ -205,6 +207,37 @@ fn a_router_without_a_vip_is_an_error() {
 }
 
 #[test]
+fn a_router_that_moves_nothing_is_told_where_nobody_else_would() {
+    let vrrp = "[[vrrp]]\nname = \"b\"\npriority = 100\n";
+    let moves_nothing = "warning: router `b` has no VIP on host `one`, and moves nothing";
+    let help = "a `[[hold]]` section with `router = \"b\"` gives it one";
+    let alone = pair("").replacen("\"director-backup\"", "\"client\"", 1);
+    holds(&said(&alone, Some(&role(vrrp))), &[moves_nothing]);
+    // A role without any `[[hold]]` stands for no router at all.
+    let told = said(&pair(""), Some(&format!("version = 1\n{vrrp}")));
+    holds(&told, &[moves_nothing, help, "--> roles/director-master.toml:2:1"]);
+    let when = "[[hold]]\nwhen = \"\"\naddress = \"192.0.2.9\"\ninterface = \"eth0\"\n";
+    let none = format!("version = 1\n{when}");
+    assert_eq!(said(&pair(""), Some(&none)), "", "it has no router either");
+}
+
+#[test]
+fn directors_of_a_cluster_without_vips_are_told_that_they_have_nothing_to_do() {
+    let bare = |vars: &str| pair(vars).replace("[vip]\nweb = \"192.0.2.10\"\n", "");
+    let told = said(&bare(""), None);
+    holds(&told, &["warning: host `one` is to hold VIPs, and the cluster has none", "`[vip]`"]);
+    holds(&told, &["--> cluster.toml:4:8", "1 warning in cluster.toml"]);
+    let marked = "version = 1\n[[hold]]\nfor-each = \"vip\"\naddress = \"{{each.cidr}}\"\n\
+                  interface = \"eth0\"\n[[virtual-server]]\nfwmark = 1\nscheduler = \"wlc\"\n\
+                  forward = \"dr\"\nreal-servers = \"realserver\"\n";
+    assert_eq!(said(&bare(""), Some(marked)), "", "it balances what is marked");
+    let proxies = bare("").replace("director-", "proxy-");
+    assert_eq!(said(&proxies, None), "", "a proxy has its own address");
+    let wrong = said(&bare("scheduler = \"wlcc\""), None);
+    assert!(!wrong.contains("error"), "what is in no section is not read: {wrong}");
+}
+
+#[test]
 fn version_2_is_for_ipv4_and_whole_seconds() {
     let six = pair("vrrp-version = 2").replace("\"192.0.2.", "\"2001:db8::").replace("/24", "/64");
     holds(&said(&six, None), &["VRRPv2 cannot speak of IPv6, as router `main` would"]);
@@ -263,54 +296,4 @@ fn a_vrid_is_from_1_to_255() {
         holds(&told, &[&format!("`{wrong}` is no VRID"), "cluster.toml:18:8"]);
     }
     assert_eq!(said(&pair("vrid = 51"), None), "");
-}
-
-#[test]
-fn a_ping_alone_is_no_check_of_a_web_server() {
-    let cluster = |vars: &str| pair(&format!("check = \"ping\"\n{vars}"));
-    let told = said(&cluster("check-vip = false"), None);
-    assert!(told.contains("a ping alone does not tell whether anything listens"), "{told}");
-    assert!(told.contains(" --> cluster.toml:"), "{told}");
-    // A handshake through the VIP tells it, and of UDP nothing better is known.
-    assert_eq!(said(&cluster(""), None), "");
-    assert_eq!(said(&cluster("protocol = \"udp\""), None), "");
-    let proxies = cluster("forward = \"fullnat\"").replace("director-", "proxy-");
-    assert!(said(&proxies, None).contains("a ping alone"));
-}
-
-#[test]
-fn a_real_server_on_another_segment_is_told_for_direct_routing() {
-    let cluster = |vars: &str| pair(vars).replace("192.0.2.3/24", "198.51.100.3/24");
-    let told = said(&cluster(""), None);
-    assert!(told.contains("direct routing does not reach `web`: it is outside of 192.0.2.0/24"));
-    assert!(told.starts_with("warning:"), "{told}");
-    assert_eq!(said(&cluster("forward = \"tun\""), None), "");
-}
-
-#[test]
-fn a_check_that_outlives_its_beat_is_told_where_it_is_set() {
-    let told = said(&pair("check-timeout = \"3s\""), None);
-    assert!(told.contains("`check-timeout` = 3s is longer than `check-every` = 1s"), "{told}");
-    assert!(told.contains("--> cluster.toml:") && told.contains("this is where it is used"));
-    assert_eq!(said(&pair("check-timeout = \"3s\"\ncheck-every = \"5s\""), None), "");
-}
-
-#[test]
-fn a_real_server_that_nothing_checks_is_told() {
-    let cluster = |vars: &str, server: &str| {
-        let vars = format!("forward = \"tun\"\n{vars}");
-        said(&pair(&vars).replace("192.0.2.3/24", server), None)
-    };
-    let told = cluster("check = \"vip\"", "2001:db8::3/64");
-    holds(&told, &["warning: nothing checks `web`: it counts as well even when dead", "`tcp`"]);
-    for fine in [cluster("", "2001:db8::3/64"), cluster("check = \"vip\"", "192.0.2.3/24")] {
-        assert!(!fine.contains("nothing checks"), "{fine}");
-    }
-    assert!(!cluster("check = \"off\"", "2001:db8::3/64").contains("nothing checks"));
-    let masqueraded = |check: &str| said(&pair(&format!("forward = \"nat\"\n{check}")), None);
-    let told = masqueraded("check = \"vip\"");
-    holds(&told, &["warning: nothing checks these real servers", "such as `tcp`"]);
-    for fine in [masqueraded(""), masqueraded("check = \"off\"")] {
-        assert!(!fine.contains("nothing checks"), "{fine}");
-    }
 }

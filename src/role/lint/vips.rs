@@ -1,4 +1,4 @@
-//! Whether every VIP is held by exactly one host at a time.
+//! Whether every VIP is held by exactly one host at a time, and there are any.
 //!
 //! A VIP of two routers would be on two hosts as soon as these part; one that no router moves
 //! would be on every host that holds it, at once.
@@ -6,9 +6,12 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use crate::cluster::HostName;
 use crate::diagnostic::{Collector, Diagnostic};
-use crate::role::election::{Election, Member};
+use crate::role::election::{Candidate, Election, Member};
+use crate::role::element::Surroundings;
 use crate::role::hold::Hold;
+use crate::role::vrrp::Vrrp;
 use crate::vrrp::config::Family;
 
 /// An advertisement has one byte for the number of its IPv4 addresses (RFC 9568 5.2.5).
@@ -67,11 +70,36 @@ fn held_twice(vip: IpAddr, first: &Holder<'_>, other: &Holder<'_>) -> Diagnostic
     Diagnostic::error(place, title).help(help)
 }
 
+/// Tells of a host that is to hold VIPs, but there are none in the cluster file, so that its role
+/// comes to nothing. Once for all such hosts is enough.
+pub fn none_at_all(around: Surroundings<'_>, found: &Collector) {
+    let Surroundings { cluster, catalog, .. } = around;
+    let mut holding = cluster.hosts.values().filter(|host| catalog.holds(host.role.as_str()));
+    let Some(host) = holding.next() else { return };
+    let title = format!("host `{}` is to hold VIPs, and the cluster has none", host.name);
+    let diagnostic = Diagnostic::warning(host.role.place.clone(), title)
+        .label("for each VIP it would balance what clients ask of it")
+        .help("add a section `[vip]` with a line for each, a name and its address");
+    found.push(diagnostic);
+}
+
+/// Tells of routers whose role holds nothing that they could move.
+pub fn none_held(own: &Candidate<'_>, found: &Collector) {
+    own.vrrp().iter().for_each(|vrrp| found.push(nothing_to_move(vrrp, &own.host.name.value)));
+}
+
+fn nothing_to_move(vrrp: &Vrrp, host: &HostName) -> Diagnostic {
+    let name = &vrrp.says.name;
+    let title = format!("router `{name}` has no VIP on host `{host}`, and moves nothing");
+    Diagnostic::warning(vrrp.place.clone(), title)
+        .help(format!("a `[[hold]]` section with `router = \"{name}\"` gives it one"))
+}
+
 /// A router has a VIP, and no more than its advertisements can name.
 fn in_a_packet(member: &Member) -> Option<Diagnostic> {
     let router = &member.config;
     if router.peers.is_empty() {
-        return None;
+        return router.vips.is_empty().then(|| nothing_to_move(&member.vrrp, &member.host.value));
     }
     let (count, host, name) = (router.advertised().len(), &member.host.value, &router.name);
     let most = match router.family {

@@ -84,6 +84,7 @@ pub fn servers(
     let of_all = check::of_all(e, traffic);
     let own = e.me().address.value;
     let (mut servers, mut far, mut unchecked) = (Vec::new(), Vec::new(), Vec::new());
+    let mut readable = None;
     e.for_each_host(&role, "server", |host, server| {
         let address = host.address.addr();
         if lint::is_outside(&own, host) {
@@ -94,6 +95,7 @@ pub fn servers(
             if lint::is_unchecked(&checks, host) {
                 unchecked.push(host);
             }
+            readable = readable.take().or_else(|| lint::readable_password(&checks, &own, host));
             servers.extend(destination(server, forward).map(|destination| Server {
                 destination,
                 checks,
@@ -105,7 +107,6 @@ pub fn servers(
     });
     let checks = servers.first().map_or(&[][..], |server: &Server| &server.checks);
     let lone = lint::lone_ping(checks, traffic.protocol);
-    let readable = lint::readable_password(checks, far.first().copied());
     let missed = (forward == Forward::Route).then(|| lint::not_on_segment(&own, &far));
     let blind = lint::not_checked(checks, &unchecked);
     let none = of_all.is_some_and(|all| all.is_empty()) && !servers.is_empty();
@@ -141,6 +142,7 @@ pub fn traffic(
     Traffic {
         protocol: first.map_or(Protocol::Tcp, |(protocol, _, _)| protocol),
         portless: ids.iter().any(|id| port_of(id) == 0),
+        ports: ids.iter().map(port_of).collect(),
         vip: first.map(|(_, vip, _)| vip).zip(way),
         interface: interface.to_owned(),
     }

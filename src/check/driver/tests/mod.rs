@@ -2,6 +2,7 @@
 
 mod descriptors;
 mod faults;
+mod itself;
 mod load;
 mod prompt;
 mod servers;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use rcgen::ExtendedKeyUsagePurpose;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion};
@@ -32,15 +32,22 @@ fn authority() -> &'static (CertifiedIssuer<'static, KeyPair>, PathBuf) {
     })
 }
 
-/// A certificate for this name that ends in so many days, and its key.
-fn signed(name: &str, days: i64) -> (Vec<u8>, KeyPair) {
+/// What a certificate for this name says that ends in so many days.
+pub(super) fn lasting(name: &str, days: i64) -> CertificateParams {
     let mut params = CertificateParams::new([name.to_owned()]).expect("a name");
+    params.distinguished_name.push(DnType::CommonName, name);
     let seconds = Duration::from_secs(days.unsigned_abs() * DAY + DAY / 2);
     let now = std::time::SystemTime::now();
     params.not_before = (now - Duration::from_secs(400 * DAY)).into();
     params.not_after = if days < 0 { now - seconds } else { now + seconds }.into();
+    params
+}
+
+/// A certificate for this name that ends in so many days, and its key.
+fn signed(name: &str, days: i64) -> (Vec<u8>, KeyPair) {
     let key = KeyPair::generate().expect("a key");
-    let certificate = params.signed_by(&key, &authority().0).expect("a certificate");
+    let certificate = lasting(name, days).signed_by(&key, &authority().0);
+    let certificate = certificate.expect("a certificate");
     (certificate.der().to_vec(), key)
 }
 
@@ -51,7 +58,7 @@ fn config(name: &str, days: i64, alpn: &[&[u8]]) -> Arc<ServerConfig> {
 }
 
 /// A server's TLS with this certificate.
-fn shown(
+pub(super) fn shown(
     certificate: Vec<u8>,
     key: &KeyPair,
     alpn: &[&[u8]],
@@ -68,7 +75,7 @@ fn shown(
 }
 
 /// Says `text` over TLS and waits for the end.
-fn say(stream: TcpStream, config: &Arc<ServerConfig>, text: &[u8]) {
+pub(super) fn say(stream: TcpStream, config: &Arc<ServerConfig>, text: &[u8]) {
     let connection = ServerConnection::new(Arc::clone(config)).expect("a connection");
     let mut stream = StreamOwned::new(connection, stream);
     stream.write_all(text).ok();
@@ -86,11 +93,11 @@ fn tls(name: Option<&str>, start: TlsStart) -> Tls {
     Tls { start, name, verify: true, ca, warn_before: Duration::from_secs(14 * DAY) }
 }
 
-fn handshake(at: SocketAddr, tls: Tls) -> CheckConfig {
+pub(super) fn handshake(at: SocketAddr, tls: Tls) -> CheckConfig {
     CheckConfig { timing: timing(3_000), ..check(at, Probe::Connect(Some(tls))) }
 }
 
-fn named(name: &str) -> Tls {
+pub(super) fn named(name: &str) -> Tls {
     tls(Some(name), TlsStart::AtOnce)
 }
 
@@ -142,6 +149,7 @@ fn a_certificate_that_nobody_here_trusts_is_bad() {
 /// the authority or by itself.
 fn refused(change: impl FnOnce(&mut CertificateParams), by_itself: bool) -> String {
     let mut params = CertificateParams::new(["www.test".to_owned()]).expect("a name");
+    params.distinguished_name.push(DnType::CommonName, "www.test");
     change(&mut params);
     let key = KeyPair::generate().expect("a key");
     let certificate = match by_itself {
@@ -157,7 +165,9 @@ fn refused(change: impl FnOnce(&mut CertificateParams), by_itself: bool) -> Stri
 fn what_is_wrong_with_a_certificate_is_said_in_plain_words() {
     let by_itself = refused(|_| (), true);
     assert_eq!(by_itself, "its certificate is self-signed, and nobody here trusts it");
-    let authority = refused(|p| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained), true);
+    let signing = |p: &mut CertificateParams| p.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    assert_eq!(refused(signing, true), by_itself);
+    let authority = refused(signing, false);
     assert!(authority.contains("is that of an authority (CA:TRUE)"), "{authority}");
     let early = refused(|p| p.not_before = rcgen::date_time_ymd(2999, 1, 2), false);
     assert_eq!(early, "its certificate is not valid before 2999-01-02 00:00 UTC");
