@@ -4,6 +4,7 @@
 //! have to take a server out just then. So what it reports takes the place of the files, and that
 //! is said. Where none runs, files that are wrong are an error as everywhere.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -81,18 +82,25 @@ impl Ground {
 
     /// Whether other directors hear of what is said here, while a service runs.
     pub fn others(&self) -> Others {
+        let pools = self.live.iter().flat_map(|seen| seen.report.pools.values());
+        let heard: BTreeSet<String> = pools.flat_map(|pool| pool.peers.keys().cloned()).collect();
         let Some(loaded) = &self.loaded else {
-            let mut pools = self.live.iter().flat_map(|seen| seen.report.pools.values());
-            return match pools.any(|pool| !pool.peers.is_empty()) {
-                true => Others::Hear,
-                false => Others::Silent,
+            return match heard.is_empty() {
+                true => Others::Silent,
+                false => Others::Hear { now: heard, later: BTreeSet::new() },
             };
         };
         let key = &loaded.cluster.key_file;
-        match loaded.role.routers() {
-            [] => Others::None,
-            _ if key.exists() => Others::Hear,
-            _ => Others::NoKey(key.value.clone()),
+        let routers = loaded.role.routers();
+        let all: BTreeSet<String> =
+            routers.iter().flat_map(|router| &router.peers).map(|peer| peer.name.clone()).collect();
+        match all.is_empty() {
+            true => Others::None,
+            false if key.exists() => {
+                let (now, later) = all.into_iter().partition(|name| heard.contains(name));
+                Others::Hear { now, later }
+            }
+            false => Others::NoKey(key.value.clone()),
         }
     }
 }
@@ -102,8 +110,13 @@ impl Ground {
 pub enum Others {
     /// There is none.
     None,
-    /// They do.
-    Hear,
+    /// They do, by name: those that are heard of, and the others as soon as they are.
+    Hear {
+        /// At once.
+        now: BTreeSet<String>,
+        /// They are not connected.
+        later: BTreeSet<String>,
+    },
     /// They do not, for this key is not there.
     NoKey(PathBuf),
     /// The files do not say whether there are any, and none is heard of.

@@ -180,7 +180,16 @@ impl Told<'_> {
         }
         match self.ground.others() {
             Others::None => {}
-            Others::Hear => super::print("  the other directors hear of it through the service"),
+            Others::Hear { now, later } => {
+                let list = |names: BTreeSet<String>| Vec::from_iter(names).join(", ");
+                if !now.is_empty() {
+                    super::print(&format!("  told to {} through the service", list(now)));
+                }
+                if !later.is_empty() {
+                    let later = list(later);
+                    anstream::eprintln!("note: not connected now, and told when it is: {later}");
+                }
+            }
             Others::NoKey(key) => anstream::eprintln!(
                 "warning: there is no {}, so the other directors do not hear of it: say it on each \
                  of them",

@@ -1,6 +1,6 @@
 //! What an operator said holds until somebody says otherwise, on every director.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use converge::pool::standing::Standing;
 use nix::sys::signal::Signal;
@@ -14,9 +14,11 @@ use crate::failover::segment::PATIENCE;
 
 const CHECK: &str = "kind = \"http\"\nevery = \"500ms\"\n";
 
-fn says(node: &Node<'_>, words: &str) {
+/// What comes out, notes too.
+fn says(node: &Node<'_>, words: &str) -> String {
     let output = node.converge(words);
     assert!(output.status.success(), "{words}: {output:?}");
+    String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned()
 }
 
 fn is_drained(node: &Node<'_>) {
@@ -30,11 +32,18 @@ fn a_drain_holds_over_reload_and_restart_on_both_directors_until_either_says_rea
     let role = balanced(CHECK);
     let mut a = director(&segment, "a", "", &role);
     let mut b = director(&segment, "b", "", &role);
-    for node in [&mut a, &mut b] {
-        node.start();
-        until_well(node, BALANCED);
+    a.start();
+    until_well(&a, BALANCED);
+    let said = says(&a, "drain web2");
+    assert!(said.contains("not connected now, and told when it is: b\n"), "{said}");
+    says(&a, "ready web2");
+    b.start();
+    until_well(&b, BALANCED);
+    let end = Instant::now() + PATIENCE;
+    while !says(&a, "drain web1").contains("told to b through the service\n") {
+        assert!(Instant::now() < end, "it is not told to b\n{}", a.log());
+        std::thread::sleep(Duration::from_millis(100));
     }
-    says(&a, "drain web1");
     is_drained(&a);
     is_drained(&b);
     let reads = a.log().matches("files read again").count();
