@@ -34,6 +34,7 @@ use crate::host::{Host, chain};
 use crate::pool::config::PoolConfig;
 use crate::pool::peers::{Heard, Told};
 use crate::pool::standing::Shares;
+use crate::pool::yielding::Yielding;
 use crate::pool::{Peer, Pool, Summary, View};
 use crate::role::Role;
 use crate::vrrp::driver::{MOST_SAID, Topic, now};
@@ -77,6 +78,8 @@ pub struct Balance<'h> {
     is_reported: bool,
     /// What other directors told, and when.
     peers: BTreeMap<String, Heard>,
+    /// Which routers are left to another director.
+    yielding: BTreeMap<String, Yielding>,
     /// Until when a director waits for the first verdicts.
     judging: Moment,
     /// How long that takes.
@@ -138,6 +141,7 @@ impl<'h> Balance<'h> {
             recorder: Recorder::start(files)?,
             is_reported: true,
             peers: BTreeMap::new(),
+            yielding: BTreeMap::new(),
             judging: now(),
             judged: Duration::ZERO,
             due: None,
