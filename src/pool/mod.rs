@@ -17,4 +17,4 @@ pub mod yielding;
 #[cfg(test)]
 mod simulation;
 
-pub use machine::{Notice, Peer, Pool, Severity, Summary, View};
+pub use machine::{Notice, Peer, Pool, Severity, Summary, View, Witness};
