@@ -149,26 +149,9 @@ impl<'s> World<'s> {
             Event::Step(step) => self.happen(step, rules)?,
             Event::Heal => self.heal(rules)?,
             Event::Outcome(d, number, run, outcome) => {
-                let Some(process) = self.process(d, number[0]) else { return Ok(()) };
-                if let Some((until, _)) = process.hangs {
-                    self.push(until, Event::Outcome(d, number, run, outcome));
-                    return Ok(());
-                }
-                if process.thread == number[1] {
-                    process.checker.handle_outcome(run, outcome, now);
-                }
-                self.turn(d, false, rules)?;
+                self.end(d, number, (run, outcome), rules)?;
             }
-            Event::GoesOn(d, number) => {
-                self.count += 1;
-                let thread = self.count;
-                let Some(process) = self.process(d, number) else { return Ok(()) };
-                if process.hangs.is_some_and(|(until, _)| until <= now) {
-                    process.goes_on(thread, now);
-                    rules.resumed(d, now);
-                    self.turn(d, false, rules)?;
-                }
-            }
+            Event::GoesOn(d, number) => self.go_on(d, number, rules)?,
             Event::Wake(d, number) => {
                 self.wakes[d] = None;
                 let Some(process) = self.process(d, number) else { return Ok(()) };
@@ -186,19 +169,7 @@ impl<'s> World<'s> {
                 rules.look(self, d)?;
                 self.tell(d);
             }
-            Event::Resume(d) => {
-                if self.directors[d].stopped.is_some_and(|until| until <= now) {
-                    self.directors[d].stopped = None;
-                    self.note(|| format!("{} goes on", NAMES[d]));
-                    rules.resumed(d, now);
-                    if let Some(process) = &mut self.directors[d].process {
-                        let (soon, number) = (process.resume(now), process.number);
-                        self.push(soon, Event::GoesOn(d, number));
-                    }
-                    self.look();
-                    self.read(d, rules)?;
-                }
-            }
+            Event::Resume(d) => self.resume(d, rules)?,
             Event::Tell(d) => self.tell(d),
             Event::Message(d, connection, pools, words) => {
                 if self.connection.is_some_and(|(id, _)| id == connection) && self.link {
@@ -218,6 +189,56 @@ impl<'s> World<'s> {
             Event::Join(_) | Event::Part(_) | Event::Rest => {}
         }
         Ok(())
+    }
+
+    /// A check has ended.
+    fn end(
+        &mut self,
+        d: usize,
+        number: [u64; 2],
+        (run, outcome): (Run, Outcome),
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        let now = self.now;
+        let Some(process) = self.process(d, number[0]) else { return Ok(()) };
+        if let Some((until, _)) = process.hangs {
+            self.push(until, Event::Outcome(d, number, run, outcome));
+            return Ok(());
+        }
+        if process.thread == number[1] {
+            process.checker.handle_outcome(run, outcome, now);
+        }
+        self.turn(d, false, rules)
+    }
+
+    /// The thread of a director's checks goes on, if it is time.
+    fn go_on(&mut self, d: usize, number: u64, rules: &mut Rules) -> Result<(), String> {
+        self.count += 1;
+        let (thread, now) = (self.count, self.now);
+        let Some(process) = self.process(d, number) else { return Ok(()) };
+        if process.hangs.is_none_or(|(until, _)| until > now) {
+            return Ok(());
+        }
+        process.goes_on(thread, now);
+        rules.resumed(d, now);
+        self.turn(d, false, rules)
+    }
+
+    /// A director that was stopped goes on, if it is time.
+    fn resume(&mut self, d: usize, rules: &mut Rules) -> Result<(), String> {
+        let now = self.now;
+        if self.directors[d].stopped.is_none_or(|until| until > now) {
+            return Ok(());
+        }
+        self.directors[d].stopped = None;
+        self.note(|| format!("{} goes on", NAMES[d]));
+        rules.resumed(d, now);
+        if let Some(process) = &mut self.directors[d].process {
+            let (soon, number) = (process.resume(now), process.number);
+            self.push(soon, Event::GoesOn(d, number));
+        }
+        self.look();
+        self.read(d, rules)
     }
 
     fn process(&mut self, d: usize, number: u64) -> Option<&mut Process> {
