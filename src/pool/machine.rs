@@ -39,6 +39,8 @@ pub struct Pool {
     memories: Vec<Memory>,
     guard: Guard,
     blindness: Blindness,
+    /// Since when nobody is seen up.
+    lost: Option<Moment>,
     quorum: Quorum,
     /// The same one as long as nothing in it changes.
     shares: Arc<Shares>,
@@ -74,6 +76,7 @@ impl Pool {
             memories,
             guard: Guard::Open,
             blindness: Blindness::default(),
+            lost: None,
             shares: Arc::default(),
             summary: Summary::default(),
             was_judged: false,
@@ -176,6 +179,12 @@ impl Pool {
     /// the time that it can take to see what we see.
     pub fn is_blind(&self) -> bool {
         self.blindness.is_believed()
+    }
+
+    /// Whether servers answer us, as far as it can be set beside what another director said then:
+    /// what it said before it had the time to lose them as well says nothing of now.
+    pub fn answers(&self, said: Moment) -> bool {
+        self.lost.is_none_or(|lost| said < lost + self.spans.window)
     }
 
     /// The weight of one of its servers while all is well, as shares have it.

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::Balance;
+use crate::clock::Moment;
 use crate::pool::peers::Heard;
 use crate::pool::yielding::Weight;
 use crate::pool::{Peer, Pool};
@@ -43,7 +44,8 @@ impl Balance<'_> {
     fn weigh(&self, pools: &[&Pool], heard: &Heard) -> Weight {
         let mut weight = Weight::default();
         for pool in pools {
-            let answers = pool.summary().up > 0 && !self.stands_still(pool);
+            let said = heard.sees(&pool.config().name, now()).map_or(Moment::ZERO, |peer| peer.at);
+            let answers = pool.answers(said) && !self.stands_still(pool);
             weight.add(self.blind(pool).is_some(), answers, sees(heard, pool));
         }
         weight

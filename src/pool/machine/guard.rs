@@ -149,6 +149,8 @@ impl Pool {
 
     /// Sets what we see beside what the other directors see.
     fn compare(&mut self, looks: &[Look<'_>], view: &View<'_>, now: Moment) {
+        let sees_any = looks.iter().any(|look| look.state == State::Up);
+        self.lost = (!sees_any).then(|| self.lost.unwrap_or(now));
         let sees_none = looks.iter().all(|look| look.state == State::Down) && !looks.is_empty();
         let seers = view.peers.iter().filter(|peer| peer.sees.up > 0 && !peer.sees.held);
         if !sees_none || seers.clone().count() == 0 {

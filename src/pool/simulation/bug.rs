@@ -24,8 +24,6 @@ pub enum Bug {
     WitnessAtOnce,
     /// Checks count as made while they stand still.
     StillBelieved,
-    /// Checks count as made without a break.
-    BreakForgotten,
     /// Any pool that only the other director sees has it take the VIP.
     YieldsToAny,
     /// A director that sees as much yields as well.
@@ -52,7 +50,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 21] = [
+    pub const ALL: [Bug; 20] = [
         Bug::TableForgotten,
         Bug::HealthMissed,
         Bug::PeerNeverOld,
@@ -62,7 +60,6 @@ impl Bug {
         Bug::WitnessIgnored,
         Bug::WitnessAtOnce,
         Bug::StillBelieved,
-        Bug::BreakForgotten,
         Bug::YieldsToAny,
         Bug::YieldsToEqual,
         Bug::NeverYields,

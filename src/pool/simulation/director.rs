@@ -54,7 +54,8 @@ pub struct Process {
     pub thread: u64,
     /// Until then it does nothing; with a break after that, or as another one.
     pub hangs: Option<(Moment, After)>,
-    made: Made,
+    /// In which time its checks are made.
+    pub made: Made,
     /// What is known of servers says nothing of now, as the daemon sees it.
     pub stands_still: bool,
     yielding: Yielding,
@@ -212,7 +213,7 @@ impl Process {
         }
         // It may have been told other ones meanwhile.
         self.checker.configure(&self.checks(), now);
-        if after != After::Nothing && !self.has(Bug::BreakForgotten) {
+        if after != After::Nothing {
             self.made = Made { before: self.made.until, since: now, until: now };
         }
     }
@@ -316,9 +317,10 @@ impl Process {
     fn weigh(&mut self, now: Moment) {
         let mut weight = Weight::default();
         for pool in &self.pools {
-            let sees = self.heard.sees(&pool.config().name, now).map(|peer| peer.sees);
-            let there = sees.is_some_and(|sees| sees.up > 0 && !sees.held);
-            let here = pool.summary().up > 0 && !self.stands_still;
+            let peer = self.heard.sees(&pool.config().name, now);
+            let there = peer.is_some_and(|Peer { sees, .. }| sees.up > 0 && !sees.held);
+            let said = peer.map_or(Moment::ZERO, |peer| peer.at);
+            let here = pool.answers(said) && !self.stands_still;
             weight.add(pool.is_blind() || self.stands_still, here, there);
         }
         match self.bug {

@@ -104,9 +104,10 @@ impl Scenario {
         let mut steps: Vec<(u64, Step)> = Vec::new();
         for _ in 0..count {
             let at = 5_000 + random.below(EVENTFUL - 5_000);
-            for (after, step) in Step::random(&mut random, sets) {
-                steps.push((at + after, step));
-            }
+            let some = Step::random(&mut random, sets).into_iter();
+            let some = some.map(|(after, step)| (at + after, step));
+            // Nothing befalls them any more when all is healed.
+            steps.extend(some.filter(|(at, _)| *at < EVENTFUL));
         }
         steps.sort_by_key(|(at, _)| *at);
         Scenario { seed, shape, witnesses: random.chance(600), ahead, steps }
@@ -168,9 +169,14 @@ impl Step {
                     true => Step::Hangs(director, span),
                     false => Step::Stops(director, span),
                 };
-                let cut = way(director, false).map(|step| (0, step));
-                let open = way(director, true).map(|step| (before + span + later, step));
-                cut.into_iter().chain([(before, still)]).chain(open).collect()
+                // One may have refused for long, which says nothing after the cut.
+                let lead = random.pick(&[0, 20_000]);
+                let refuses = (lead > 0).then_some((0, Step::Becomes(server, Server::Refuses)));
+                let cut = way(director, false).map(|step| (lead, step));
+                let end = lead + before + span + later;
+                let open = way(director, true).map(|step| (end, step));
+                let still = [(lead + before, still)];
+                refuses.into_iter().chain(cut).chain(still).chain(open).collect()
             }
             22 => vec![(0, Step::Hangs(director, random.pick(&[500, 3_000, 15_000, 30_000])))],
             23 => vec![(0, Step::Breaks(director, random.pick(&[1_000, 2_000, 16_000])))],

@@ -301,6 +301,24 @@ fn it_is_the_same_episode_if_the_way_is_cut_again_meanwhile() {
 }
 
 #[test]
+fn proof_from_before_somebody_was_well_again_does_not_last_on() {
+    let mut bench = Bench::up(guarded(2));
+    cut(&mut bench);
+    bench.at(110_000);
+    bench.peers = vec![SEES_NONE];
+    bench.tell();
+    bench.now = 111_000;
+    bench.rises(1);
+    bench.now = 113_500;
+    bench.silent(1, 113_400);
+    assert!(is_held(&bench), "the other one sees none, but not for long");
+    bench.at(116_499);
+    assert!(is_held(&bench));
+    bench.at(116_500);
+    assert_eq!(bench.weights(), [None, None]);
+}
+
+#[test]
 fn those_that_were_held_do_not_climb_when_they_are_well_again() {
     let mut bench = Bench::up(with(2, |c| {
         c.guard = true;

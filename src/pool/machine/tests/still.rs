@@ -89,24 +89,31 @@ fn a_witness_that_is_asked_more_seldom_than_the_servers_has_its_time_to_notice()
         let timing = timing(200, 1, 1);
         Arc::new(CheckConfig { timing, ..CheckConfig::clone(&tcp(n)) })
     };
-    let mut bench = Bench::up(with(2, |c| {
-        c.guard = true;
-        c.members.iter_mut().zip(1..).for_each(|(m, n)| m.checks = vec![quick(n)]);
-    }));
-    bench.witness = Some(true);
-    bench.now = 100_300;
-    bench.bad(quick(1), 100_200, Failure::silent("no answer"));
-    bench.bad(quick(2), 100_300, Failure::silent("no answer"));
-    bench.tell();
-    assert!(is_held(&bench));
-    // It was asked just before the way was cut, and is missed two seconds after that.
-    bench.at(102_100);
-    assert!(is_held(&bench));
-    let mut cut_off = bench;
-    assert_eq!(cut_off.pool.poll_timeout(), Some(at(102_300)));
+    let held = || {
+        let mut bench = Bench::up(with(2, |c| {
+            c.guard = true;
+            c.members.iter_mut().zip(1..).for_each(|(m, n)| m.checks = vec![quick(n)]);
+        }));
+        bench.witness = Some(true);
+        bench.now = 100_300;
+        bench.bad(quick(1), 100_200, Failure::silent("no answer"));
+        bench.bad(quick(2), 100_300, Failure::silent("no answer"));
+        bench.tell();
+        assert!(is_held(&bench));
+        // It was asked just before the way was cut, and is missed two seconds after that.
+        bench.at(102_100);
+        assert!(is_held(&bench));
+        assert_eq!(bench.notices(), [""; 0], "it may disprove it yet");
+        assert_eq!(bench.pool.poll_timeout(), Some(at(102_300)));
+        bench
+    };
+    let mut cut_off = held();
     cut_off.witness = Some(false);
     cut_off.at(200_000);
     assert!(is_held(&cut_off));
+    let mut dead = held();
+    dead.at(102_300);
+    assert_eq!(dead.weights(), [None, None]);
 }
 
 #[test]

@@ -124,7 +124,8 @@ impl Rules {
         let said = (0..SERVERS).any(|n| has(config, n) && word(process, config, n).is_some());
         let told = process.heard.sees(&config.name, world.now).map(|peer| peer.sees);
         let none = told.is_some_and(|sees| sees.up == 0 && sees.unknown == 0 && !sees.held);
-        let is_new = world.now <= self.begun[d] + Duration::from_secs(10);
+        // Files that were read while it was stopped matter when it goes on.
+        let is_new = world.now.min(process.made.until) <= self.begun[d] + Duration::from_secs(10);
         said || none || is_new
     }
 }
