@@ -80,6 +80,15 @@ fn silence_at_different_times_is_not_one_moment() {
 }
 
 #[test]
+fn one_that_failed_long_after_the_last_is_not_of_its_moment() {
+    let mut bench = Bench::up(guarded(2));
+    bench.peers = vec![SEES_TWO];
+    bench.silent(2, 103_000);
+    bench.silent(1, 100_000);
+    assert_eq!(bench.weights(), [Some(1), None]);
+}
+
+#[test]
 fn a_refusal_is_an_answer_and_ends_it() {
     let mut bench = Bench::up(guarded(2));
     bench.now = 102_900;
