@@ -350,9 +350,10 @@ impl<'h> Resident<'h> {
         self.told = conditions;
     }
 
-    fn conditions(&self) -> BTreeMap<String, Condition> {
+    fn conditions(&mut self) -> BTreeMap<String, Condition> {
         let none = BTreeSet::new();
-        let condition = |router: &RouterConfig| {
+        let mut conditions = BTreeMap::new();
+        for router in self.role.routers() {
             let name = router.name.as_str();
             let active = self.situation.of(name) == Standing::Active;
             let mut condition = self.tracker.condition(router);
@@ -363,9 +364,9 @@ impl<'h> Resident<'h> {
                 let pools = self.role.pools_of(name);
                 condition.faults.extend(self.balance.faults(name, &pools, active));
             }
-            (name.to_owned(), condition)
-        };
-        self.role.routers().iter().map(condition).collect()
+            conditions.insert(name.to_owned(), condition);
+        }
+        conditions
     }
 
     /// Shows that the loop turns, and looks who is Active.
@@ -438,11 +439,11 @@ impl<'h> Resident<'h> {
             true => Start::Resume,
             false => Start::Fresh,
         };
-        let routers = self.role.routers().iter().cloned();
-        let routers = routers.map(|router| (start(&router.name), router)).map(|(s, r)| (r, s));
+        let routers = self.role.routers().iter().cloned().map(|r| (start(&r.name), r));
+        let routers = routers.map(|(start, router)| (router, start)).collect();
         self.told = self.conditions();
         let (settings, told) = (self.settings.clone(), self.told.clone());
-        let (vrrp, events) = Vrrp::start_under(settings, routers.collect(), told)?;
+        let (vrrp, events) = Vrrp::start_under(settings, routers, told)?;
         self.pulse.follow(vrrp.heart());
         self.vrrp = Some((vrrp, events));
         planned::clear(self.host.files())?;

@@ -17,13 +17,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 pub use notice::{Notice, Server, Severity, What};
-pub use view::{Peer, Summary, View};
+pub use view::{Peer, Summary, View, Witness};
 
 use self::guard::{Blindness, Guard};
 use self::look::{Look, look};
 use self::memory::{Memory, Spans, Stage};
 use self::notice::Queue;
 use self::quorum::Quorum;
+use crate::check::made::Made;
 use crate::check::outcome::State;
 use crate::clock::Moment;
 use crate::pool::config::{Member, PoolConfig};
@@ -38,6 +39,8 @@ pub struct Pool {
     memories: Vec<Memory>,
     guard: Guard,
     blindness: Blindness,
+    /// Since when nobody is seen up.
+    lost: Option<Moment>,
     quorum: Quorum,
     /// The same one as long as nothing in it changes.
     shares: Arc<Shares>,
@@ -47,6 +50,8 @@ pub struct Pool {
     /// The spare that was told to answer.
     told_spare: Option<String>,
     notices: Queue,
+    /// Since when the checks are made without a break, as was told last.
+    since: Moment,
     timeout: Option<Moment>,
 }
 
@@ -73,11 +78,13 @@ impl Pool {
             memories,
             guard: Guard::Open,
             blindness: Blindness::default(),
+            lost: None,
             shares: Arc::default(),
             summary: Summary::default(),
             was_judged: false,
             told_spare: None,
             notices: Queue::default(),
+            since: Moment::ZERO,
         };
         pool.shares = Arc::new(pool.shares_at_first());
         pool.summary.unknown = u32::try_from(pool.memories.len()).unwrap_or(u32::MAX);
@@ -127,20 +134,22 @@ impl Pool {
         let spare = self.config.spares.iter().position(|spare| Some(spare) == answering);
         self.shares = Arc::new(Shares { members, spare });
         self.spans = spans;
+        self.guard.renew(now);
         self.timeout = Some(now);
     }
 
     /// Works the shares out anew.
     pub fn handle(&mut self, view: &View<'_>, now: Moment) {
+        self.bridge(view.made);
         let members = self.config.members.iter();
         let looks: Vec<Look<'_>> =
             members.map(|member| look(member, self.spans.scale, view)).collect();
-        let fell = self.advance(&looks, now);
+        let fell = self.advance(&looks, view, now);
         self.summarise(&looks);
         self.watch_over(&looks, view, &fell, now);
         let claims = self.claims(&looks, view, now);
         self.decide(claims, &looks, view, now);
-        self.timeout = self.next_timeout(now);
+        self.timeout = self.next_timeout(view, now);
     }
 
     /// When the view has to be told again, if nothing changes before. The operator's deadlines are
@@ -175,6 +184,12 @@ impl Pool {
         self.blindness.is_believed()
     }
 
+    /// Whether servers answer us, as far as it can be set beside what another director said then:
+    /// what it said before it had the time to lose them as well says nothing of now.
+    pub fn answers(&self, said: Moment) -> bool {
+        self.lost.is_none_or(|lost| said < lost + self.spans.window)
+    }
+
     /// The weight of one of its servers while all is well, as shares have it.
     pub fn full_weight(&self, member: &Member) -> u32 {
         member.weight.saturating_mul(self.spans.scale)
@@ -191,14 +206,31 @@ impl Pool {
         &self.config
     }
 
+    /// After a break in the checks, what failed just before it and what fails just after it may have
+    /// done so in one moment: nobody looked in between.
+    fn bridge(&mut self, made: Made) {
+        if std::mem::replace(&mut self.since, made.since) == made.since {
+            return;
+        }
+        for memory in &mut self.memories {
+            if let Stage::Fell(since) = &mut memory.stage
+                && *since + self.spans.window >= made.before
+            {
+                *since = made.since.max(*since);
+            }
+        }
+    }
+
     /// Every server's past moves on by what is seen of it. Returns when each of those that failed
     /// just now did so first, in order.
-    fn advance(&mut self, looks: &[Look<'_>], now: Moment) -> Vec<Moment> {
+    fn advance(&mut self, looks: &[Look<'_>], view: &View<'_>, now: Moment) -> Vec<Moment> {
         let climbs = !self.config.slow_start.is_zero();
         let steps = self.memories.iter_mut().zip(looks);
-        let mut fell: Vec<Moment> = steps
-            .filter_map(|(memory, look)| memory.advance(look, climbs, now).then_some(look.since))
-            .collect();
+        let fell = steps.filter_map(|(memory, look)| {
+            let since = look.since.max(view.made.since);
+            memory.advance((look.state, since), climbs, now).then_some(since)
+        });
+        let mut fell: Vec<Moment> = fell.collect();
         fell.sort_unstable();
         fell
     }
@@ -213,10 +245,11 @@ impl Pool {
         self.summary.unknown = count(State::Unknown);
     }
 
-    fn next_timeout(&self, now: Moment) -> Option<Moment> {
+    fn next_timeout(&self, view: &View<'_>, now: Moment) -> Option<Moment> {
         let climbs =
             self.memories.iter().filter_map(|memory| memory.next_step(self.config.slow_start, now));
-        let others = [self.guard.timeout(), self.quorum.timeout(now)];
+        let guard = self.guard.timeout(&self.spans, view.made, now);
+        let others = [guard, self.quorum.timeout(now)];
         climbs.chain(others.into_iter().flatten()).min()
     }
 }

@@ -57,7 +57,12 @@ impl Events {
         }
     }
 
-    /// What has changed since the last time.
+    /// What has changed since the last time, and is there already.
+    pub fn waiting(&mut self) -> Vec<Event> {
+        self.take().unwrap_or_default()
+    }
+
+    /// What has changed since the last time. `None`: the thread is no more.
     fn take(&mut self) -> Option<Vec<Event>> {
         let mut waiting = self.0.waiting();
         let changed = std::mem::take(&mut waiting.changed);

@@ -11,6 +11,7 @@ mod desk;
 mod events;
 mod limits;
 mod lines;
+mod making;
 mod notices;
 mod once;
 mod ping;
@@ -43,6 +44,7 @@ use once::Onlooker;
 use thread::{Orders, Thread, Ways};
 
 pub use events::{Event, Events};
+pub use making::Making;
 pub use once::{Made, Outcomes};
 #[allow(unused_imports)]
 pub(in crate::check) use station::{Done, Station};
@@ -79,6 +81,7 @@ pub struct Checks {
     orders: Slot<Orders>,
     status: Arc<Mutex<Status>>,
     heart: Arc<AtomicU64>,
+    making: Making,
 }
 
 impl Checks {
@@ -107,9 +110,11 @@ impl Checks {
     ) -> Result<(Checks, Events), CheckError> {
         let orders = Slot::new().map_err(CheckError::Epoll)?;
         let (teller, events) = events::channel();
-        let handle = Checks { orders, status: Arc::default(), heart: Arc::default() };
+        let making = Making::default();
+        let handle = Checks { orders, status: Arc::default(), heart: Arc::default(), making };
         let (orders, status) = (handle.orders.clone(), Arc::clone(&handle.status));
-        let ways = Ways { orders, teller, status, heart: handle.heart(), onlooker };
+        let (heart, making) = (handle.heart(), handle.making());
+        let ways = Ways { orders, teller, status, heart, making, onlooker };
         let thread = Thread::new(settings, ways).map_err(CheckError::Epoll)?;
         handle.configure(checks);
         let builder = threads::Builder::new().name("checks".to_owned()).stack_size(STACK);
@@ -125,6 +130,11 @@ impl Checks {
     /// Counts the turns of the thread, at least one a second: what does not move is stuck or dead.
     pub fn heart(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.heart)
+    }
+
+    /// In which time the checks are made, also when the thread is no more.
+    pub fn making(&self) -> Making {
+        self.making.clone()
     }
 
     /// Has the thread do something in between, for tests of what becomes of it then.

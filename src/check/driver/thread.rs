@@ -20,6 +20,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 use super::events::{Event, Teller};
 use super::lines::Lines;
+use super::making::Making;
 use super::notices::Notices;
 use super::once::Onlooker;
 use super::station::Done;
@@ -89,6 +90,7 @@ pub(super) struct Ways {
     pub(super) status: Arc<Mutex<Status>>,
     /// Counts the turns.
     pub(super) heart: Arc<AtomicU64>,
+    pub(super) making: Making,
     pub(super) onlooker: Option<Onlooker>,
 }
 
@@ -122,6 +124,7 @@ impl Thread {
         let share = limits::share(limits::raise(), limits::open());
         let at_once = settings.limits.at_once.min(share);
         let now = now();
+        ways.making.begin(now);
         Ok(Thread {
             ways,
             checker: Checker::new(Limits { at_once }, settings.seed),
@@ -203,6 +206,7 @@ impl Thread {
             return;
         }
         self.checker.handle_pause();
+        self.ways.making.begin(now);
         if self.notices.is_news("a pause", now) {
             let late = late.as_secs_f64();
             let text = format!(
@@ -281,6 +285,7 @@ impl Thread {
             }
         }
         self.ways.teller.tell();
+        self.ways.making.go_on(self.woke);
         if now.since(self.published) >= PUBLISH {
             self.publish(now);
         }

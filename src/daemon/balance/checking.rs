@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use super::again::Again;
 use crate::check::config::CheckConfig;
-use crate::check::driver::{CheckError, Checks, Event, Events, Settings, Status};
+use crate::check::driver::{CheckError, Checks, Event, Events, Making, Settings, Status};
 use crate::check::machine::Limits;
+use crate::check::made::Made;
 use crate::clock::Moment;
 use crate::control::wall;
 use crate::daemon::heart::Heart;
@@ -41,6 +42,10 @@ pub(super) struct Checking {
     again: Again,
     /// What the last thread counts, or counted.
     turns: Option<Arc<AtomicU64>>,
+    /// When the last thread makes checks, or made them.
+    making: Making,
+    /// Up to when the one before it did.
+    before: Moment,
     heart: Heart,
     pace: Pace,
 }
@@ -73,6 +78,8 @@ impl Checking {
             wanted: BTreeSet::new(),
             again: Again::new(Instant::now()),
             turns: None,
+            making: Making::default(),
+            before: Moment::ZERO,
             heart: Heart::default(),
             pace: Pace::Turns,
         }
@@ -95,7 +102,8 @@ impl Checking {
 
     fn begin(&mut self) -> Result<(), CheckError> {
         let (checks, events) = Checks::start(settings(Handle::current()), self.wanted.clone())?;
-        self.turns = Some(checks.heart());
+        self.before = self.making.made().until;
+        (self.turns, self.making) = (Some(checks.heart()), checks.making());
         self.running = Some((checks, events));
         self.again.began(Instant::now());
         Ok(())
@@ -110,6 +118,15 @@ impl Checking {
                 Word::Due
             }
         }
+    }
+
+    /// In which time checks were made, and what they said in it that was not taken in yet.
+    pub(super) fn made(&mut self) -> (Made, Vec<Event>) {
+        // What is told after this look belongs to later.
+        let mut made = self.making.made();
+        made.before = made.before.max(self.before);
+        let said = self.running.as_mut().map(|(_, events)| events.waiting());
+        (made, said.unwrap_or_default())
     }
 
     /// The thread is no more. What it held true stays so.

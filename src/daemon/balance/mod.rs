@@ -34,7 +34,8 @@ use crate::host::{Host, chain};
 use crate::pool::config::PoolConfig;
 use crate::pool::peers::{Heard, Told};
 use crate::pool::standing::Shares;
-use crate::pool::{Peer, Pool, Summary, View};
+use crate::pool::yielding::Yielding;
+use crate::pool::{Peer, Pool, Summary, View, Witness};
 use crate::role::Role;
 use crate::vrrp::driver::{MOST_SAID, Topic, now};
 
@@ -77,6 +78,8 @@ pub struct Balance<'h> {
     is_reported: bool,
     /// What other directors told, and when.
     peers: BTreeMap<String, Heard>,
+    /// Which routers are left to another director.
+    yielding: BTreeMap<String, Yielding>,
     /// Until when a director waits for the first verdicts.
     judging: Moment,
     /// How long that takes.
@@ -138,6 +141,7 @@ impl<'h> Balance<'h> {
             recorder: Recorder::start(files)?,
             is_reported: true,
             peers: BTreeMap::new(),
+            yielding: BTreeMap::new(),
             judging: now(),
             judged: Duration::ZERO,
             due: None,
@@ -224,6 +228,12 @@ impl<'h> Balance<'h> {
 
     /// Checks say something.
     fn heed(&mut self, events: Vec<Event>) {
+        let touched = self.note(events);
+        self.reckon(touched, false);
+    }
+
+    /// Takes down what checks say. Returns the pools that it matters to.
+    fn note(&mut self, events: Vec<Event>) -> BTreeSet<usize> {
         let mut touched = BTreeSet::new();
         for event in events {
             match event {
@@ -234,7 +244,7 @@ impl<'h> Balance<'h> {
                 Event::Noticed(text) => tracing::warn!("{text}"),
             }
         }
-        self.reckon(&touched, false);
+        touched
     }
 
     /// Another director says how it sees its pools, or what its operator said.
@@ -324,12 +334,14 @@ impl<'h> Balance<'h> {
 
     /// Works out the shares of all pools.
     fn reckon_all(&mut self) {
-        self.reckon(&BTreeSet::new(), true);
+        self.reckon(BTreeSet::new(), true);
     }
 
-    fn reckon(&mut self, pools: &BTreeSet<usize>, all: bool) {
+    fn reckon(&mut self, mut pools: BTreeSet<usize>, all: bool) {
         // The end of a drain may matter to any of them.
         let all = self.said.expire() || all;
+        let (made, said) = self.checking.made();
+        pools.append(&mut self.note(said));
         let (now, witness) = (now(), self.witness());
         let Balance { health, said, peers, pools: every, .. } = self;
         for (at, pool) in every.iter_mut().enumerate() {
@@ -339,7 +351,8 @@ impl<'h> Balance<'h> {
             let name = pool.config().name.as_str();
             let peers: Vec<Peer> =
                 peers.values().filter_map(|heard| heard.sees(name, now)).collect();
-            pool.handle(&View { health, words: said.words(), peers: &peers, witness }, now);
+            let view = View { health, made, words: said.words(), peers: &peers, witness };
+            pool.handle(&view, now);
             while let Some(notice) = pool.poll_notice() {
                 log::pool(&notice);
             }
@@ -399,13 +412,15 @@ impl<'h> Balance<'h> {
 
     /// Whether anything on the network that is no server of a pool answers us just now. One that is
     /// about to be missed does not count: it dies in the same moment as the servers.
-    fn witness(&self) -> Option<bool> {
+    fn witness(&self) -> Option<Witness> {
         let well = |health: &Health| health.state == State::Up && health.failing.is_none();
         let health = |check: &Arc<CheckConfig>| self.health.get(check);
         let known: Option<Vec<bool>> =
             self.witnesses.iter().map(|check| health(check).map(well)).collect();
         let known = known.filter(|known| !known.is_empty())?;
-        Some(known.contains(&true))
+        let missed = |check: &Arc<CheckConfig>| check.timing.every + check.timing.timeout;
+        let within = self.witnesses.iter().map(missed).max().unwrap_or_default();
+        Some(Witness { answers: known.contains(&true), within })
     }
 }
 

@@ -9,14 +9,22 @@
 //! held until each of them had the time to notice what we noticed, and only what is still held then
 //! is believed to be our fault, and told. When the way is open again, others answer sooner than
 //! servers are held to be well: what was told ends only by proof that lasts as long as that takes.
+//! All of this is time in which checks are made: while they stand still nobody is let go of for
+//! what they said before, and after a break all of them have to be made again first.
+
+use std::time::Duration;
 
 use super::Pool;
-use super::look::{Look, Proof, proof};
-use super::memory::Stage;
+use super::look::{LATE, Look, Proof, proof};
+use super::memory::{Spans, Stage};
 use super::notice::What;
-use super::view::{Peer, Summary, View};
+use super::view::{Peer, Summary, View, Witness};
+use crate::check::made::Made;
 use crate::check::outcome::State;
 use crate::clock::Moment;
+
+/// Checks are a little behind the clock: what is due by theirs is looked at again after this time.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Whether the last good set is held.
 #[derive(Clone, Debug)]
@@ -25,7 +33,7 @@ pub(super) enum Guard {
     Open,
     /// It is.
     Holding(Hold),
-    /// One of it is well again, and the others stay until this moment.
+    /// One of it is well again, since this moment, and the others stay for a while.
     Grace(Hold, Moment),
 }
 
@@ -36,14 +44,28 @@ pub(super) struct Hold {
     first: Moment,
     /// Several of them failed in the same moment.
     together: bool,
-    /// Every other had time to notice by this moment.
+    /// When that was noticed, and when every other had time to do so.
+    noticed: Moment,
     settled: Moment,
     /// It was told.
     is_told: bool,
     /// Since when something proves that they did fail, although that was told.
     doubted: Option<Moment>,
-    /// When something will be evidence that is not yet.
+    /// Whether another director sees some of them up.
+    seen: Seen,
+    /// When something will be evidence that is not yet, by the time in which checks are made.
     again: Option<Moment>,
+}
+
+/// Whether another director sees what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    /// None said so.
+    Never,
+    /// One does.
+    Now,
+    /// One did, and nobody does since this moment: what our own checks prove has to be newer.
+    Lost(Moment),
 }
 
 /// What the evidence says.
@@ -56,14 +78,25 @@ enum Verdict {
 }
 
 impl Guard {
-    /// When the evidence has to be looked at again.
-    pub(super) fn timeout(&self) -> Option<Moment> {
+    /// The checks may be other ones, or made at other times: what they say is to be from now on.
+    pub(super) fn renew(&mut self, now: Moment) {
         match self {
+            Guard::Open => {}
+            Guard::Holding(hold) | Guard::Grace(hold, _) => {
+                (hold.first, hold.noticed) = (hold.first.max(now), hold.noticed.max(now));
+            }
+        }
+    }
+
+    /// When the evidence has to be looked at again.
+    pub(super) fn timeout(&self, spans: &Spans, made: Made, now: Moment) -> Option<Moment> {
+        let due = match self {
             Guard::Open => None,
             Guard::Holding(hold) if hold.is_told => hold.again,
             Guard::Holding(hold) => [hold.again, Some(hold.settled)].into_iter().flatten().min(),
-            Guard::Grace(_, until) => Some(*until),
-        }
+            Guard::Grace(_, since) => Some(made.end(*since, spans.grace)),
+        };
+        due.map(|due| if due > now { due } else { now + LOOK })
     }
 }
 
@@ -101,16 +134,23 @@ impl Pool {
             Guard::Open if is_any_in || fell.is_empty() => Guard::Open,
             Guard::Open => self.consider(fell, view, now),
             Guard::Holding(hold) if is_any_in => self.begin_grace(hold, now),
-            Guard::Grace(_, until) if is_any_in && now >= until => self.release(),
-            Guard::Grace(hold, until) if is_any_in => self.go_on_with(hold, until),
+            Guard::Grace(_, since) if is_any_in && self.is_over(since, view) => self.release(),
+            Guard::Grace(hold, since) if is_any_in => self.go_on_with(hold, since),
             Guard::Grace(hold, _) => self.hold_again(hold, fell, view, now),
             Guard::Holding(hold) => self.hold_on(hold, &[], view, now),
         };
         self.summary.held = matches!(self.guard, Guard::Holding(_));
     }
 
+    /// Whether the others had the time to follow one that is well again since then.
+    fn is_over(&self, since: Moment, view: &View<'_>) -> bool {
+        view.made.has_passed(view.made.end(since, self.spans.grace))
+    }
+
     /// Sets what we see beside what the other directors see.
     fn compare(&mut self, looks: &[Look<'_>], view: &View<'_>, now: Moment) {
+        let sees_any = looks.iter().any(|look| look.state == State::Up);
+        self.lost = (!sees_any).then(|| self.lost.unwrap_or(now));
         let sees_none = looks.iter().all(|look| look.state == State::Down) && !looks.is_empty();
         let seers = view.peers.iter().filter(|peer| peer.sees.up > 0 && !peer.sees.held);
         if !sees_none || seers.clone().count() == 0 {
@@ -129,8 +169,9 @@ impl Pool {
         let last = set.iter().map(|(_, since)| *since).max();
         let (Some(first), Some(last)) = (first, last) else { return Guard::Open };
         let together = set.len() >= 2 && last.since(first) <= self.spans.window;
-        let settled = now + self.spans.window;
-        let hold = Hold { first, together, settled, is_told: false, doubted: None, again: None };
+        let (is_told, doubted, seen, again) = (false, None, Seen::Never, None);
+        let (noticed, settled) = (now, now);
+        let hold = Hold { first, together, noticed, settled, is_told, doubted, seen, again };
         self.hold_on(hold, &set, view, now)
     }
 
@@ -162,18 +203,26 @@ impl Pool {
         if servers == 0 {
             return Guard::Open;
         }
-        match self.verdict(&hold, view, now) {
+        let made = view.made;
+        let witness = view.witness.map_or(Duration::ZERO, |witness| witness.within);
+        hold.settled = made.end(hold.noticed, self.spans.window.max(witness) + LATE);
+        hold.seen = match (sees_any(view), hold.seen) {
+            (true, _) => Seen::Now,
+            (false, Seen::Now) => Seen::Lost(now),
+            (false, before) => before,
+        };
+        match self.verdict(&hold, view) {
             Verdict::LetGo(_) if !hold.is_told => return self.release(),
             Verdict::LetGo(why) => {
-                let until = *hold.doubted.get_or_insert(now) + self.spans.grace;
-                if now >= until {
+                let until = made.end(*hold.doubted.get_or_insert(now), self.spans.grace);
+                if made.has_passed(until) {
                     self.notices.push(&self.config.name, What::LetGo { why });
                     return self.release();
                 }
                 hold.again = Some(until);
             }
             Verdict::Hold(why, again) => {
-                if now >= hold.settled && !hold.is_told {
+                if made.has_passed(hold.settled) && !hold.is_told {
                     hold.is_told = true;
                     self.notices.push(&self.config.name, What::Held { servers, why });
                 }
@@ -190,12 +239,12 @@ impl Pool {
         if hold.is_told {
             self.notices.push(&self.config.name, What::Recovered { grace });
         }
-        grace.map_or(Guard::Open, |grace| Guard::Grace(hold, now + grace))
+        grace.map_or(Guard::Open, |_| Guard::Grace(hold, now))
     }
 
-    fn go_on_with(&self, hold: Hold, until: Moment) -> Guard {
+    fn go_on_with(&self, hold: Hold, since: Moment) -> Guard {
         let is_any_held = self.memories.iter().any(|memory| memory.stage == Stage::Held);
-        if is_any_held { Guard::Grace(hold, until) } else { Guard::Open }
+        if is_any_held { Guard::Grace(hold, since) } else { Guard::Open }
     }
 
     /// Those that were well again failed once more before the others could follow: it is the same
@@ -215,7 +264,7 @@ impl Pool {
 
     /// Weighs the evidence, the strongest first. Whoever holds its own set is no evidence, or two
     /// directors that are cut off together would keep each other in the belief.
-    fn verdict(&self, hold: &Hold, view: &View<'_>, now: Moment) -> Verdict {
+    fn verdict(&self, hold: &Hold, view: &View<'_>) -> Verdict {
         let mut peers = view.peers.iter().filter(|peer| !peer.sees.held);
         if let Some(peer) = peers.clone().find(|peer| peer.sees.up > 0) {
             let why = format!("another director sees {} of them up", peer.sees.up);
@@ -225,17 +274,25 @@ impl Pool {
         if peers.any(|peer| peer.at >= hold.first && sees_none(peer.sees)) {
             return Verdict::LetGo("another director sees none of them up either".into());
         }
-        let again = match self.answer(hold.first, view, now) {
+        if let Seen::Lost(lost) = hold.seen
+            && !view.made.has_passed(lost)
+        {
+            let why = "another director saw some of them up when they were checked here last";
+            return Verdict::Hold(why.into(), Some(lost));
+        }
+        let again = match self.answer(hold.first, view) {
             Err(host) => return Verdict::LetGo(format!("{host} does answer")),
             Ok(again) => again,
         };
-        let witnessed = hold.first + self.spans.window;
-        let again = match view.witness {
-            Some(true) if now >= witnessed => {
-                return Verdict::LetGo("others on their network do answer".into());
+        let again = match view.witness.filter(|witness| witness.answers) {
+            Some(Witness { within, .. }) => {
+                let witnessed = view.made.end(hold.first, self.spans.window.max(within + LATE));
+                if view.made.has_passed(witnessed) {
+                    return Verdict::LetGo("others on their network do answer".into());
+                }
+                [again, Some(witnessed)].into_iter().flatten().min()
             }
-            Some(true) => [again, Some(witnessed)].into_iter().flatten().min(),
-            Some(false) | None => again,
+            None => again,
         };
         match hold.together {
             true => Verdict::Hold("all of them fell silent in the same moment".into(), again),
@@ -244,13 +301,13 @@ impl Pool {
     }
 
     /// Whether any server answered since this moment, rightly or wrongly: then the way is open.
-    /// `Err` is who did; otherwise, when what one said last will be an answer of now.
-    fn answer(&self, first: Moment, view: &View<'_>, now: Moment) -> Result<Option<Moment>, &str> {
+    /// `Err` is who did; otherwise, when what one said last will be an answer of that time.
+    fn answer(&self, first: Moment, view: &View<'_>) -> Result<Option<Moment>, &str> {
         let mut again: Option<Moment> = None;
         for member in &self.config.members {
             for check in &member.checks {
                 let Some(health) = view.health.get(check) else { continue };
-                match proof(check, health, first, now) {
+                match proof(check, health, first, view.made) {
                     Proof::Open => return Err(&member.host),
                     Proof::OpenAt(at) => again = Some(again.map_or(at, |before| before.min(at))),
                     Proof::None => {}
@@ -259,4 +316,9 @@ impl Pool {
         }
         Ok(again)
     }
+}
+
+/// Whether another director sees servers up.
+fn sees_any(view: &View<'_>) -> bool {
+    view.peers.iter().any(|peer| peer.sees.up > 0 && !peer.sees.held)
 }

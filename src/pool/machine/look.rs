@@ -3,8 +3,11 @@
 //! It is up if all its checks are, down if any is; anything else is not judged yet. What it asks
 //! for counts only while it is up, for the advice of a check that failed is from before.
 
+use std::time::Duration;
+
 use super::view::View;
 use crate::check::config::{CheckConfig, Probe};
+use crate::check::made::Made;
 use crate::check::outcome::{Asked, Evidence, Health, State, Wish};
 use crate::clock::Moment;
 use crate::pool::config::Member;
@@ -107,14 +110,18 @@ pub(super) enum Proof {
     None,
     /// Something came back since.
     Open,
-    /// If nothing else is heard of it until then, something came back since.
+    /// If nothing else is heard of it until checks were made up to then, something came back since.
     OpenAt(Moment),
 }
 
+/// A check may begin, and end, so much after its time: what is due is gathered for a moment.
+pub(super) const LATE: Duration = Duration::from_millis(100);
+
 /// Whether something came back from the target since `first`. What it said last may be from
 /// before, and is not told again as long as it stays the same; but a check that is made on its beat
-/// has been made once more after `every` and `timeout`.
-pub(super) fn proof(check: &CheckConfig, health: &Health, first: Moment, now: Moment) -> Proof {
+/// has been made once more after `every` and `timeout`. Without a break, that is, and in the time
+/// in which checks were made.
+pub(super) fn proof(check: &CheckConfig, health: &Health, first: Moment, made: Made) -> Proof {
     let since = match &health.failing {
         Some(failing) => match failing.failure.evidence {
             Evidence::Silent => return Proof::None,
@@ -124,8 +131,8 @@ pub(super) fn proof(check: &CheckConfig, health: &Health, first: Moment, now: Mo
         None if health.state != State::Up || !goes_there(&check.probe) => return Proof::None,
         None => health.since,
     };
-    let again = first + check.timing.every + check.timing.timeout;
-    match since >= first || now >= again {
+    let again = made.end(first, check.timing.every + check.timing.timeout + LATE);
+    match since >= first || made.has_passed(again) {
         true => Proof::Open,
         false => Proof::OpenAt(again),
     }

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use super::look::Look;
 use crate::check::outcome::State;
 use crate::clock::Moment;
 use crate::pool::config::{Member, PoolConfig};
@@ -116,15 +115,16 @@ impl Memory {
         Memory { weight: member.weight.saturating_mul(spans.scale), ..self }
     }
 
-    /// Moves on by what is seen. Returns whether it failed just now.
-    pub(super) fn advance(&mut self, look: &Look<'_>, climbs: bool, now: Moment) -> bool {
+    /// Moves on by what is seen, and since when it failed if it did. Returns whether that is new.
+    pub(super) fn advance(&mut self, seen: (State, Moment), climbs: bool, now: Moment) -> bool {
+        let (state, since) = seen;
         let before = self.stage;
         self.is_first = self.is_first && before == Stage::Fresh;
-        self.stage = match (look.state, before) {
+        self.stage = match (state, before) {
             (State::Up, _) => Stage::In,
             (State::Unknown, stage) => stage,
             // One in maintenance had no traffic that could be kept.
-            (State::Down, Stage::In) if !self.resting => Stage::Fell(look.since),
+            (State::Down, Stage::In) if !self.resting => Stage::Fell(since),
             (State::Down, Stage::In | Stage::Fresh | Stage::Added) => Stage::Out,
             (State::Down, stage @ (Stage::Held | Stage::Fell(_) | Stage::Out)) => stage,
         };
@@ -132,12 +132,12 @@ impl Memory {
             Stage::Added | Stage::Fell(_) | Stage::Out => true,
             Stage::Fresh | Stage::In | Stage::Held => false,
         };
-        match look.state {
+        match state {
             State::Up if is_cold && climbs => self.climbing = Some(now),
             State::Down => self.climbing = None,
             State::Up | State::Unknown => {}
         }
-        before == Stage::In && look.state == State::Down
+        before == Stage::In && state == State::Down
     }
 
     /// How many steps of its weight it has, if it climbs.

@@ -12,6 +12,7 @@ mod properties;
 mod row;
 mod shared;
 mod slow;
+mod still;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::num::NonZeroU8;
@@ -20,6 +21,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::check::config::{CheckConfig, Probe, Target, Timing};
+use crate::check::made::Made;
 use crate::check::outcome::{Advice, Asked, Failing, Failure, Health, Wish};
 use crate::pool::config::{OnFailure, Spare};
 use crate::pool::words::{Said, Whom, Word, Words};
@@ -93,6 +95,11 @@ struct Bench {
     /// When the peers said so; without, just now, as they do again and again.
     peers_at: Option<u64>,
     witness: Option<bool>,
+    /// Since when the checks are made without a break, and since when they stand still, if they do.
+    since: u64,
+    still: Option<u64>,
+    /// When the last break began.
+    before: u64,
     now: u64,
 }
 
@@ -112,6 +119,9 @@ impl Bench {
             peers: Vec::new(),
             peers_at: None,
             witness: None,
+            since: 0,
+            still: None,
+            before: 0,
             now: 0,
         };
         bench.tell();
@@ -138,9 +148,24 @@ impl Bench {
         let peers: Vec<Peer> =
             self.peers.iter().map(|sees| Peer { sees: *sees, at: heard }).collect();
         self.words.expire(|_| self.wall);
-        let view =
-            View { health: &self.health, words: &self.words, peers: &peers, witness: self.witness };
+        let until = at(self.still.unwrap_or(self.now));
+        let made = Made { before: at(self.before), since: at(self.since), until };
+        let witness = self.witness.map(|answers| Witness { answers, within: ms(2000) });
+        let (health, words) = (&self.health, &self.words);
+        let view = View { health, made, words, peers: &peers, witness };
         self.pool.handle(&view, at(self.now));
+    }
+
+    /// The checks stand still from now on.
+    fn stops(&mut self) {
+        self.still = Some(self.now);
+    }
+
+    /// They are made again.
+    fn goes_on(&mut self) {
+        self.before = self.still.take().unwrap_or(self.now);
+        self.since = self.now;
+        self.tell();
     }
 
     fn good(&mut self, check: Arc<CheckConfig>, advice: Advice) {

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::check::config::CheckConfig;
+use crate::check::made::Made;
 use crate::check::outcome::Health;
 use crate::clock::Moment;
 use crate::pool::words::Words;
@@ -17,13 +19,24 @@ use crate::pool::words::Words;
 pub struct View<'a> {
     /// What is held true of each check; one that is missing was not judged yet.
     pub health: &'a BTreeMap<Arc<CheckConfig>, Health>,
+    /// In which time the checks were made: what is held true of them says nothing of later.
+    pub made: Made,
     /// What the operator said; a drain whose time is over is maintenance there.
     pub words: &'a Words,
     /// What the other directors see of this pool, as far as it is fresh.
     pub peers: &'a [Peer],
     /// Whether anything on the servers' network that is none of them answers us; `None` where
     /// nothing was given to be asked.
-    pub witness: Option<bool>,
+    pub witness: Option<Witness>,
+}
+
+/// What those on the servers' network say that are none of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// Any of them answers, as far as that is known.
+    pub answers: bool,
+    /// Within this time each of them is asked, and missed if it does not answer.
+    pub within: Duration,
 }
 
 /// What another director sees of a pool.

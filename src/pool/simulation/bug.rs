@@ -20,6 +20,16 @@ pub enum Bug {
     HeldIsUp,
     /// Nobody else on the network is asked.
     WitnessIgnored,
+    /// A witness counts as if it were asked all the time.
+    WitnessAtOnce,
+    /// Checks count as made while they stand still.
+    StillBelieved,
+    /// Any pool that only the other director sees has it take the VIP.
+    YieldsToAny,
+    /// A director that sees as much yields as well.
+    YieldsToEqual,
+    /// Nobody yields.
+    NeverYields,
     /// What is heard of operators is not written.
     WordsNotWritten,
     /// What is heard of operators takes the place of what is known.
@@ -40,7 +50,7 @@ pub enum Bug {
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 15] = [
+    pub const ALL: [Bug; 20] = [
         Bug::TableForgotten,
         Bug::HealthMissed,
         Bug::PeerNeverOld,
@@ -48,6 +58,11 @@ impl Bug {
         Bug::NoBeats,
         Bug::HeldIsUp,
         Bug::WitnessIgnored,
+        Bug::WitnessAtOnce,
+        Bug::StillBelieved,
+        Bug::YieldsToAny,
+        Bug::YieldsToEqual,
+        Bug::NeverYields,
         Bug::WordsNotWritten,
         Bug::WordsReplaced,
         Bug::TombstonesForgotten,

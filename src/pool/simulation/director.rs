@@ -12,13 +12,21 @@ use super::Bug;
 use super::scenario::{NAMES, Shape, witness};
 use crate::check::config::CheckConfig;
 use crate::check::machine::{Checker, Limits, Output, Run};
+use crate::check::made::Made;
 use crate::check::outcome::{Failure, Health, Outcome, State};
 use crate::clock::Moment;
 use crate::pool::clocks::{Clocks, UNTOLD};
 use crate::pool::peers::{Heard, Told};
 use crate::pool::words::Words;
-use crate::pool::{Peer, Pool, Summary, View};
+use crate::pool::yielding::{Weight, Yielding};
+use crate::pool::{Peer, Pool, Summary, View, Witness};
 
+/// A thread that was not run for so long sees that.
+const PAUSE: Duration = Duration::from_secs(1);
+/// After this time without a turn the checks stand still, as the daemon sees it.
+const STILL: Duration = Duration::from_secs(10);
+/// Until they are trusted when they are made again.
+const CAUGHT_UP: Duration = Duration::from_secs(7);
 /// The wall clock at the start, in milliseconds since 1970.
 const EPOCH: u64 = 1_800_000_000_000;
 
@@ -42,6 +50,17 @@ pub struct Process {
     pub number: u64,
     pub began: Moment,
     pub checker: Checker,
+    /// Which thread makes the checks; runs of others are nobody's.
+    pub thread: u64,
+    /// Until then it does nothing; with a break after that, or as another one.
+    pub hangs: Option<(Moment, After)>,
+    /// In which time its checks are made.
+    pub made: Made,
+    /// What is known of servers says nothing of now, as the daemon sees it.
+    pub stands_still: bool,
+    yielding: Yielding,
+    /// The VIP is left to the other director.
+    pub is_left: bool,
     pub pools: Vec<Pool>,
     pub words: Words,
     pub heard: Heard,
@@ -54,6 +73,24 @@ pub struct Process {
     wall: u64,
     own: usize,
     bug: Option<Bug>,
+}
+
+/// What becomes of a thread that hung.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum After {
+    /// It goes on as if nothing were.
+    Nothing,
+    /// It sees that it was not run for a while.
+    Break,
+    /// Another one begins in its place.
+    Another,
+}
+
+impl After {
+    /// One that hung for so many milliseconds.
+    pub fn of(span: u64) -> Self {
+        if Duration::from_millis(span) >= PAUSE { After::Break } else { After::Nothing }
+    }
 }
 
 /// What the world has to do for it.
@@ -89,6 +126,12 @@ impl Process {
             number,
             began: now,
             checker: Checker::new(Limits { at_once: 100 }, number),
+            thread: number,
+            hangs: None,
+            made: Made { before: Moment::ZERO, since: now, until: now },
+            stands_still: false,
+            yielding: Yielding::default(),
+            is_left: false,
             pools: Vec::new(),
             words: director.file.clone(),
             heard: Heard::default(),
@@ -129,11 +172,50 @@ impl Process {
     }
 
     fn adopt(&mut self, now: Moment) {
+        let checks = self.checks();
+        if self.hangs.is_none() {
+            self.checker.configure(&checks, now);
+        }
+        self.health.retain(|check, _| checks.contains(check));
+    }
+
+    fn checks(&self) -> BTreeSet<Arc<CheckConfig>> {
         let members = self.pools.iter().flat_map(|pool| &pool.config().members);
         let checks = members.flat_map(|member| member.checks.iter().cloned());
-        let checks: BTreeSet<_> = checks.chain(self.witnesses.iter().cloned()).collect();
-        self.checker.configure(&checks, now);
-        self.health.retain(|check, _| checks.contains(check));
+        checks.chain(self.witnesses.iter().cloned()).collect()
+    }
+
+    /// The thread of the checks does nothing up to that moment.
+    pub fn hang(&mut self, until: Moment, after: After) {
+        let (before, then) = self.hangs.unwrap_or((until, after));
+        self.hangs = Some((before.max(until), then.max(after)));
+    }
+
+    /// The whole process goes on after it was stopped. The thread of the checks is not the first to
+    /// turn. When it does is answered.
+    pub fn resume(&mut self, now: Moment) -> Moment {
+        let soon = now + Duration::from_nanos(1);
+        let is_long = now.since(self.made.until) >= PAUSE;
+        self.hang(soon, if is_long { After::Break } else { After::Nothing });
+        soon
+    }
+
+    /// It goes on.
+    pub fn goes_on(&mut self, thread: u64, now: Moment) {
+        let Some((_, after)) = self.hangs.take() else { return };
+        match after {
+            After::Nothing => {}
+            After::Break => self.checker.handle_pause(),
+            After::Another => {
+                self.checker = Checker::new(Limits { at_once: 100 }, thread);
+                self.thread = thread;
+            }
+        }
+        // It may have been told other ones meanwhile.
+        self.checker.configure(&self.checks(), now);
+        if after != After::Nothing {
+            self.made = Made { before: self.made.until, since: now, until: now };
+        }
     }
 
     /// Does what the checker wants, and works everything out anew if there is a reason. Returns
@@ -145,9 +227,12 @@ impl Process {
         all: bool,
     ) -> (Vec<Wish>, bool) {
         let (file, ahead) = director;
+        if self.hangs.is_none() {
+            self.made.until = now;
+        }
         let mut wishes = Vec::new();
         let mut all = all;
-        while let Some(output) = self.checker.poll_output() {
+        while let Some(output) = self.next_output() {
             match output {
                 Output::Begin { run, check } => wishes.push(Wish::Ask(run, check)),
                 Output::Expire(run) => {
@@ -177,6 +262,10 @@ impl Process {
         (wishes, all)
     }
 
+    fn next_output(&mut self) -> Option<Output> {
+        if self.hangs.is_some() { None } else { self.checker.poll_output() }
+    }
+
     fn expire(&mut self, ahead: i64, now: Moment) -> bool {
         if self.has(Bug::DeadlineForgotten) || self.has(Bug::DeadlineReopens) {
             return false;
@@ -193,8 +282,14 @@ impl Process {
             Some(health.state == State::Up && health.failing.is_none())
         };
         let known: Option<Vec<bool>> = self.witnesses.iter().map(well).collect();
-        let witness = known.filter(|known| !known.is_empty()).map(|known| known.contains(&true));
+        let known = known.filter(|known| !known.is_empty());
+        let within = Duration::from_secs(if self.has(Bug::WitnessAtOnce) { 0 } else { 2 });
+        let witness = known.map(|known| Witness { answers: known.contains(&true), within });
         let witness = witness.filter(|_| self.bug != Some(Bug::WitnessIgnored));
+        let made = match self.has(Bug::StillBelieved) {
+            true => Made { until: now, ..self.made },
+            false => self.made,
+        };
         let mut words = self.words.clone();
         if self.has(Bug::DeadlineReopens) {
             words.expire(|_| wall(now, ahead));
@@ -211,13 +306,41 @@ impl Process {
                 peer.at = now;
             }
             let peers: Vec<Peer> = peer.into_iter().collect();
-            pool.handle(&View { health: &self.health, words: &words, peers: &peers, witness }, now);
+            let (health, words, peers) = (&self.health, &words, &peers[..]);
+            pool.handle(&View { health, made, words, peers, witness }, now);
             while pool.poll_notice().is_some() {}
         }
+        self.weigh(now);
+    }
+
+    /// Looks who is to have the VIP.
+    fn weigh(&mut self, now: Moment) {
+        let mut weight = Weight::default();
+        for pool in &self.pools {
+            let peer = self.heard.sees(&pool.config().name, now);
+            let there = peer.is_some_and(|Peer { sees, .. }| sees.up > 0 && !sees.held);
+            let said = peer.map_or(Moment::ZERO, |peer| peer.at);
+            let here = pool.answers(said) && !self.stands_still;
+            weight.add(pool.is_blind() || self.stands_still, here, there);
+        }
+        match self.bug {
+            Some(Bug::YieldsToAny) if weight.more > 0 => weight.less = 0,
+            Some(Bug::YieldsToEqual) if weight.more == weight.less => weight.more *= 2,
+            Some(Bug::NeverYields) => weight.more = 0,
+            _ => {}
+        }
+        let other = self.heard.is_able("main").then_some(((), weight));
+        self.is_left = self.yielding.look(other).is_some();
     }
 
     /// Another two seconds.
-    pub fn beat(&mut self, wall: u64) {
+    pub fn beat(&mut self, wall: u64, now: Moment) {
+        let made = self.made;
+        self.stands_still = match self.stands_still {
+            false => now >= made.until + STILL,
+            true => now >= made.until + STILL || made.until < made.since + CAUGHT_UP,
+        };
+        self.weigh(now);
         if !self.has(Bug::NoBeats) {
             (self.beats, self.wall) = (self.beats + 1, wall);
         }
@@ -226,13 +349,14 @@ impl Process {
     /// What the other director is to know.
     pub fn tells(&self) -> (Vec<u8>, Vec<u8>) {
         let summary = |pool: &Pool| {
-            let sees = pool.summary();
+            let held = pool.summary().held || self.stands_still;
+            let sees = Summary { held, ..pool.summary() };
             let up = if sees.held { sees.down } else { sees.up };
             let lie = Summary { up, held: false, ..sees };
             (pool.config().name.clone(), if self.has(Bug::HeldIsUp) { lie } else { sees })
         };
         let pools = self.pools.iter().map(summary).collect();
-        let able = BTreeSet::from(["main".to_owned()]);
+        let able = (!self.is_left).then(|| "main".to_owned()).into_iter().collect();
         let wall = Some(self.wall);
         let told = Told { pools, able, beats: self.beats, wall, ..Told::default() };
         let turn = self.beats;
@@ -276,14 +400,7 @@ impl Process {
         let (wall, is_new) = (wall(now, ahead), now.since(self.began) < UNTOLD);
         let words = self.words.next_end(|by| self.clocks.there(by, wall, now, is_new));
         let words = words.filter(|left| !left.is_zero()).map(|left| now + left);
-        pools.chain(self.checker.poll_timeout()).chain(words).min()
-    }
-
-    /// Whether it would not be Active: nobody answers it, and the other director is answered.
-    pub fn is_blind(&self, now: Moment) -> bool {
-        self.pools.iter().any(|pool| {
-            let sees = self.heard.sees(&pool.config().name, now).map(|peer| peer.sees);
-            pool.is_blind() && sees.is_some_and(|sees| sees.up > 0 && !sees.held)
-        })
+        let checks = self.checker.poll_timeout().filter(|_| self.hangs.is_none());
+        pools.chain(checks).chain(words).min()
     }
 }

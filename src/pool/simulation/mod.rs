@@ -3,7 +3,8 @@
 //! The same machines as in the daemon: the checker, pools, words and what directors tell each
 //! other, put together as the daemon does it. A [`Scenario`] of a seed says what happens: servers
 //! fail and return, ways and the link between the directors are cut, processes are killed and
-//! stopped, files are read again, clocks are wrong, operators say words. `rules` is what has to
+//! stopped, the threads of their checks hang and die, files are read again, clocks are wrong,
+//! operators say words. `rules` is what has to
 //! hold at every moment, and at the end, when all is well again. A [`Bug`] can be planted to see
 //! that the rules find it.
 

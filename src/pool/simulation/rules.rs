@@ -1,6 +1,10 @@
 //! What has to hold, by what is true of the network and was said, and not by what machines think.
 //!
-//! All spans are what the checks' own timing promises, and what the directors' telling takes.
+//! All spans are what the checks' own timing promises, and what the directors' telling takes. What
+//! the guard has to keep is in `kept`, and who has the VIP in `vip`.
+
+mod kept;
+mod vip;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -14,6 +18,8 @@ use crate::pool::clocks::UNTOLD;
 use crate::pool::config::PoolConfig;
 use crate::pool::standing::{Shares, Standing};
 use crate::pool::words::{Word, Words};
+use kept::Cut;
+use vip::Vip;
 
 /// A silent link is noticed within this, and a witness that answers or does not.
 const NOTICED: Duration = Duration::from_secs(3 + 2);
@@ -26,6 +32,15 @@ const SLACK: Duration = Duration::from_millis(500);
 pub struct Rules {
     /// Of each director and server: whether it would be answered, and since when.
     truth: [[(bool, Moment); SERVERS]; 2],
+    /// What each director is cut off from, by pool.
+    cuts: [[Cut; 2]; 2],
+    /// How each server is, and since when.
+    servers: [(Server, Moment); SERVERS],
+    /// Since when the directors are connected, or are not.
+    connected: Moment,
+    vip: Vip,
+    /// When each director's process was last started or told other files.
+    begun: [Moment; 2],
     /// When each director's process was last started, stopped, or told other files.
     disturbed: [Moment; 2],
     /// When it last went on after it was stopped.
@@ -49,6 +64,11 @@ impl Rules {
     pub fn new(now: Moment) -> Self {
         Rules {
             truth: [[(true, now); SERVERS]; 2],
+            cuts: Default::default(),
+            servers: [(Server::Well, now); SERVERS],
+            connected: now,
+            vip: Vip::default(),
+            begun: [now; 2],
             disturbed: [now; 2],
             resumed: [Moment::ZERO; 2],
             known: [Words::default(), Words::default()],
@@ -61,15 +81,30 @@ impl Rules {
         }
     }
 
-    pub fn disturbed(&mut self, d: usize, now: Moment) {
+    /// A process was started, or told other files.
+    pub fn begun(&mut self, d: usize, now: Moment) {
+        self.disturbed(d, now);
+        self.begun[d] = now;
+        self.cuts[d] = Default::default();
+    }
+
+    fn disturbed(&mut self, d: usize, now: Moment) {
         self.disturbed[d] = now;
         self.knows_clock[d] = false;
         self.lasting.retain(|(of, _), _| *of != d);
+        self.vip.upset();
     }
 
+    /// A process goes on that was stopped, or the thread of its checks.
     pub fn resumed(&mut self, d: usize, now: Moment) {
         self.disturbed(d, now);
         self.resumed[d] = now;
+    }
+
+    /// The directors are connected, or not any more.
+    pub fn connected(&mut self, now: Moment) {
+        self.connected = now;
+        self.vip.upset();
     }
 
     pub fn was_set(&mut self, d: usize) {
@@ -82,19 +117,28 @@ impl Rules {
 
     /// The network may be another.
     pub fn changed(&mut self, world: &World<'_>) {
+        let before = self.truth;
         for (d, servers) in self.truth.iter_mut().enumerate() {
             for (n, truth) in servers.iter_mut().enumerate() {
-                let good = world.ways[d] && world.servers[n] == Server::Well;
+                let good = world.has_way(d, n) && world.servers[n] == Server::Well;
                 if truth.0 != good {
                     *truth = (good, world.now);
                 }
             }
         }
+        for (known, server) in self.servers.iter_mut().zip(world.servers) {
+            if known.0 != server {
+                *known = (server, world.now);
+            }
+        }
+        self.cut_off(world, &before);
+        self.vip.upset();
     }
 
     /// An operator has said this.
     pub fn said(&mut self, d: usize, of: &str, word: Word, file: &Words) -> Result<(), String> {
         self.said.merge(file);
+        self.cuts = Default::default();
         let holds = file.now(of, "first").map_or(Word::Ready, |said| said.word);
         match holds == word {
             true => Ok(()),
@@ -111,20 +155,24 @@ impl Rules {
     ) -> Result<(), String> {
         let director = &world.directors[d];
         let process = director.process.as_ref().expect("it moves");
+        let serves = |table: &BTreeMap<SocketAddr, u32>, n: usize| {
+            table.get(&address(n)).is_some_and(|weight| *weight > 0)
+        };
         for pool in &process.pools {
             let (config, shares) = (pool.config(), pool.shares());
             let Some(before) = director.table.get(&config.name) else { continue };
-            for n in (0..SERVERS).filter(|n| has(config, *n)) {
-                let serves = |table: &BTreeMap<SocketAddr, u32>| {
-                    table.get(&address(n)).is_some_and(|weight| *weight > 0)
-                };
+            let leaves = |n: &usize| serves(before, *n) && !serves(&table[&config.name], *n);
+            for n in (0..SERVERS).filter(|n| has(config, *n) && leaves(n)) {
+                let share = &shares.members[&address(n)];
+                if process.hangs.is_some() && !self.may_leave_unchecked(world, d, config) {
+                    return Err(format!("{}: {} leaves unchecked: {share:?}", NAMES[d], host(n)));
+                }
                 let (good, since) = self.truth[d][n];
                 // What a process that was stopped asked before is answered after.
                 let since = since.max(self.resumed[d]);
                 let is_good = good && world.now >= since + fall(world);
                 let excused = shares.spare.is_some() || word(process, config, n).is_some();
-                if serves(before) && !serves(&table[&config.name]) && is_good && !excused {
-                    let share = &shares.members[&address(n)];
+                if is_good && !excused && process.hangs.is_none() {
                     return Err(format!("{}: {} leaves: {share:?}", NAMES[d], host(n)));
                 }
             }
@@ -136,6 +184,11 @@ impl Rules {
     pub fn look(&mut self, world: &World<'_>, d: usize) -> Result<(), String> {
         let process = world.directors[d].process.as_ref().expect("it has turned");
         self.words(world, d, process)?;
+        self.vip_moves(world, d, process)?;
+        self.is_kept(world, d, process)?;
+        if process.hangs.is_some() {
+            return Ok(());
+        }
         for pool in &process.pools {
             let (config, shares) = (pool.config(), pool.shares());
             for n in (0..SERVERS).filter(|n| has(config, *n)) {
@@ -148,7 +201,7 @@ impl Rules {
             let what = format!("{} holds although that is disproven", config.name);
             self.no_longer(d, what, held && self.is_disproven(world, d, config), most, world.now)?;
         }
-        self.blind(world, d, process)
+        self.vip_is_right(world, d, process)
     }
 
     /// It is so now; it must not be for longer than that.
@@ -269,47 +322,21 @@ impl Rules {
     /// Whether something shows that the servers are dead, and nothing that they are not.
     fn is_disproven(&self, world: &World<'_>, d: usize, config: &PoolConfig) -> bool {
         let other = &world.directors[1 - d];
-        let connected = world.connection.is_some() && world.link && other.stopped.is_none();
+        let connected = world.connection.is_some() && world.link && is_awake(world, 1 - d);
         let sees = other.process.as_ref().filter(|_| connected).and_then(|process| {
             process.pools.iter().find(|pool| pool.config().name == config.name)
         });
         let sees = sees.map(|pool| pool.summary());
-        if other.stopped.is_some() || sees.is_some_and(|sees| sees.up > 0 && !sees.held) {
+        if !is_awake(world, 1 - d) || sees.is_some_and(|sees| sees.up > 0 && !sees.held) {
             return false;
         }
         let none = sees.is_some_and(|s| s.up == 0 && s.unknown == 0 && s.down > 0 && !s.held);
-        let refuses = |n: usize| has(config, n) && world.servers[n] == Server::Refuses;
-        let answers = world.ways[d] && (0..SERVERS).any(refuses);
-        let witnessed = world.scenario.witnesses && (world.ways[d] || world.link);
+        let refuses =
+            |n: usize| has(config, n) && world.has_way(d, n) && world.servers[n] == Server::Refuses;
+        let answers = (0..SERVERS).any(refuses);
+        let near = world.ways[d].contains(&true);
+        let witnessed = world.scenario.witnesses && (near || world.link);
         none || answers || witnessed
-    }
-
-    fn blind(&mut self, world: &World<'_>, d: usize, process: &Process) -> Result<(), String> {
-        let now = world.now;
-        let both = world.directors.iter().all(|director| {
-            let runs = director.process.as_ref().filter(|_| director.stopped.is_none());
-            runs.is_some_and(|process| process.is_blind(now))
-        });
-        let most = Duration::from_millis(1500);
-        self.no_longer(2, "both give the VIP to the other".into(), both, most, now)?;
-        let config = process.pools[0].config();
-        let lasts = |d: usize, n: usize, good: bool, least: Duration| {
-            let (is, since) = self.truth[d][n];
-            is == good && now >= since.max(self.disturbed[d]) + least
-        };
-        let members = || (0..SERVERS).filter(|n| has(config, *n));
-        let none = members().all(|n| lasts(d, n, false, fall(world)));
-        let some = members().any(|n| lasts(1 - d, n, true, rise(world)));
-        let goes = world.connection.is_some() && world.link;
-        let goes = goes && world.directors.iter().all(|director| director.stopped.is_none());
-        let is_so = goes && none && some && !process.is_blind(now);
-        self.no_longer(
-            d,
-            "does not see that it is blind".into(),
-            is_so,
-            window(world) * 2 + TELLING,
-            now,
-        )
     }
 
     /// All is well for long, and both know the same.
@@ -347,12 +374,19 @@ impl Rules {
         if rests != self.at_rest {
             return Err(format!("no rest: {rests:?} after {:?}", self.at_rest));
         }
-        let waver = world.shape.pools()[0].hysteresis > 0;
-        match waver || rests[..2] == rests[2..] {
+        match world.shape.wavers() || rests[..2] == rests[2..] {
             true => Ok(()),
             false => Err(format!("the directors disagree: {rests:?}")),
         }
     }
+}
+
+/// Whether a director turns as a whole, and trusts its checks; one that does not run does, too.
+fn is_awake(world: &World<'_>, d: usize) -> bool {
+    let director = &world.directors[d];
+    let process = director.process.as_ref();
+    let hangs = process.is_some_and(|process| process.hangs.is_some() || process.stands_still);
+    director.stopped.is_none() && !hangs
 }
 
 /// What was said of a server, as the process knows it.

@@ -38,8 +38,9 @@ pub enum Step {
     Becomes(usize, Server),
     /// All of them do, at the same time.
     All(Server),
-    /// A director's way to the servers, and to a host that is none, is open or not.
-    Way(usize, bool),
+    /// A director's way to one half of the servers is open or not. While either is, it reaches a
+    /// host that is none of them.
+    Way(usize, usize, bool),
     /// The directors reach each other or not.
     Link(bool),
     /// An operator says a word on a director of a server, in the first pool or in all, with a
@@ -51,6 +52,10 @@ pub enum Step {
     Starts(usize),
     /// A process is stopped for so long, and goes on.
     Stops(usize, u64),
+    /// The thread of a director's checks stands still for so long, and goes on.
+    Hangs(usize, u64),
+    /// It dies, and another one is started after so long.
+    Breaks(usize, u64),
     /// The files are other ones, and both directors read them.
     Reload(Shape),
     /// A director's wall clock is set by so many milliseconds.
@@ -69,6 +74,8 @@ pub struct Shape {
     quiesces: bool,
     slow: bool,
     spare: bool,
+    /// The two pools have no server in common.
+    apart: bool,
 }
 
 /// A run.
@@ -97,9 +104,10 @@ impl Scenario {
         let mut steps: Vec<(u64, Step)> = Vec::new();
         for _ in 0..count {
             let at = 5_000 + random.below(EVENTFUL - 5_000);
-            for (after, step) in Step::random(&mut random, sets) {
-                steps.push((at + after, step));
-            }
+            let some = Step::random(&mut random, sets).into_iter();
+            let some = some.map(|(after, step)| (at + after, step));
+            // Nothing befalls them any more when all is healed.
+            steps.extend(some.filter(|(at, _)| *at < EVENTFUL));
         }
         steps.sort_by_key(|(at, _)| *at);
         Scenario { seed, shape, witnesses: random.chance(600), ahead, steps }
@@ -112,7 +120,8 @@ impl Step {
         let (director, server) = (random.position(2), random.position(SERVERS));
         // Some things happen together now and then.
         let later = random.pick(&[0, 0, 100, 1_000, 5_000, 20_000, 40_000]);
-        match random.below(20) {
+        let way = |d: usize, open: bool| [0, 1].map(|half| Step::Way(d, half, open));
+        match random.below(26) {
             0..5 => {
                 let how = random.pick(&[Server::Refuses, Server::Silent]);
                 let back = (later, Step::Becomes(server, Server::Well));
@@ -122,12 +131,15 @@ impl Step {
                 let how = random.pick(&[Server::Refuses, Server::Silent, Server::Silent]);
                 vec![(0, Step::All(how)), (later, Step::All(Server::Well))]
             }
-            7..9 => vec![(0, Step::Way(director, false)), (later, Step::Way(director, true))],
+            7..9 => {
+                let cut = way(director, false).map(|step| (0, step));
+                cut.into_iter().chain(way(director, true).map(|step| (later, step))).collect()
+            }
             9 => {
-                let cut = [(0, Step::Way(0, false)), (0, Step::Way(1, false))];
-                let link = [(0, Step::Link(false)), (later, Step::Link(true))];
-                let open = [(later, Step::Way(0, true)), (later, Step::Way(1, true))];
-                cut.into_iter().chain(link).chain(open).collect()
+                let both = |open| way(0, open).into_iter().chain(way(1, open));
+                let cut = [Step::Link(false)].into_iter().chain(both(false));
+                let open = [Step::Link(true)].into_iter().chain(both(true));
+                cut.map(|step| (0, step)).chain(open.map(|step| (later, step))).collect()
             }
             10..12 => vec![(0, Step::Link(false)), (later, Step::Link(true))],
             12..15 => {
@@ -139,6 +151,35 @@ impl Step {
             15..17 => vec![(0, Step::Dies(director)), (later, Step::Starts(director))],
             17 => vec![(0, Step::Stops(director, random.pick(&[500, 3_000, 15_000])))],
             18 => vec![(0, Step::Reload(Shape::random(random)))],
+            19..21 => {
+                // Each is blind to what the other one sees.
+                let (half, gap) = (random.position(2), random.pick(&[0, 0, 0, 200, 3_000, 20_000]));
+                let cut = |open| {
+                    [Step::Way(director, half, open), Step::Way(1 - director, 1 - half, open)]
+                };
+                let [first, second] = cut(false);
+                let [back, last] = cut(true);
+                vec![(0, first), (gap, second), (gap + later, back), (gap + later, last)]
+            }
+            21 => {
+                // It is cut off just before its checks stand still, or is so when it goes on.
+                let before = random.pick(&[0, 500, 1_500, 3_000, 5_000]);
+                let span = random.pick(&[1_500, 4_000, 8_000, 20_000]);
+                let still = match random.chance(500) {
+                    true => Step::Hangs(director, span),
+                    false => Step::Stops(director, span),
+                };
+                // One may have refused for long, which says nothing after the cut.
+                let lead = random.pick(&[0, 20_000]);
+                let refuses = (lead > 0).then_some((0, Step::Becomes(server, Server::Refuses)));
+                let cut = way(director, false).map(|step| (lead, step));
+                let end = lead + before + span + later;
+                let open = way(director, true).map(|step| (end, step));
+                let still = [(lead + before, still)];
+                refuses.into_iter().chain(cut).chain(still).chain(open).collect()
+            }
+            22 => vec![(0, Step::Hangs(director, random.pick(&[500, 3_000, 15_000, 30_000])))],
+            23 => vec![(0, Step::Breaks(director, random.pick(&[1_000, 2_000, 16_000])))],
             _ if sets => {
                 vec![(0, Step::Set(director, random.pick(&[-3_600_000, -2_000, 2_000, 60_000])))]
             }
@@ -164,7 +205,13 @@ impl Shape {
             quiesces: random.chance(200),
             slow: random.chance(200),
             spare: random.chance(700),
+            apart: random.chance(400),
         }
+    }
+
+    /// Whether a pool may be without its quorum while it is where it was before.
+    pub fn wavers(&self) -> bool {
+        self.hysteresis > 0
     }
 
     /// How often, and for how long.
@@ -175,9 +222,17 @@ impl Shape {
         Timing { every, timeout: every, fast: every / 2, rise, fall }
     }
 
-    /// The two pools, of the same servers.
+    /// The two pools, of the same servers or of other ones.
     pub fn pools(&self) -> Vec<PoolConfig> {
-        let members = (0..SERVERS).filter(|n| self.members >> n & 1 == 1);
+        let first = match self.apart {
+            true => (0b0011, 0b1100),
+            false => (self.members, self.members),
+        };
+        vec![self.pool("first", first.0), self.pool("second", first.1)]
+    }
+
+    fn pool(&self, name: &str, members: u8) -> PoolConfig {
+        let members = (0..SERVERS).filter(|n| members >> n & 1 == 1);
         let member = |n: usize| Member {
             host: host(n),
             server: address(n),
@@ -185,17 +240,16 @@ impl Shape {
             checks: vec![self.check(n)],
         };
         let spare = Spare { name: "sorry".into(), checks: Vec::new() };
-        let first = PoolConfig {
-            name: "first".into(),
+        PoolConfig {
+            name: name.into(),
             members: members.map(member).collect(),
             quorum: self.quorum,
-            hysteresis: self.hysteresis,
+            hysteresis: if self.apart { 0 } else { self.hysteresis },
             on_failure: if self.quiesces { OnFailure::Quiesce } else { OnFailure::Remove },
             guard: true,
             slow_start: Duration::from_millis(if self.slow { 5_000 } else { 0 }),
             spares: self.spare.then_some(spare).into_iter().collect(),
-        };
-        vec![first.clone(), PoolConfig { name: "second".into(), ..first }]
+        }
     }
 
     fn check(&self, n: usize) -> Arc<CheckConfig> {

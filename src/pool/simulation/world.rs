@@ -3,13 +3,15 @@
 //! One event after the other, in the order of their times; whoever is stopped gets what came when
 //! it goes on.
 
+mod connection;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Bug;
-use super::director::{Director, Process, Wish};
+use super::director::{After, Director, Process, Wish};
 use super::rules::Rules;
 use super::scenario::{EVENTFUL, NAMES, SERVERS, Scenario, Server, Shape, Step, host};
 use crate::check::config::CheckConfig;
@@ -19,11 +21,6 @@ use crate::clock::Moment;
 use crate::pool::words::{Said, Whom, Word, Words};
 use crate::vrrp::simulation::random::Random;
 
-/// After a cut, until the connection is given up.
-const SILENCE: Duration = Duration::from_secs(3);
-/// What one director tells is with the other after this time, and not more often than that.
-const WAY: Duration = Duration::from_millis(20);
-const EVERY: Duration = Duration::from_millis(100);
 /// When all has to be at rest, and when it has to be so still.
 const REST: [u64; 2] = [EVENTFUL + 45_000, EVENTFUL + 60_000];
 
@@ -32,7 +29,10 @@ const REST: [u64; 2] = [EVENTFUL + 45_000, EVENTFUL + 60_000];
 enum Event {
     Step(Step),
     Heal,
-    Outcome(usize, u64, Run, Outcome),
+    /// Of a director, of which process and thread.
+    Outcome(usize, [u64; 2], Run, Outcome),
+    /// The thread of the checks goes on.
+    GoesOn(usize, u64),
     Wake(usize, u64),
     Beat(usize, u64),
     Resume(usize),
@@ -50,7 +50,8 @@ pub struct World<'s> {
     pub now: Moment,
     pub shape: Shape,
     pub servers: [Server; SERVERS],
-    pub ways: [bool; 2],
+    /// Of each director, to each half of the servers.
+    pub ways: [[bool; 2]; 2],
     pub link: bool,
     pub directors: [Director; 2],
     /// The connection between the directors, if there is one.
@@ -80,7 +81,7 @@ impl<'s> World<'s> {
             now: at(1_000),
             shape: scenario.shape.clone(),
             servers: [Server::Well; SERVERS],
-            ways: [true; 2],
+            ways: [[true; 2]; 2],
             link: true,
             directors: scenario.ahead.map(director),
             connection: None,
@@ -148,34 +149,27 @@ impl<'s> World<'s> {
             Event::Step(step) => self.happen(step, rules)?,
             Event::Heal => self.heal(rules)?,
             Event::Outcome(d, number, run, outcome) => {
-                let Some(process) = self.process(d, number) else { return Ok(()) };
-                process.checker.handle_outcome(run, outcome, now);
-                self.turn(d, false, rules)?;
+                self.end(d, number, (run, outcome), rules)?;
             }
+            Event::GoesOn(d, number) => self.go_on(d, number, rules)?,
             Event::Wake(d, number) => {
                 self.wakes[d] = None;
                 let Some(process) = self.process(d, number) else { return Ok(()) };
-                process.checker.handle_timeout(now);
+                if process.hangs.is_none() {
+                    process.checker.handle_timeout(now);
+                }
                 self.turn(d, false, rules)?;
             }
             Event::Beat(d, number) => {
                 let wall = self.directors[d].wall(now);
                 let Some(process) = self.process(d, number) else { return Ok(()) };
-                process.beat(wall);
+                process.beat(wall, now);
                 self.push(now + Duration::from_secs(2), Event::Beat(d, number));
                 self.turn(d, false, rules)?;
                 rules.look(self, d)?;
                 self.tell(d);
             }
-            Event::Resume(d) => {
-                if self.directors[d].stopped.is_some_and(|until| until <= now) {
-                    self.directors[d].stopped = None;
-                    self.note(|| format!("{} goes on", NAMES[d]));
-                    rules.resumed(d, now);
-                    self.look();
-                    self.read(d, rules)?;
-                }
-            }
+            Event::Resume(d) => self.resume(d, rules)?,
             Event::Tell(d) => self.tell(d),
             Event::Message(d, connection, pools, words) => {
                 if self.connection.is_some_and(|(id, _)| id == connection) && self.link {
@@ -185,6 +179,7 @@ impl<'s> World<'s> {
             Event::Join(look) if look == self.looks => {
                 self.connection = Some((look, self.numbers()));
                 self.note(|| "they are connected".into());
+                rules.connected(now);
                 for d in 0..2 {
                     self.last[d] = None;
                     self.tell(d);
@@ -194,6 +189,56 @@ impl<'s> World<'s> {
             Event::Join(_) | Event::Part(_) | Event::Rest => {}
         }
         Ok(())
+    }
+
+    /// A check has ended.
+    fn end(
+        &mut self,
+        d: usize,
+        number: [u64; 2],
+        (run, outcome): (Run, Outcome),
+        rules: &mut Rules,
+    ) -> Result<(), String> {
+        let now = self.now;
+        let Some(process) = self.process(d, number[0]) else { return Ok(()) };
+        if let Some((until, _)) = process.hangs {
+            self.push(until, Event::Outcome(d, number, run, outcome));
+            return Ok(());
+        }
+        if process.thread == number[1] {
+            process.checker.handle_outcome(run, outcome, now);
+        }
+        self.turn(d, false, rules)
+    }
+
+    /// The thread of a director's checks goes on, if it is time.
+    fn go_on(&mut self, d: usize, number: u64, rules: &mut Rules) -> Result<(), String> {
+        self.count += 1;
+        let (thread, now) = (self.count, self.now);
+        let Some(process) = self.process(d, number) else { return Ok(()) };
+        if process.hangs.is_none_or(|(until, _)| until > now) {
+            return Ok(());
+        }
+        process.goes_on(thread, now);
+        rules.resumed(d, now);
+        self.turn(d, false, rules)
+    }
+
+    /// A director that was stopped goes on, if it is time.
+    fn resume(&mut self, d: usize, rules: &mut Rules) -> Result<(), String> {
+        let now = self.now;
+        if self.directors[d].stopped.is_none_or(|until| until > now) {
+            return Ok(());
+        }
+        self.directors[d].stopped = None;
+        self.note(|| format!("{} goes on", NAMES[d]));
+        rules.resumed(d, now);
+        if let Some(process) = &mut self.directors[d].process {
+            let (soon, number) = (process.resume(now), process.number);
+            self.push(soon, Event::GoesOn(d, number));
+        }
+        self.look();
+        self.read(d, rules)
     }
 
     fn process(&mut self, d: usize, number: u64) -> Option<&mut Process> {
@@ -206,7 +251,9 @@ impl<'s> World<'s> {
         match step {
             Step::Becomes(n, how) => self.servers[n] = how,
             Step::All(how) => self.servers = [how; SERVERS],
-            Step::Way(d, open) => self.ways[d] = open,
+            Step::Way(d, half, open) => self.ways[d][half] = open,
+            Step::Hangs(d, span) => self.hang(d, span, After::of(span)),
+            Step::Breaks(d, span) => self.hang(d, span, After::Another),
             Step::Link(up) => {
                 self.link = up;
                 self.last = [None, None];
@@ -224,7 +271,7 @@ impl<'s> World<'s> {
                 let own = &self.directors[d];
                 let process = Process::new(who, &self.shape, self.scenario.witnesses, own, now);
                 self.directors[d].process = Some(process);
-                rules.disturbed(d, now);
+                rules.begun(d, now);
                 self.wakes[d] = None;
                 self.push(now, Event::Beat(d, who.0));
                 self.look();
@@ -242,7 +289,7 @@ impl<'s> World<'s> {
             Step::Reload(shape) => {
                 self.shape = shape;
                 for d in 0..2 {
-                    rules.disturbed(d, now);
+                    rules.begun(d, now);
                     let director = &mut self.directors[d];
                     if let Some(process) = &mut director.process {
                         process.configure(&self.shape, now);
@@ -261,64 +308,34 @@ impl<'s> World<'s> {
         Ok(())
     }
 
+    /// The thread of a director's checks stands still.
+    fn hang(&mut self, d: usize, span: u64, after: After) {
+        let until = self.now + Duration::from_millis(span);
+        if let Some(process) = &mut self.directors[d].process {
+            process.hang(until, after);
+            let number = process.number;
+            self.push(until, Event::GoesOn(d, number));
+        }
+    }
+
     fn heal(&mut self, rules: &mut Rules) -> Result<(), String> {
         for d in 0..2 {
             if let Some(until) = &mut self.directors[d].stopped {
                 *until = self.now;
                 self.handle(Event::Resume(d), rules)?;
             }
-            self.happen(Step::Way(d, true), rules)?;
+            self.happen(Step::Way(d, 0, true), rules)?;
+            self.happen(Step::Way(d, 1, true), rules)?;
             self.happen(Step::Starts(d), rules)?;
+            let hung = self.directors[d].process.as_mut().filter(|process| process.hangs.is_some());
+            if let Some(process) = hung {
+                process.hangs = process.hangs.map(|(_, after)| (self.now, after));
+                let number = process.number;
+                self.push(self.now, Event::GoesOn(d, number));
+            }
         }
         self.happen(Step::All(Server::Well), rules)?;
         self.happen(Step::Link(true), rules)
-    }
-
-    /// The connection is given up.
-    fn part(&mut self, rules: &mut Rules) -> Result<(), String> {
-        self.connection = None;
-        self.note(|| "they are not connected any more".into());
-        for d in 0..2 {
-            if let Some(process) = &mut self.directors[d].process {
-                process.loses();
-                // One that is stopped turns when it goes on.
-                if self.directors[d].stopped.is_none() {
-                    self.turn(d, true, rules)?;
-                }
-            }
-        }
-        self.look();
-        Ok(())
-    }
-
-    /// The truth about the connection may be another.
-    fn look(&mut self) {
-        self.looks += 1;
-        let look = self.looks;
-        let goes = |d: &Director| d.process.is_some() && d.stopped.is_none();
-        let can = self.link && self.directors.iter().all(goes);
-        let numbers = self.numbers();
-        match self.connection {
-            None if can => {
-                let span = self.random.between(EVERY, EVERY * 10);
-                self.push(self.now + span, Event::Join(look));
-            }
-            None => {}
-            // It goes on, and what was lost is told again.
-            Some((_, ends)) if can && ends == numbers => {
-                (0..2).for_each(|d| self.push(self.now, Event::Tell(d)));
-            }
-            Some((_, ends)) => {
-                // A death is seen at once, if there is a way.
-                let is_seen = self.link && ends != numbers;
-                let span = if is_seen { WAY } else { SILENCE };
-                self.push(self.now + span, Event::Part(look));
-            }
-        }
-    }
-
-    fn numbers(&self) -> [Option<u64>; 2] {
-        [0, 1].map(|d: usize| self.directors[d].process.as_ref().map(|process| process.number))
     }
 
     fn say(
@@ -360,49 +377,12 @@ impl<'s> World<'s> {
         Ok(())
     }
 
-    fn hear(
-        &mut self,
-        d: usize,
-        pools: &[u8],
-        words: &[u8],
-        rules: &mut Rules,
-    ) -> Result<(), String> {
-        let (now, director) = (self.now, &mut self.directors[d]);
-        let wall = director.wall(now);
-        let Some(process) = &mut director.process else { return Ok(()) };
-        process.hears_pools(pools, wall, now);
-        rules.knows_clock(d);
-        if process.hears_words(words) {
-            director.file.merge(&process.words);
-        }
-        self.turn(d, true, rules)
-    }
-
-    /// Tells the other director what is new.
-    fn tell(&mut self, d: usize) {
-        let (Some((connection, _)), true) = (self.connection, self.link) else { return };
-        let director = &self.directors[d];
-        let Some(process) = director.process.as_ref().filter(|_| director.stopped.is_none()) else {
-            return;
-        };
-        let news = process.tells();
-        if self.last[d].as_ref() == Some(&news) {
-            return;
-        }
-        if self.now < self.not_before[d] {
-            return self.push(self.not_before[d], Event::Tell(d));
-        }
-        self.not_before[d] = self.now + EVERY;
-        self.last[d] = Some(news.clone());
-        self.push(self.now + WAY, Event::Message(1 - d, connection, news.0, news.1));
-    }
-
     /// A process does what is to be done now.
     fn turn(&mut self, d: usize, all: bool, rules: &mut Rules) -> Result<(), String> {
         let (now, director) = (self.now, &mut self.directors[d]);
         let ahead = director.ahead;
         let Some(process) = &mut director.process else { return Ok(()) };
-        let number = process.number;
+        let number = [process.number, process.thread];
         let (wishes, is_news) = process.turn((&mut director.file, ahead), now, all);
         for wish in wishes {
             let Wish::Ask(run, check) = wish;
@@ -420,7 +400,7 @@ impl<'s> World<'s> {
             let due = due.max(now + Duration::from_nanos(1));
             if self.wakes[d].is_none_or(|wake| wake <= now || due < wake) {
                 self.wakes[d] = Some(due);
-                self.push(due, Event::Wake(d, number));
+                self.push(due, Event::Wake(d, number[0]));
             }
         }
         Ok(())
@@ -436,9 +416,17 @@ impl<'s> World<'s> {
             let inside = shares.iter().filter_map(|(at, share)| Some((*at, share.weight?)));
             table.insert(pool.config().name.clone(), inside.collect());
         }
+        if self.directors[d].table != table {
+            self.note(|| format!("{}: {table:?}", NAMES[d]));
+        }
         rules.moved(self, d, &table)?;
         self.directors[d].table = table;
         Ok(())
+    }
+
+    /// Whether a director's way to a server is open.
+    pub fn has_way(&self, d: usize, n: usize) -> bool {
+        self.ways[d][n / 2]
     }
 
     /// How a check ends, and when; not, if nothing comes back.
@@ -448,9 +436,9 @@ impl<'s> World<'s> {
         let good = Some((span, Outcome::Good(Advice::default())));
         match to.octets()[3] {
             1 => good.filter(|_| self.link),
-            2 => good.filter(|_| self.ways[d]),
+            2 => good.filter(|_| self.ways[d].contains(&true)),
             n => match self.servers[usize::from(n) - 10] {
-                _ if !self.ways[d] => None,
+                _ if !self.has_way(d, usize::from(n) - 10) => None,
                 Server::Well => good,
                 Server::Refuses => {
                     Some((span, Outcome::Bad(Failure::answered("connection refused"))))
@@ -468,7 +456,7 @@ impl Event {
             Event::Outcome(d, ..) | Event::Wake(d, _) | Event::Beat(d, _) | Event::Tell(d) => {
                 Some(*d)
             }
-            Event::Message(d, ..) => Some(*d),
+            Event::Message(d, ..) | Event::GoesOn(d, _) => Some(*d),
             Event::Step(_)
             | Event::Heal
             | Event::Resume(_)

@@ -188,6 +188,8 @@ fn a_server_that_gave_up_during_a_pause_of_ours_is_held_well() {
         thread::sleep(Duration::from_millis(1_500));
     });
     driven.until("a pause is told", |driven| driven.pauses > 0);
+    let made = driven.checks.making().made();
+    assert!(made.since >= made.before + Duration::from_secs(1), "no break: {made:?}");
     let (already, end) = (served.load(Ordering::Relaxed), Instant::now() + PATIENCE);
     while served.load(Ordering::Relaxed) < already + 2 {
         assert!(Instant::now() < end, "it is not asked any more");

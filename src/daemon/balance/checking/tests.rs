@@ -57,9 +57,13 @@ async fn a_thread_that_dies_is_started_again_and_checks_again() {
     while !matches!(checking.word().await, Word::Died) {}
     checking.died();
     assert!(checking.status().is_none() && checking.turns().is_some());
+    let dead = checking.made().0;
     assert!(matches!(checking.word().await, Word::Due));
+    assert_eq!(checking.made().0, dead, "nobody makes checks");
     checking.start_again();
     checking.until_up().await;
+    let (made, _) = checking.made();
+    assert!(made.before >= dead.until && made.since > made.before, "{made:?} after {dead:?}");
 }
 
 #[tokio::test]

@@ -41,6 +41,12 @@ pub(super) enum Bug {
     GoodCheckIgnored,
     WitnessIgnored,
     OldWitnessBelieved,
+    StillBelieved,
+    BreakForgotten,
+    BreakIsLong,
+    SeenForgotten,
+    SlowWitnessBelieved,
+    ReloadIgnored,
     NoGrace,
     NoDoubt,
     EndlessGrace,
@@ -52,7 +58,7 @@ pub(super) enum Bug {
 }
 
 impl Bug {
-    pub(super) const ALL: [Bug; 43] = [
+    pub(super) const ALL: [Bug; 49] = [
         Bug::UnknownGetsTraffic,
         Bug::KeptForgotten,
         Bug::ReloadForgets,
@@ -88,6 +94,12 @@ impl Bug {
         Bug::GoodCheckIgnored,
         Bug::WitnessIgnored,
         Bug::OldWitnessBelieved,
+        Bug::StillBelieved,
+        Bug::BreakForgotten,
+        Bug::BreakIsLong,
+        Bug::SeenForgotten,
+        Bug::SlowWitnessBelieved,
+        Bug::ReloadIgnored,
         Bug::NoGrace,
         Bug::NoDoubt,
         Bug::EndlessGrace,

@@ -2,22 +2,22 @@
 
 use super::*;
 
-fn guarded(n: u8) -> PoolConfig {
+pub(super) fn guarded(n: u8) -> PoolConfig {
     with(n, |c| c.guard = true)
 }
 
-const SEES_TWO: Summary = Summary { up: 2, down: 0, unknown: 0, held: false };
+pub(super) const SEES_TWO: Summary = Summary { up: 2, down: 0, unknown: 0, held: false };
 const SEES_NONE: Summary = Summary { up: 0, down: 2, unknown: 0, held: false };
 
 /// Both servers of two fall silent at 100 s, noticed one after the other.
-fn cut(bench: &mut Bench) {
+pub(super) fn cut(bench: &mut Bench) {
     bench.now = 102_100;
     bench.silent(1, 100_100);
     bench.now = 102_900;
     bench.silent(2, 100_900);
 }
 
-fn is_held(bench: &Bench) -> bool {
+pub(super) fn is_held(bench: &Bench) -> bool {
     let held = bench.standings() == [Standing::Held, Standing::Held];
     assert_eq!(held, bench.pool.summary().held);
     assert_eq!(held, bench.weights() == [Some(1), Some(1)]);
@@ -80,6 +80,15 @@ fn silence_at_different_times_is_not_one_moment() {
 }
 
 #[test]
+fn one_that_failed_long_after_the_last_is_not_of_its_moment() {
+    let mut bench = Bench::up(guarded(2));
+    bench.peers = vec![SEES_TWO];
+    bench.silent(2, 103_000);
+    bench.silent(1, 100_000);
+    assert_eq!(bench.weights(), [Some(1), None]);
+}
+
+#[test]
 fn a_refusal_is_an_answer_and_ends_it() {
     let mut bench = Bench::up(guarded(2));
     bench.now = 102_900;
@@ -99,9 +108,10 @@ fn a_refusal_from_before_the_cut_is_no_proof_until_it_had_to_come_again() {
     bench.now = 100_900;
     bench.silent(1, 100_100);
     bench.silent(2, 100_900);
-    // The first failure was at 100.1 s, and server 3 is asked every second with a timeout of one.
+    // The first failure was at 100.1 s, and server 3 is asked every second with a timeout of one,
+    // and a tenth of one late.
     assert_eq!(bench.weights(), [Some(1), Some(1), None]);
-    assert_eq!(bench.pool.poll_timeout(), Some(at(102_100)));
+    assert_eq!(bench.pool.poll_timeout(), Some(at(102_200)));
     let mut cut_off = Bench::up(guarded(3));
     cut_off.bad(tcp(3), 50_000, Failure::answered("connection refused"));
     cut_off.now = 100_900;
@@ -110,7 +120,9 @@ fn a_refusal_from_before_the_cut_is_no_proof_until_it_had_to_come_again() {
     cut_off.bad(tcp(3), 50_000, Failure::silent("no answer"));
     cut_off.at(200_000);
     assert_eq!(cut_off.weights(), [Some(1), Some(1), None]);
-    bench.at(102_100);
+    bench.at(102_199);
+    assert_eq!(bench.weights(), [Some(1), Some(1), None]);
+    bench.at(102_200);
     assert_eq!(bench.weights(), [None, None, None]);
 }
 
@@ -123,9 +135,9 @@ fn another_check_of_theirs_that_is_good_proves_that_the_way_is_open_once_it_was_
     cut(&mut bench);
     assert!(is_held(&bench));
     // Every 10 s, with a timeout of one, since the first failure.
-    bench.at(111_099);
+    bench.at(111_199);
     assert!(is_held(&bench));
-    bench.at(111_100);
+    bench.at(111_200);
     assert_eq!(bench.weights(), [None, None]);
 }
 
@@ -256,8 +268,8 @@ fn a_witness_that_still_answers_after_it_had_to_notice_ends_it() {
     bench.silent(1, 100_100);
     bench.silent(2, 100_900);
     assert!(is_held(&bench));
-    assert_eq!(bench.pool.poll_timeout(), Some(at(102_100)));
-    bench.at(102_100);
+    assert_eq!(bench.pool.poll_timeout(), Some(at(102_200)));
+    bench.at(102_200);
     assert_eq!(bench.weights(), [None, None]);
     let mut bench = Bench::up(guarded(2));
     bench.witness = Some(false);
@@ -295,6 +307,24 @@ fn it_is_the_same_episode_if_the_way_is_cut_again_meanwhile() {
     bench.at(10_000_000);
     assert!(is_held(&bench));
     assert_eq!(bench.notices(), [""; 0]);
+}
+
+#[test]
+fn proof_from_before_somebody_was_well_again_does_not_last_on() {
+    let mut bench = Bench::up(guarded(2));
+    cut(&mut bench);
+    bench.at(110_000);
+    bench.peers = vec![SEES_NONE];
+    bench.tell();
+    bench.now = 111_000;
+    bench.rises(1);
+    bench.now = 113_500;
+    bench.silent(1, 113_400);
+    assert!(is_held(&bench), "the other one sees none, but not for long");
+    bench.at(116_499);
+    assert!(is_held(&bench));
+    bench.at(116_500);
+    assert_eq!(bench.weights(), [None, None]);
 }
 
 #[test]

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// A witness is asked so seldom that pools of quick checks have to wait for it.
+pub(super) const WITHIN: Duration = Duration::from_millis(2500);
 /// Servers that there may be.
 const SERVERS: u8 = 4;
 const SPARES: u8 = 2;
@@ -23,12 +25,18 @@ pub(super) struct Told {
     /// When the peers said so.
     pub(super) heard: u64,
     pub(super) witness: Option<bool>,
+    /// Since when the checks are made, and since when they stand still, if they do.
+    pub(super) since: u64,
+    pub(super) still: Option<u64>,
+    /// When the last break began.
+    pub(super) before: u64,
 }
 
 /// Short, for a history is many of them.
 impl std::fmt::Debug for Told {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Told { now, wall, config: c, said, peers, heard, witness, .. } = self;
+        let made = (self.since, self.still);
         write!(f, "{now} {wall} quorum {} {} {:?}", c.quorum, c.hysteresis, c.on_failure)?;
         write!(f, " guard {} slow {:?} spares {}", c.guard, c.slow_start, c.spares.len())?;
         for member in &c.members {
@@ -44,7 +52,8 @@ impl std::fmt::Debug for Told {
                 write!(f, " {:?} {:?};", health.advice.weight, health.advice.wish)?;
             }
         }
-        write!(f, "\n  said {said:?} peers {peers:?} at {heard} witness {witness:?}")
+        write!(f, "\n  said {said:?} peers {peers:?} at {heard} witness {witness:?}")?;
+        write!(f, " made {made:?}")
     }
 }
 
@@ -69,6 +78,10 @@ enum Event {
     /// They say the same again.
     Again,
     Witness(Option<bool>),
+    /// The checks stand still.
+    Stops,
+    /// They are made again.
+    GoesOn,
     Becomes(Shape),
 }
 
@@ -174,6 +187,8 @@ fn event() -> impl Strategy<Value = Event> {
         2 => prop::collection::vec(summary(), 0..3).prop_map(Event::Peers),
         2 => Just(Event::Again),
         1 => prop::option::of(any::<bool>()).prop_map(Event::Witness),
+        1 => Just(Event::Stops),
+        2 => Just(Event::GoesOn),
         1 => shape().prop_map(Event::Becomes),
     ]
 }
@@ -194,6 +209,9 @@ pub(super) fn history(most: usize) -> impl Strategy<Value = History> {
                 peers: Vec::new(),
                 heard: 0,
                 witness: None,
+                since: 0,
+                still: None,
+                before: 0,
             }];
             let before = if starts_up { Event::Heals } else { Event::Passes(0) };
             for event in [before, Event::Passes(5000)].into_iter().chain(events) {
@@ -244,6 +262,12 @@ impl Told {
             Event::Peers(peers) => (self.peers, self.heard) = (peers.clone(), self.now),
             Event::Again => self.heard = self.now,
             Event::Witness(witness) => self.witness = *witness,
+            Event::Stops => drop(self.still.get_or_insert(self.now)),
+            Event::GoesOn => {
+                if let Some(still) = self.still.take() {
+                    (self.before, self.since) = (still, self.now);
+                }
+            }
             Event::Becomes(shape) => self.config = shape.config(),
         }
     }
@@ -283,6 +307,12 @@ impl Told {
 
     pub(super) fn peers(&self) -> Vec<Peer> {
         self.peers.iter().map(|sees| Peer { sees: *sees, at: at(self.heard) }).collect()
+    }
+
+    /// In which time checks were made, when it is that moment.
+    pub(super) fn made(&self, now: Moment) -> Made {
+        let until = self.still.map_or(now, at);
+        Made { before: at(self.before), since: at(self.since), until }
     }
 
     pub(super) fn words(&self) -> Words {

@@ -73,7 +73,9 @@ impl Model<'_> {
 
     fn since(&self, i: usize, s: SocketAddr) -> Moment {
         let down = self.health(i, s).into_iter().flatten().filter(|h| h.state == State::Down);
-        down.map(|h| h.failing.as_ref().map_or(h.since, |f| f.since)).min().unwrap_or_default()
+        let since = down.map(|h| h.failing.as_ref().map_or(h.since, |f| f.since)).min();
+        let begun = if self.has(Bug::BreakIsLong) { 0 } else { self.told(i).since };
+        since.unwrap_or_default().max(at(begun))
     }
 
     fn wish(&self, i: usize, s: SocketAddr) -> Option<Wish> {
@@ -170,13 +172,26 @@ impl Model<'_> {
             }
             if self.turned(j, s) {
                 let had_traffic = !self.rested(j, s) || self.has(Bug::MaintenanceHeld);
-                return had_traffic.then(|| self.since(j, s));
+                return had_traffic.then(|| self.bridged(i, j, self.since(j, s)));
             }
             if !self.was_member(j, s) {
                 return None;
             }
         }
         None
+    }
+
+    /// A moment of row `j` as it counts in row `i`: what was just before a break counts as after it.
+    fn bridged(&self, i: usize, j: usize, mut since: Moment) -> Moment {
+        for k in j + 1..=i {
+            let (before, told) = (self.told(k - 1), self.told(k));
+            let is_near = since + self.window(k) >= at(told.before);
+            let is_near = is_near && !self.has(Bug::BreakIsLong);
+            if told.since > before.since && is_near {
+                since = since.max(at(told.since));
+            }
+        }
+        since
     }
 
     fn is_fresh(&self, i: usize, s: SocketAddr) -> bool {
@@ -355,10 +370,12 @@ impl Model<'_> {
             held: BTreeSet::new(),
             first: Moment::ZERO,
             together: false,
-            until: None,
-            settled: Moment::ZERO,
+            well: None,
+            noticed: Moment::ZERO,
             is_told: false,
             doubted: None,
+            is_seen: false,
+            lost: None,
             earned: BTreeMap::new(),
         };
         self.guard(i, &mut row);
@@ -374,7 +391,7 @@ impl Model<'_> {
                 State::Unknown => row.summary.unknown += 1,
             }
         }
-        row.summary.held = !row.held.is_empty() && row.until.is_none();
+        row.summary.held = !row.held.is_empty() && row.well.is_none();
         row.quorum = self.next_quorum(i, sum, row.summary.unknown == 0);
         if row.quorum == Some(false) {
             let health = &self.told(i).health;

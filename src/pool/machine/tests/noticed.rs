@@ -201,8 +201,8 @@ fn the_alarm_is_raised_once_and_only_when_every_other_had_time_to_see() {
     bench.notices();
     bench.silent(2, 99_500);
     assert_eq!(bench.notices(), [""; 0]);
-    assert_eq!(bench.pool.poll_timeout(), Some(at(102_000)));
-    bench.now = 102_000;
+    assert_eq!(bench.pool.poll_timeout(), Some(at(102_100)));
+    bench.now = 102_100;
     bench.tell();
     bench.tell();
     let alarm = bench.pool.poll_notice().expect("the alarm");
@@ -217,7 +217,7 @@ fn the_alarm_is_raised_once_and_only_when_every_other_had_time_to_see() {
     bench.peers = vec![Summary { down: 2, ..Summary::default() }];
     bench.tell();
     assert_eq!(bench.notices(), [""; 0]);
-    bench.at(105_000);
+    bench.at(105_100);
     assert_eq!(
         bench.notices(),
         [

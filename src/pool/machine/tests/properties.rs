@@ -5,7 +5,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
 use super::bug::Bug;
-use super::history::{History, Told, history};
+use super::history::{History, Told, WITHIN, history};
 use super::model::rows;
 use super::row::Row;
 use super::*;
@@ -38,7 +38,9 @@ fn seen(pool: &Pool) -> Seen {
 
 fn tell(pool: &mut Pool, told: &Told, now: Moment) {
     let (words, peers) = (told.words(), told.peers());
-    let view = View { health: &told.health, words: &words, peers: &peers, witness: told.witness };
+    let witness = told.witness.map(|answers| Witness { answers, within: WITHIN });
+    let (health, made) = (&told.health, told.made(now));
+    let view = View { health, made, words: &words, peers: &peers, witness };
     pool.handle(&view, now);
 }
 

@@ -14,15 +14,18 @@ pub(super) struct Row {
     pub(super) is_blind: bool,
     /// The quorum is had, or lost, or not decided.
     pub(super) quorum: Option<bool>,
-    /// Who is held, since when they failed, and until when if one is well again.
+    /// Who is held, since when they failed, and since when one is well again.
     pub(super) held: BTreeSet<SocketAddr>,
     pub(super) first: Moment,
     pub(super) together: bool,
-    pub(super) until: Option<Moment>,
-    /// When that is told, whether it was, and since when something speaks against it.
-    pub(super) settled: Moment,
+    pub(super) well: Option<Moment>,
+    /// Since when they are held, whether that was told, since when something speaks against it, and
+    /// when another director last saw some of them up.
+    pub(super) noticed: Moment,
     pub(super) is_told: bool,
     pub(super) doubted: Option<Moment>,
+    pub(super) is_seen: bool,
+    pub(super) lost: Option<Moment>,
     /// What each server had by its own right.
     pub(super) earned: BTreeMap<SocketAddr, u32>,
 }

@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 
 use super::super::bug::Bug;
+use super::super::history::WITHIN;
+use super::super::look::LATE;
 use super::super::row::Row;
 use super::super::*;
 use super::Model;
@@ -25,20 +27,40 @@ impl Model<'_> {
                 return false;
             }
             let said = health.failing.as_ref().map_or(health.since, |failing| failing.since);
-            let again = first + check.timing.every + check.timing.timeout;
-            let is_new = said >= first || self.now(i) >= again || self.has(Bug::OldAnswerBelieved);
+            let again = check.timing.every + check.timing.timeout + LATE;
+            let is_new =
+                said >= first || self.lasted(i, first, again) || self.has(Bug::OldAnswerBelieved);
             (is_good || is_answer) && is_new
         })
     }
 
+    /// Whether checks were made for so long since then, without a break.
+    fn lasted(&self, i: usize, since: Moment, span: Duration) -> bool {
+        let told = self.told(i);
+        let until = if self.has(Bug::StillBelieved) { None } else { told.still };
+        let begun = if self.has(Bug::BreakForgotten) { 0 } else { told.since };
+        until.map_or(self.now(i), at) >= since.max(at(begun)) + span
+    }
+
+    /// Whether every other had time to notice what was noticed then.
+    fn is_settled(&self, i: usize, noticed: Moment) -> bool {
+        let witness = self.told(i).witness.map_or(Duration::ZERO, |_| WITHIN);
+        self.lasted(i, noticed, self.window(i).max(witness) + LATE)
+    }
+
+    fn sees_some(&self, i: usize) -> bool {
+        let believed = |peer: &&Summary| !peer.held || self.has(Bug::HeldPeerBelieved);
+        self.told(i).peers.iter().filter(believed).any(|peer| peer.up > 0)
+    }
+
     /// Whether the evidence is for holding.
-    fn is_held(&self, i: usize, first: Moment, together: bool) -> bool {
+    fn is_held(&self, i: usize, row: &Row) -> bool {
+        let (first, together) = (row.first, row.together);
         let told = self.told(i);
         let believed = |peer: &&Summary| !peer.held || self.has(Bug::HeldPeerBelieved);
         let peers: Vec<&Summary> = told.peers.iter().filter(believed).collect();
         let knows = |p: &&Summary| p.unknown == 0 || self.has(Bug::UnjudgedPeerBelieved);
-        let sees_some = peers.iter().any(|peer| peer.up > 0);
-        if sees_some && !self.has(Bug::PeerUpIgnored) {
+        if self.sees_some(i) && !self.has(Bug::PeerUpIgnored) {
             return true;
         }
         let sees_none = |p: &&Summary| knows(p) && p.up == 0 && p.down > 0;
@@ -46,7 +68,14 @@ impl Model<'_> {
         if is_new && peers.iter().any(sees_none) && !self.has(Bug::PeerSeesNoneIgnored) {
             return false;
         }
-        let noticed = self.now(i) >= first + self.window(i) || self.has(Bug::OldWitnessBelieved);
+        // What it said up to then is newer than what was found here.
+        let lost = row.lost.filter(|_| !self.has(Bug::SeenForgotten));
+        if lost.is_some_and(|lost| !self.lasted(i, lost, Duration::ZERO)) {
+            return true;
+        }
+        let asked = if self.has(Bug::SlowWitnessBelieved) { ms(0) } else { WITHIN + LATE };
+        let noticed = self.lasted(i, first, self.window(i).max(asked));
+        let noticed = noticed || self.has(Bug::OldWitnessBelieved);
         let witnessed = told.witness == Some(true) && noticed && !self.has(Bug::WitnessIgnored);
         !self.is_answered(i, first) && !witnessed && (together || self.has(Bug::GuardForOne))
     }
@@ -66,15 +95,11 @@ impl Model<'_> {
             let last = set.values().max().copied().unwrap_or_default();
             let in_one = last.since(first) <= self.window(i) || self.has(Bug::WindowIgnored);
             let together = set.len() >= 2 && in_one;
-            if !is_any_in
-                && !turned.is_empty()
-                && !set.is_empty()
-                && self.is_held(i, first, together)
-            {
+            (row.first, row.together, row.noticed) = (first, together, self.now(i));
+            row.is_seen = self.sees_some(i);
+            if !is_any_in && !turned.is_empty() && !set.is_empty() && self.is_held(i, row) {
                 row.held = set.into_keys().collect();
-                (row.first, row.together) = (first, together);
-                row.settled = self.now(i) + self.window(i);
-                row.is_told = self.now(i) >= row.settled;
+                row.is_told = self.is_settled(i, row.noticed);
             }
             return;
         };
@@ -86,32 +111,43 @@ impl Model<'_> {
         let stay: BTreeSet<SocketAddr> = stay.collect();
         row.together = before.together;
         row.first = before.first;
-        (row.settled, row.is_told) = (before.settled, before.is_told);
+        (row.noticed, row.is_told) = (before.noticed, before.is_told);
+        (row.is_seen, row.lost) = (before.is_seen, before.lost);
+        if self.told(i).config != self.told(i - 1).config && !self.has(Bug::ReloadIgnored) {
+            row.first = row.first.max(self.now(i));
+            row.noticed = row.noticed.max(self.now(i));
+        }
         let rise = |timing: &Timing| timing.every * u32::from(timing.rise.get());
         let span = self.longest(i, rise) + self.longest(i, |timing| timing.timeout);
         if is_any_in {
-            let until = before.until.unwrap_or(self.now(i) + span);
-            let is_over = before.until.is_some() && self.now(i) >= until;
+            let well = before.well.unwrap_or(self.now(i));
+            let is_over = before.well.is_some() && self.lasted(i, well, span);
             if (!is_over || self.has(Bug::EndlessGrace)) && !self.has(Bug::NoGrace) {
-                (row.held, row.until) = (stay, Some(until));
+                (row.held, row.well) = (stay, Some(well));
             }
             return;
         }
-        if before.until.is_some() {
-            row.first = turned.iter().min().copied().unwrap_or(before.first);
+        row.is_seen = self.sees_some(i);
+        if row.is_seen {
+            row.lost = None;
+        } else if before.is_seen {
+            row.lost = Some(self.now(i));
+        }
+        if before.well.is_some() {
+            row.first = turned.iter().min().copied().unwrap_or(row.first);
             set.retain(|_, _| !turned.is_empty());
             row.held = stay.into_iter().chain(set.into_keys()).collect();
         } else {
             row.held = stay;
             row.doubted = before.doubted;
         }
-        if self.is_held(i, row.first, row.together) {
-            row.is_told |= self.now(i) >= row.settled;
+        if self.is_held(i, row) {
+            row.is_told |= self.is_settled(i, row.noticed);
             row.doubted = None;
             return;
         }
         let since = *row.doubted.get_or_insert(self.now(i));
-        if !row.is_told || self.now(i) >= since + span || self.has(Bug::NoDoubt) {
+        if !row.is_told || self.lasted(i, since, span) || self.has(Bug::NoDoubt) {
             row.held.clear();
         }
     }
