@@ -3,8 +3,8 @@
 //! [`config`] says what a check is, [`outcome`] how one can end and what many of them add up to.
 //! [`machine`] is the checker: pure, told the time, with a steady beat for each check. [`probe`]
 //! has one file for each protocol, pure as well: bytes in, bytes out. [`driver`] owns the sockets
-//! and one thread for all of them, and [`made`] is the time in which it made them. What health means
-//! for the traffic is not decided here but in [`crate::pool`].
+//! and one thread for all of them, and [`made`] is the time in which it made them. What health
+//! means for the traffic is not decided here but in [`crate::pool`].
 
 pub mod config;
 pub mod driver;

@@ -206,8 +206,8 @@ impl Pool {
         &self.config
     }
 
-    /// After a break in the checks, what failed just before it and what fails just after it may have
-    /// done so in one moment: nobody looked in between.
+    /// After a break in the checks, what failed just before it and what fails just after it may
+    /// have done so in one moment: nobody looked in between.
     fn bridge(&mut self, made: Made) {
         if std::mem::replace(&mut self.since, made.since) == made.since {
             return;

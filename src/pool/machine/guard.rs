@@ -57,6 +57,12 @@ pub(super) struct Hold {
     again: Option<Moment>,
 }
 
+impl Hold {
+    fn renew(&mut self, now: Moment) {
+        (self.first, self.noticed) = (self.first.max(now), self.noticed.max(now));
+    }
+}
+
 /// Whether another director sees what is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Seen {
@@ -82,8 +88,11 @@ impl Guard {
     pub(super) fn renew(&mut self, now: Moment) {
         match self {
             Guard::Open => {}
-            Guard::Holding(hold) | Guard::Grace(hold, _) => {
-                (hold.first, hold.noticed) = (hold.first.max(now), hold.noticed.max(now));
+            Guard::Holding(hold) => hold.renew(now),
+            // Whoever follows does so in the time of the checks that there are now.
+            Guard::Grace(hold, since) => {
+                hold.renew(now);
+                *since = now.max(*since);
             }
         }
     }

@@ -181,7 +181,7 @@ impl Model<'_> {
         None
     }
 
-    /// A moment of row `j` as it counts in row `i`: what was just before a break counts as after it.
+    /// A moment of row `j` as it counts in row `i`: what was just before a break counts as after.
     fn bridged(&self, i: usize, j: usize, mut since: Moment) -> Moment {
         for k in j + 1..=i {
             let (before, told) = (self.told(k - 1), self.told(k));

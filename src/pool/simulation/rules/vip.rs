@@ -1,4 +1,7 @@
 //! Who has the VIP: whoever sees more, never nobody, and it does not go back and forth.
+//!
+//! VRRP itself is not here: a director has it, as far as these rules go, unless it leaves it to the
+//! other one.
 
 use super::*;
 

@@ -113,14 +113,15 @@ impl Model<'_> {
         row.first = before.first;
         (row.noticed, row.is_told) = (before.noticed, before.is_told);
         (row.is_seen, row.lost) = (before.is_seen, before.lost);
-        if self.told(i).config != self.told(i - 1).config && !self.has(Bug::ReloadIgnored) {
+        let is_other = self.told(i).config != self.told(i - 1).config;
+        if is_other && !self.has(Bug::ReloadIgnored) {
             row.first = row.first.max(self.now(i));
             row.noticed = row.noticed.max(self.now(i));
         }
         let rise = |timing: &Timing| timing.every * u32::from(timing.rise.get());
         let span = self.longest(i, rise) + self.longest(i, |timing| timing.timeout);
         if is_any_in {
-            let well = before.well.unwrap_or(self.now(i));
+            let well = before.well.filter(|_| !is_other).unwrap_or(self.now(i));
             let is_over = before.well.is_some() && self.lasted(i, well, span);
             if (!is_over || self.has(Bug::EndlessGrace)) && !self.has(Bug::NoGrace) {
                 (row.held, row.well) = (stay, Some(well));
@@ -128,11 +129,8 @@ impl Model<'_> {
             return;
         }
         row.is_seen = self.sees_some(i);
-        if row.is_seen {
-            row.lost = None;
-        } else if before.is_seen {
-            row.lost = Some(self.now(i));
-        }
+        let lost = if before.is_seen { Some(self.now(i)) } else { before.lost };
+        row.lost = lost.filter(|_| !row.is_seen);
         if before.well.is_some() {
             row.first = turned.iter().min().copied().unwrap_or(row.first);
             set.retain(|_, _| !turned.is_empty());
