@@ -99,10 +99,12 @@ fn servers(ground: &Ground) -> Vec<Server> {
     reports.extend(seen.map(|(name, report)| (name.as_str(), report)));
     for pool in ground.loaded.iter().flat_map(|loaded| loaded.role.pools()) {
         pool.members.iter().for_each(|member| add(&pool.name, &member.host, member.server));
-        let own: BTreeSet<SocketAddr> = pool.members.iter().map(|member| member.server).collect();
+        let own = pool.members.iter().map(|member| (member.host.as_str(), member.server));
+        let own: BTreeSet<(&str, SocketAddr)> = own.collect();
         let report = reports.remove(pool.name.as_str());
         let others = report.into_iter().flat_map(|report| &report.members);
-        let others = others.filter(|(at, _)| !own.contains(at));
+        // One that has another name in the files is the old one until these are read.
+        let others = others.filter(|(at, member)| !own.contains(&(member.host.as_str(), **at)));
         others.for_each(|(at, member)| add(&pool.name, &member.host, *at));
     }
     for (name, report) in reports {
