@@ -51,6 +51,10 @@ fn first_of(document: &Document) -> Option<Place> {
 
 fn is_secret(keys: &[&str]) -> bool {
     let Some((key, above)) = keys.split_last() else { return false };
+    // The keys there are names that somebody gave.
+    if above == ["vip"] {
+        return false;
+    }
     let elsewhere = ELSEWHERE.iter().any(|end| key.ends_with(end));
     let of_vrrp = *key == "password" && above.last().is_some_and(|key| OF_VRRP.contains(key));
     SECRET.iter().any(|word| key.contains(word)) && !elsewhere && !of_vrrp
@@ -124,6 +128,7 @@ mod tests {
     #[test]
     fn a_password_that_everybody_can_read_is_told_with_the_line_that_mends_it() {
         if is_hidden() {
+            eprintln!("SKIPPED: nobody but us can read what tests write here");
             return;
         }
         let vars = "[vars]\nport = 80\nredis-password = \"hunter2\"\nb-password = \"x\"";
@@ -146,6 +151,9 @@ mod tests {
         let vars = "# password = \"no\"\n[vars]\nx-password = \"\"\npassword-file = \"/etc/x\"";
         let own = "[vars]\npassword-file = \"\"\nx-password = \"{{vars.password-file}}\"";
         assert_eq!(said(vars, own, 0o644), [""; 0]);
+        let vip = "[vip]\npassword-portal = \"192.0.2.9\"\n[vars]\npassword-protected = true";
+        let own = "[vars]\npassword-protected = false";
+        assert_eq!(said(vip, own, 0o644), [""; 0]);
         let vrrp = "[vars]\npassword = \"a\"\n[[vrrp]]\nname = \"a\"\npassword = \"b\"";
         assert_eq!(said("[vars]\npassword = \"c\"", vrrp, 0o644), [""; 0], "all on the link can");
     }

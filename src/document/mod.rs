@@ -149,13 +149,13 @@ impl Document {
             Content::Text(_)
             | Content::Integer(_)
             | Content::HugeInteger
-            | Content::Bool(_)
             | Content::Float
             | Content::Datetime => {
                 let place = self.place(node.span.clone());
                 let value = node.scalar().map(|text| Spanned::new(text, place));
                 into.extend(value.map(|value| (keys.clone(), value)));
             }
+            Content::Bool(_) => {}
         }
     }
 
