@@ -281,7 +281,11 @@ fn looks_that_hang_are_bounded_whatever_checks_come_and_go() {
         assert!(Instant::now() < end, "{done:?}");
         done.extend(rig.wait(SHORT));
     }
-    assert!(done.iter().all(|(_, outcome)| what(outcome.clone()) == late), "{done:?}");
+    // Those that came too late for a look say nothing of their servers.
+    let (unmade, bad): (Vec<_>, Vec<_>) =
+        done.into_iter().map(|(_, outcome)| outcome).partition(|o| matches!(o, Outcome::Unmade(_)));
+    assert_eq!(unmade, [(); 10].map(|()| Outcome::Unmade(program::BUSY.to_owned())));
+    assert!(bad.iter().all(|outcome| what(outcome.clone()) == late), "{bad:?}");
     let left = || rig.tasks.looks.available_permits();
     assert_eq!(left(), 0, "those that hang hold on");
     drop(disk);
