@@ -7,7 +7,6 @@
 use std::collections::BTreeSet;
 
 use super::Balance;
-use crate::clock::Moment;
 use crate::pool::peers::Heard;
 use crate::pool::yielding::Weight;
 use crate::pool::{Peer, Pool};
@@ -44,7 +43,8 @@ impl Balance<'_> {
     fn weigh(&self, pools: &[&Pool], heard: &Heard) -> Weight {
         let mut weight = Weight::default();
         for pool in pools {
-            let said = heard.sees(&pool.config().name, now()).map_or(Moment::ZERO, |peer| peer.at);
+            // That it tells nothing of a pool, which its files may not have yet, is said now.
+            let said = heard.sees(&pool.config().name, now()).map_or_else(now, |peer| peer.at);
             let answers = pool.answers(said) && !self.stands_still(pool);
             weight.add(self.blind(pool).is_some(), answers, sees(heard, pool));
         }
