@@ -134,7 +134,9 @@ impl Pool {
         let spare = self.config.spares.iter().position(|spare| Some(spare) == answering);
         self.shares = Arc::new(Shares { members, spare });
         self.spans = spans;
-        self.guard.renew(now);
+        if old != self.config {
+            self.guard.renew(now);
+        }
         self.timeout = Some(now);
     }
 

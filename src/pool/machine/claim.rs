@@ -199,10 +199,12 @@ impl Memory {
         climbs: Option<Duration>,
         server: impl Fn() -> Server,
     ) -> Option<What> {
+        if claim.standing == before {
+            return None;
+        }
         let (why, server) = (claim.why.clone(), server());
         let is_new = before == Standing::Unknown && !self.is_first;
         let what = match claim.standing {
-            after if after == before => return None,
             Standing::Down => What::Left { server, why, quiesced: claim.weight.is_some() },
             Standing::Draining => What::Drained { server, why },
             Standing::Maintenance => What::Rests { server, why },

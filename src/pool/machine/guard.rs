@@ -162,8 +162,12 @@ impl Pool {
         self.lost = (!sees_any).then(|| self.lost.unwrap_or(now));
         let sees_none = looks.iter().all(|look| look.state == State::Down) && !looks.is_empty();
         let seers = view.peers.iter().filter(|peer| peer.sees.up > 0 && !peer.sees.held);
-        if !sees_none || seers.clone().count() == 0 {
+        if sees_any || looks.is_empty() || seers.clone().count() == 0 {
             self.blindness = Blindness::default();
+            return;
+        }
+        if !sees_none {
+            // Of a server that was added nothing is known yet, and nothing of the others is new.
             return;
         }
         let since = *self.blindness.since.get_or_insert(now);

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use crate::check::config::Timing;
 use crate::check::outcome::State;
 use crate::clock::Moment;
 use crate::pool::config::{Member, PoolConfig};
@@ -13,6 +14,9 @@ use crate::pool::config::{Member, PoolConfig};
 pub(super) const STEPS: u32 = 10;
 /// The first round of checks is spread over so much.
 const ROUND: Duration = Duration::from_secs(1);
+/// From one check to the next: from here on it may be one among quicker ones, such as that of a
+/// certificate once an hour.
+const RARE: Duration = Duration::from_secs(60);
 /// A pool of which not all is known after this long has what quorum it has.
 const LONGEST_START: Duration = Duration::from_secs(10);
 
@@ -38,20 +42,29 @@ impl Spans {
             grace: Duration::ZERO,
             start: Duration::ZERO,
         };
-        let (mut every, mut timeout) = (Duration::ZERO, Duration::ZERO);
-        let (mut rise, mut fall) = (Duration::ZERO, Duration::ZERO);
-        for check in config.members.iter().flat_map(|member| &member.checks) {
-            let timing = &check.timing;
-            every = every.max(timing.every);
-            timeout = timeout.max(timing.timeout);
-            rise = rise.max(timing.every.saturating_mul(timing.rise.get().into()));
-            fall = fall.max(timing.every.saturating_mul(timing.fall.get().into()));
-        }
-        spans.window = every + timeout;
-        spans.grace = rise + timeout;
+        let all = config.members.iter().flat_map(|member| &member.checks);
+        let longest = |of: fn(&Timing) -> Duration| {
+            all.clone().map(|check| of(&check.timing)).max().unwrap_or_default()
+        };
+        let timeout = longest(|timing| timing.timeout);
+        let fall = longest(|timing| timing.every.saturating_mul(timing.fall.get().into()));
+        spans.window = longest_of_any(config, |timing| timing.every) + timeout;
+        let rise = |timing: &Timing| timing.every.saturating_mul(timing.rise.get().into());
+        spans.grace = longest_of_any(config, rise) + timeout;
         spans.start = (ROUND + fall + timeout).min(LONGEST_START);
         spans
     }
+}
+
+/// The longest of these times of all checks, but for those that are much rarer than another one of
+/// the same server: what happens to all servers at once, that one tells sooner.
+fn longest_of_any(config: &PoolConfig, of: fn(&Timing) -> Duration) -> Duration {
+    let of_member = |member: &Member| {
+        let times = || member.checks.iter().map(|check| of(&check.timing));
+        let (least, most) = (times().min()?, times().max()?);
+        Some(most.min(least.max(RARE)))
+    };
+    config.members.iter().filter_map(of_member).max().unwrap_or_default()
 }
 
 /// What is remembered of one server.

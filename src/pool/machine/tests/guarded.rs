@@ -258,6 +258,32 @@ fn what_another_director_said_before_is_no_proof_of_now() {
     bench.peers_at = Some(110_000);
     bench.at(110_000);
     assert!(is_held(&bench) && bench.pool.is_blind());
+    // Of a server that a reload adds nothing is known, which is no news of the others.
+    bench.pool.configure(guarded(3), at(111_000));
+    bench.at(111_000);
+    assert!(bench.pool.is_blind());
+    bench.rises(3);
+    assert!(!bench.pool.is_blind());
+}
+
+#[test]
+fn a_check_once_an_hour_beside_quick_ones_makes_nothing_wait_for_an_hour() {
+    let hourly = |config: &mut PoolConfig| {
+        for (member, n) in config.members.iter_mut().zip(1..) {
+            let rare = CheckConfig { timing: timing(3_600_000, 2, 1), ..(*ping(n)).clone() };
+            member.checks.push(rare.into());
+        }
+        config.guard = true;
+    };
+    let (quick, mixed) = (Spans::of(&guarded(2)), Spans::of(&with(2, hourly)));
+    assert_eq!((quick.window, quick.grace), (ms(2_000), ms(3_000)));
+    assert_eq!((mixed.window, mixed.grace), (ms(61_000), ms(61_000)));
+    // Where all are slow, so is what happens.
+    let slow = with(2, |config| {
+        hourly(config);
+        config.members.iter_mut().for_each(|member| drop(member.checks.remove(0)));
+    });
+    assert_eq!(Spans::of(&slow).window, ms(3_601_000));
 }
 
 #[test]

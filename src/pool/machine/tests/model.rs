@@ -343,20 +343,22 @@ impl Model<'_> {
     }
 
     fn is_blind(&self, i: usize) -> bool {
-        let sees = |j: usize| {
-            let servers = self.servers(j);
-            let none = servers.iter().all(|s| self.state(j, *s) == State::Down);
-            let others = self.told(j).peers.iter().any(|peer| peer.up > 0 && !peer.held);
-            none && others && !servers.is_empty()
+        let is_any = |j: usize, state| self.servers(j).iter().any(|s| self.state(j, *s) == state);
+        let lasts = |j: &usize| {
+            let others = self.told(*j).peers.iter().any(|peer| peer.up > 0 && !peer.held);
+            others && !self.servers(*j).is_empty() && !is_any(*j, State::Up)
         };
-        let Some(first) = (0..=i).rev().take_while(|j| sees(*j)).last() else { return false };
+        // Nothing is new while it is not known how all of them are.
+        let sees = (0..=i).rev().take_while(lasts).filter(|j| !is_any(*j, State::Unknown));
+        let sees: Vec<usize> = sees.collect();
+        let Some(&first) = sees.last() else { return false };
         // Believed once the other has said so after the window, by that of any time since.
         let noticed = |j: usize| at(self.told(j).heard) >= self.now(first) + self.window(j);
         let lasted = |j: usize| self.now(j) >= self.now(first) + self.window(j);
         match self.bug {
             Some(Bug::BlindAtOnce) => true,
-            Some(Bug::BlindByOldWord) => (first..=i).any(lasted),
-            _ => (first..=i).any(noticed),
+            Some(Bug::BlindByOldWord) => sees.into_iter().any(lasted),
+            _ => sees.into_iter().any(noticed),
         }
     }
 

@@ -183,15 +183,25 @@ fn a_director_that_dies_takes_no_server_with_it_that_it_saw_after_we_last_looked
 
 #[test]
 fn a_reload_has_everything_asked_anew() {
-    let mut bench = with_an_old_refusal();
-    bench.now = 102_000;
-    bench.pool.configure(guarded(3), at(bench.now));
-    bench.tell();
-    assert!(are_held(&bench));
-    bench.at(104_099);
+    let reloaded = |change: fn(&mut PoolConfig)| {
+        let mut bench = with_an_old_refusal();
+        bench.now = 102_000;
+        let config = with(3, |config| {
+            config.guard = true;
+            change(config);
+        });
+        bench.pool.configure(config, at(bench.now));
+        bench.tell();
+        assert!(are_held(&bench));
+        bench.at(104_099);
+        bench
+    };
+    let mut bench = reloaded(|config| config.hysteresis = 1);
     assert!(are_held(&bench), "the check may be made at other times now");
     bench.at(104_100);
     assert_eq!(bench.weights(), [None, None, None]);
+    let bench = reloaded(|_| ());
+    assert_eq!(bench.weights(), [None, None, None], "nothing is different");
 }
 
 #[test]
