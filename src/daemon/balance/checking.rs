@@ -120,6 +120,11 @@ impl Checking {
         }
     }
 
+    /// Whether this check is to be made.
+    pub(super) fn wants(&self, check: &Arc<CheckConfig>) -> bool {
+        self.wanted.contains(check)
+    }
+
     /// In which time checks were made, and what they said in it that was not taken in yet.
     pub(super) fn made(&mut self) -> (Made, Vec<Event>) {
         // What is told after this look belongs to later.

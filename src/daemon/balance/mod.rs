@@ -237,6 +237,8 @@ impl<'h> Balance<'h> {
         let mut touched = BTreeSet::new();
         for event in events {
             match event {
+                // One that is no longer made has no say, also if it comes back later.
+                Event::Changed(check, _) if !self.checking.wants(&check) => {}
                 Event::Changed(check, health) => {
                     touched.extend(self.concerns.pools(&check));
                     self.health.insert(check, health);

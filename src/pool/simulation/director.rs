@@ -319,7 +319,7 @@ impl Process {
         for pool in &self.pools {
             let peer = self.heard.sees(&pool.config().name, now);
             let there = peer.is_some_and(|Peer { sees, .. }| sees.up > 0 && !sees.held);
-            let said = peer.map_or(Moment::ZERO, |peer| peer.at);
+            let said = peer.map_or(now, |peer| peer.at);
             let here = pool.answers(said) && !self.stands_still;
             weight.add(pool.is_blind() || self.stands_still, here, there);
         }
